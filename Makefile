@@ -3,9 +3,9 @@ GOBIN := $(CURDIR)/.tools
 export GOBIN
 export PATH := $(GOBIN):$(PATH)
 
-GOFUMPT := mvdan.cc/gofumpt@v0.10.0
-STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.7.0
-GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.2.0
+GOFUMPT := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: build test lint unit e2e
 build:
