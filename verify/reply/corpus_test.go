@@ -1,0 +1,111 @@
+package reply_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"strconv"
+	"testing"
+
+	"presend/verify/reply"
+)
+
+type sample struct {
+	ID, Kind, Code, Enhanced, Command, Provider, Class, Text string
+	Doubtful                                                 bool
+}
+
+// corpusReason maps the corpus's classes to reasons where the words differ.
+var corpusReason = map[string]reply.Reason{
+	"domain_invalid":     reply.NoSuchDomain,
+	"relay_denied":       reply.DomainNotServed,
+	"sender_blocklisted": reply.SenderBlocked,
+	"policy_or_content":  reply.Policy,
+}
+
+func readCorpus(t *testing.T) []sample {
+	t.Helper()
+	f, err := os.Open("../../../shared/corpus/replies.jsonl")
+	if err != nil {
+		t.Skip("the corpus is not here")
+	}
+	defer f.Close()
+	var samples []sample
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var s sample
+		if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+			t.Fatal(err)
+		}
+		samples = append(samples, s)
+	}
+	return samples
+}
+
+func (s sample) want() reply.Reason {
+	if r, ok := corpusReason[s.Class]; ok {
+		return r
+	}
+	return reply.Reason(s.Class)
+}
+
+func (s sample) reply(t *testing.T) reply.Reply {
+	t.Helper()
+	r, err := reply.Parse(s.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Code == 0 {
+		r.Code, _ = strconv.Atoi(s.Code)
+	}
+	return r
+}
+
+func sameClass(got, want reply.Reason) bool {
+	switch got {
+	case reply.NullMX, reply.NoMailHost:
+		got = reply.NoSuchDomain
+	case reply.Unreachable, reply.Timeout, reply.DNSFailure:
+		got = reply.ServerUnavailable
+	}
+	return got == want
+}
+
+func TestUndoubtfulWireRepliesOfTheCorpusAreClassifiedRightly(t *testing.T) {
+	c, err := reply.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var total, right, blamed, blamedRightly int
+	for _, s := range readCorpus(t) {
+		cmd := reply.Command(s.Command)
+		if cmd == "HELO" {
+			cmd = reply.EHLO
+		}
+		got := c.Classify(s.reply(t), cmd, "")
+		ok := sameClass(got.Reason, s.want())
+		if !ok {
+			t.Logf("%s %s doubtful=%v %s: want %s, got %s by %s (%.2f)\n\t%.300s", s.ID, s.Kind, s.Doubtful, s.Command, s.want(), got.Reason, got.Rule, got.Confidence, s.Text)
+		}
+		if s.Kind != "wire" || s.Doubtful {
+			continue
+		}
+		total++
+		if ok {
+			right++
+		}
+		if got.AgainstAddress() {
+			blamed++
+			if ok {
+				blamedRightly++
+			}
+		}
+	}
+	t.Logf("%d of %d in the right class; of %d called mailbox or domain, %d rightly", right, total, blamed, blamedRightly)
+	if right*100 < total*94 {
+		t.Errorf("%d of %d undoubtful wire replies are right: less than 94 %%", right, total)
+	}
+	if blamedRightly*100 < blamed*99 {
+		t.Errorf("%d of %d replies called mailbox or domain reasons are rightly so: less than 99 %%", blamedRightly, blamed)
+	}
+}
