@@ -1,0 +1,322 @@
+// Package syntax reads addresses as lists really hold them, and says whether SMTP can carry them.
+//
+//	a, err := syntax.Parse(" mailto:Alice@Example.COM ")
+//	a.String() // Alice@example.com
+//	a.Repairs  // [surrounding space mailto:]
+//
+// What is taken is RFC 5321's Mailbox as public mail hosts accept it, not all of RFC 5322: a dot-atom or quoted local
+// part of at most 64 octets, and a domain of at least two labels, ASCII or international (UTS 46, kept as A-labels).
+// There are no comments, no folding white space and no domain literals. Local parts beyond ASCII are RFC 6531's.
+package syntax
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// Limits in octets (RFC 5321 section 4.5.3.1, RFC 3696 erratum 1690).
+const (
+	maxLocal   = 64
+	maxDomain  = 253
+	maxLabel   = 63
+	maxAddress = 254
+)
+
+// Address is a mailbox that SMTP can carry.
+type Address struct {
+	Local      string   // as on the wire, quoted where it must be
+	Domain     string   // A-labels in lower case
+	Repairs    []string // what had to be mended to read it, in words
+	Quoted     bool     // the local part is quoted
+	SMTPUTF8   bool     // the local part needs RFC 6531
+	Subaddress bool     // the local part is user+detail (RFC 5233)
+}
+
+// String returns the normalised address.
+func (a Address) String() string { return a.Local + "@" + a.Domain }
+
+// Key returns what two spellings of the same mailbox have in common: the domain in lower case, the local part as it
+// is, since only its own host knows whether case counts there.
+func (a Address) Key() string { return a.String() }
+
+// Error says why a text is not an address.
+type Error struct {
+	Problem string // a sentence
+	Pos     int    // the octet of the text, from 0, where it shows; -1 for the whole
+}
+
+func (e *Error) Error() string { return "not an address: " + e.Problem }
+
+func problem(pos int, format string, args ...any) *Error {
+	return &Error{Problem: fmt.Sprintf(format, args...), Pos: pos}
+}
+
+// Parse reads one address. The error is an *Error.
+func Parse(s string) (Address, error) {
+	text, repairs := repair(s)
+	if text == "" {
+		return Address{}, problem(-1, "the field is empty")
+	}
+	if !utf8.ValidString(text) {
+		return Address{}, problem(-1, "the text is not valid UTF-8")
+	}
+	local, domain, err := split(text)
+	if err != nil {
+		return Address{}, err
+	}
+	a := Address{Repairs: repairs}
+	if err := a.readLocal(local); err != nil {
+		return Address{}, err
+	}
+	if err := a.readDomain(domain, len(local)+1); err != nil {
+		return Address{}, err
+	}
+	if n := len(a.Local) + 1 + len(a.Domain); n > maxAddress {
+		return Address{}, problem(-1, "the address has %d octets, more than %d", n, maxAddress)
+	}
+	return a, nil
+}
+
+// split finds the @ between local part and domain, and refuses several addresses.
+func split(text string) (local, domain string, err error) {
+	at := -1
+	quoted, escaped := false, false
+	count := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case escaped:
+			escaped = false
+		case quoted && c == '\\':
+			escaped = true
+		case c == '"' && (quoted || i == 0):
+			quoted = !quoted
+		case c == '@' && !quoted:
+			at = i
+			count++
+		}
+	}
+	switch {
+	case quoted:
+		return "", "", problem(0, "a quotation mark is not closed")
+	case count == 0:
+		return "", "", problem(-1, "there is no @")
+	case count > 1:
+		if n := several(text); n > 1 {
+			return "", "", problem(-1, "the field holds %d addresses; give each a row of its own", n)
+		}
+		return "", "", problem(strings.IndexByte(text, '@'), "there is more than one @")
+	}
+	return text[:at], text[at+1:], nil
+}
+
+// several counts the addresses of a field that holds more than one.
+func several(text string) (n int) {
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(",;|/ \t\r\n", r) }) {
+		if strings.Count(part, "@") == 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func (a *Address) readLocal(local string) error {
+	switch {
+	case local == "":
+		return problem(0, "nothing stands before the @")
+	case len(local) > maxLocal:
+		return problem(maxLocal, "the part before the @ has %d octets, more than %d", len(local), maxLocal)
+	case local[0] == '"':
+		return a.readQuoted(local)
+	case local[0] == '.':
+		return problem(0, "the part before the @ begins with a dot")
+	case local[len(local)-1] == '.':
+		return problem(len(local)-1, "the part before the @ ends with a dot")
+	}
+	for i, r := range local {
+		switch {
+		case r == '.' && local[i-1] == '.':
+			return problem(i, "two dots follow each other before the @")
+		case r >= utf8.RuneSelf:
+			if unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) {
+				return problem(i, "%U before the @ cannot be part of an address", r)
+			}
+			a.SMTPUTF8 = true
+		case r != '.' && !isAtext(byte(r)):
+			if r == ' ' || r == '\t' {
+				return problem(i, "a space stands before the @")
+			}
+			return problem(i, "%q before the @ cannot be part of an address", r)
+		}
+	}
+	a.Local = local
+	a.Subaddress = strings.IndexByte(local, '+') > 0
+	return nil
+}
+
+// readQuoted reads a quoted local part (RFC 5321 Quoted-string) and takes the quotes away where they are not needed.
+func (a *Address) readQuoted(local string) error {
+	if len(local) < 2 || local[len(local)-1] != '"' {
+		return problem(0, "a quoted part before the @ must be quoted as a whole")
+	}
+	inner := local[1 : len(local)-1]
+	for i := 0; i < len(inner); i++ {
+		c := inner[i]
+		switch {
+		case c == '\\':
+			if i++; i == len(inner) {
+				return problem(i, "a backslash quotes nothing")
+			}
+			if inner[i] < ' ' || inner[i] > '~' {
+				return problem(i+1, "a control character stands in the quotes before the @")
+			}
+		case c == '"':
+			return problem(i+1, "a quotation mark stands inside the quotes")
+		case c < ' ' || c == 0x7f:
+			return problem(i+1, "a control character stands in the quotes before the @")
+		case c >= utf8.RuneSelf:
+			a.SMTPUTF8 = true
+		}
+	}
+	if inner == "" {
+		return problem(0, "nothing stands in the quotes before the @")
+	}
+	a.Local, a.Quoted = local, true
+	return nil
+}
+
+func isAtext(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+}
+
+// profile maps as browsers do (UTS 46, non-transitional) and checks what DNS needs.
+var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(true), idna.VerifyDNSLength(true))
+
+func (a *Address) readDomain(domain string, pos int) error {
+	if domain == "" {
+		return problem(pos, "nothing stands after the @")
+	}
+	if domain[0] == '[' {
+		return problem(pos, "the domain is an IP address, which no list should hold")
+	}
+	ascii := true
+	for i := range len(domain) {
+		if domain[i] >= utf8.RuneSelf {
+			ascii = false
+		}
+	}
+	lower := strings.ToLower(domain)
+	if !ascii || strings.Contains(lower, "xn--") {
+		mapped, err := profile.ToASCII(lower)
+		if err != nil {
+			return problem(pos, "the domain %q cannot be a name in DNS", domain)
+		}
+		lower = mapped
+	}
+	if len(lower) > maxDomain {
+		return problem(pos, "the domain has %d octets, more than %d", len(lower), maxDomain)
+	}
+	labels := strings.Split(lower, ".")
+	if len(labels) < 2 {
+		return problem(pos, "the domain %q has no dot", domain)
+	}
+	at := pos
+	for _, label := range labels {
+		if err := checkLabel(label, at); err != nil {
+			return err
+		}
+		at += len(label) + 1
+	}
+	if tld := labels[len(labels)-1]; strings.Trim(tld, "0123456789") == "" {
+		return problem(at-len(tld)-1, "no top-level domain is a number (%s)", tld)
+	}
+	a.Domain = lower
+	return nil
+}
+
+// checkLabel checks one label of a host name (RFC 1123 section 2.1).
+func checkLabel(label string, pos int) error {
+	switch {
+	case label == "":
+		return problem(pos, "the domain begins with a dot or holds two in a row")
+	case len(label) > maxLabel:
+		return problem(pos, "a label of the domain has %d octets, more than %d", len(label), maxLabel)
+	case label[0] == '-' || label[len(label)-1] == '-':
+		return problem(pos, "the label %q of the domain begins or ends with a hyphen", label)
+	}
+	for i := range len(label) {
+		if c := label[i]; !('a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-') {
+			return problem(pos+i, "%q cannot be part of a domain", c)
+		}
+	}
+	return nil
+}
+
+// repair takes away what lists wrap around addresses, and says what it took.
+func repair(s string) (text string, repairs []string) {
+	did := func(what string) {
+		if !slices.Contains(repairs, what) {
+			repairs = append(repairs, what)
+		}
+	}
+	if plain(s) {
+		return s, nil
+	}
+	text = strings.Map(func(r rune) rune {
+		switch r {
+		case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u00ad', '\u200e', '\u200f':
+			did("zero-width characters")
+			return -1
+		case '\uff20', '\ufe6b':
+			did("full-width @")
+			return '@'
+		}
+		return r
+	}, s)
+	if !utf8.ValidString(s) {
+		text = s // Map would have changed it
+	}
+	space := func() {
+		if trimmed := strings.TrimSpace(text); trimmed != text {
+			text = trimmed
+			did("surrounding space")
+		}
+	}
+	space()
+	if open := strings.LastIndexByte(text, '<'); open >= 0 && strings.HasSuffix(text, ">") {
+		if strings.TrimSpace(text[:open]) != "" {
+			did("display name")
+		} else {
+			did("angle brackets")
+		}
+		text = text[open+1 : len(text)-1]
+		space()
+	}
+	if len(text) > 7 && strings.EqualFold(text[:7], "mailto:") {
+		text = text[7:]
+		if i := strings.IndexByte(text, '?'); i >= 0 {
+			text = text[:i]
+		}
+		did("mailto:")
+		space()
+	}
+	if n := len(text); n > 1 && text[n-1] == '.' && text[n-2] != '.' && strings.IndexByte(text, '@') >= 0 {
+		text = text[:n-1]
+		did("trailing dot")
+	}
+	return text, repairs
+}
+
+// plain says that a text needs no repair: ASCII without space at its ends, brackets, a colon or a last dot.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c >= utf8.RuneSelf || c == '<' || c == ':' {
+			return false
+		}
+	}
+	return s != "" && s[len(s)-1] != '.'
+}
