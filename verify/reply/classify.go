@@ -49,11 +49,12 @@ type reasonInfo struct {
 // ruleFile is rules.toml. The order of its groups is the order in which they are asked.
 type ruleFile struct {
 	Reasons  map[Reason]reasonInfo
+	Words    map[string][]string
 	Provider []rule
 	Sender   []rule
 	Message  []rule
-	Mailbox  []rule
 	Domain   []rule
+	Mailbox  []rule
 	Server   []rule
 	Weak     []rule
 	Code     []rule
@@ -112,15 +113,15 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		{"provider", file.Provider},
 		{"sender", file.Sender},
 		{"message", file.Message},
-		{"mailbox", file.Mailbox},
 		{"domain", file.Domain},
+		{"mailbox", file.Mailbox},
 		{"server", file.Server},
 	} {
 		c.strong = append(c.strong, named(group.name, group.rules)...)
 	}
 	c.weak = named("weak", file.Weak)
 	c.codes = named("code", file.Code)
-	if err := c.compile(); err != nil {
+	if err := c.compile(file.Words); err != nil {
 		return nil, fmt.Errorf("reply: rules.toml: %w", err)
 	}
 	return c, nil
@@ -144,7 +145,7 @@ func named(group string, rules []rule) []rule {
 	return rules
 }
 
-func (c *Classifier) compile() error {
+func (c *Classifier) compile(words map[string][]string) error {
 	c.book = newPhraseBook()
 	for _, list := range [][]rule{c.strong, c.weak, c.codes} {
 		for i := range list {
@@ -161,18 +162,22 @@ func (c *Classifier) compile() error {
 	}
 	for i, r := range c.rules {
 		// Phrase 2i speaks for rule i, phrase 2i+1 against it.
-		if err := c.addPhrases(r.Text, int32(2*i)); err != nil {
+		if err := c.addPhrases(words, r.Text, int32(2*i)); err != nil {
 			return fmt.Errorf("rule %s: %w", r.id, err)
 		}
-		if err := c.addPhrases(r.Without, int32(2*i+1)); err != nil {
+		if err := c.addPhrases(words, r.Without, int32(2*i+1)); err != nil {
 			return fmt.Errorf("rule %s: %w", r.id, err)
 		}
 	}
 	return nil
 }
 
-func (c *Classifier) addPhrases(phrases []string, number int32) error {
+func (c *Classifier) addPhrases(words map[string][]string, phrases []string, number int32) error {
 	for _, phrase := range phrases {
+		phrase, err := resolve(phrase, words)
+		if err != nil {
+			return err
+		}
 		if err := c.book.add(phrase, number); err != nil {
 			return err
 		}

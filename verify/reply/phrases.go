@@ -1,6 +1,7 @@
 package reply
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -8,8 +9,33 @@ import (
 // maxGap is how many words a lone "*" in a phrase stands for at most.
 const maxGap = 6
 
+// anyLabel in a phrase is one label of any host name.
+const anyLabel = "/*"
+
 // maxAlternatives bounds what "(a|b) (c|d)" may grow to, so that a slip in the rules cannot eat the memory.
 const maxAlternatives = 4096
+
+// errNoSet is a phrase's use of a set that [words] does not hold.
+var errNoSet = errors.New("no such set of words")
+
+// resolve puts the sets of words into a phrase that names them: "{mailbox} full" becomes "(user|mailbox) full".
+func resolve(phrase string, sets map[string][]string) (string, error) {
+	for {
+		open := strings.IndexByte(phrase, '{')
+		if open < 0 {
+			return phrase, nil
+		}
+		end := strings.IndexByte(phrase[open:], '}')
+		if end < 0 {
+			return "", fmt.Errorf("phrase %q: a brace is not closed", phrase)
+		}
+		set, ok := sets[phrase[open+1:open+end]]
+		if !ok {
+			return "", fmt.Errorf("phrase %q: %w", phrase, errNoSet)
+		}
+		phrase = phrase[:open] + "(" + strings.Join(set, "|") + ")" + phrase[open+end+1:]
+	}
+}
 
 // phraseBook finds which phrases occur in a text, all at once: a trie of words, walked from each word of the text.
 // A phrase is at most some words long and a gap at most maxGap, so the work is linear in the length of the text.
@@ -95,7 +121,7 @@ func (b *phraseBook) child(node, word int32) int32 {
 func patternWords(phrase string) []string {
 	var out []string
 	for field := range strings.FieldsSeq(phrase) {
-		if field == "*" {
+		if field == "*" || field == anyLabel {
 			out = append(out, field)
 			continue
 		}
@@ -111,36 +137,64 @@ func patternWords(phrase string) []string {
 	return out
 }
 
-// expand writes out the alternatives of a phrase: "(user|account) unknown" is two.
+// expand writes out the alternatives of a phrase: "(user|account) unknown" is two. Parentheses may be nested.
 func expand(phrase string) ([]string, error) {
 	open := strings.IndexByte(phrase, '(')
 	if open < 0 {
 		return []string{phrase}, nil
 	}
-	length := strings.IndexByte(phrase[open:], ')')
-	if length < 0 {
+	alternatives, end := splitAlternatives(phrase, open)
+	if end < 0 {
 		return nil, fmt.Errorf("phrase %q: a parenthesis is not closed", phrase)
 	}
-	rest, err := expand(phrase[open+length+1:])
+	rest, err := expand(phrase[end+1:])
 	if err != nil {
 		return nil, err
 	}
 	var out []string
-	for alternative := range strings.SplitSeq(phrase[open+1:open+length], "|") {
-		for _, tail := range rest {
-			out = append(out, phrase[:open]+alternative+tail)
+	for _, alternative := range alternatives {
+		heads, err := expand(alternative)
+		if err != nil {
+			return nil, err
+		}
+		for _, head := range heads {
+			for _, tail := range rest {
+				out = append(out, phrase[:open]+head+tail)
+			}
+		}
+		if len(out) > maxAlternatives {
+			return nil, fmt.Errorf("phrase %q: more than %d alternatives", phrase, maxAlternatives)
 		}
 	}
-	if len(out) > maxAlternatives {
-		return nil, fmt.Errorf("phrase %q: more than %d alternatives", phrase, maxAlternatives)
-	}
 	return out, nil
+}
+
+// splitAlternatives splits the parenthesis that opens at open; end is where it closes, or -1.
+func splitAlternatives(phrase string, open int) (alternatives []string, end int) {
+	depth, from := 0, open+1
+	for i := open; i < len(phrase); i++ {
+		switch phrase[i] {
+		case '(':
+			depth++
+		case '|':
+			if depth == 1 {
+				alternatives = append(alternatives, phrase[from:i])
+				from = i + 1
+			}
+		case ')':
+			depth--
+			if depth == 0 {
+				return append(alternatives, phrase[from:i]), i
+			}
+		}
+	}
+	return nil, -1
 }
 
 // seenWord is what the book knows of one word of a text: its number and those of the prefixes it begins with.
 type seenWord struct {
 	word     int32
-	prefixes [2]int32
+	prefixes [3]int32
 	end      bool
 }
 
@@ -178,8 +232,9 @@ func (b *phraseBook) walk(node int32, rest []seenWord, hit func(int32)) {
 	}
 	first := rest[0]
 	b.step(node, first.word, rest[1:], hit)
-	b.step(node, first.prefixes[0], rest[1:], hit)
-	b.step(node, first.prefixes[1], rest[1:], hit)
+	for _, prefix := range first.prefixes {
+		b.step(node, prefix, rest[1:], hit)
+	}
 
 	gap, ok := b.edges[edge{node, anyWords}]
 	if !ok {

@@ -72,6 +72,10 @@ func (w *splitter) chunk(chunk string) {
 		w.link(core)
 	case isAddress(core):
 		w.yield([]byte(addressWord))
+		w.chunk(core[addressEnd(core):])
+		if !ends {
+			return
+		}
 	case isNumeric(core):
 		if _, err := netip.ParseAddr(core); err == nil {
 			w.yield([]byte(ipWord))
@@ -103,6 +107,17 @@ func isLink(s string) bool {
 func isAddress(s string) bool {
 	at := strings.LastIndexByte(s, '@')
 	return at > 0 && at < len(s)-1
+}
+
+// addressEnd finds where the address in s ends: "bob@example.com:user" has words behind it.
+func addressEnd(s string) int {
+	at := strings.LastIndexByte(s, '@')
+	for i := at + 1; i < len(s); i++ {
+		if c := s[i]; c != '-' && c != '_' && c < utf8.RuneSelf && !isAlnum(c) && (c != '.' || i+1 < len(s) && !isAlnum(s[i+1])) {
+			return i
+		}
+	}
+	return len(s)
 }
 
 func isNumeric(s string) bool {
@@ -181,6 +196,8 @@ func (w *splitter) plain(s string) {
 			w.flush()
 		case r >= utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)):
 			w.buf = utf8.AppendRune(w.buf, unicode.ToLower(r))
+		case r == '.' && (i+1 == len(s) || s[i+1] < utf8.RuneSelf && (!isAlnum(s[i+1]) || s[i+1] <= '9')):
+			w.flush()
 		case r == '。', r == '；', r == ';', r == '!', r == '.':
 			w.flush()
 			w.yield([]byte(sentenceEnd))
