@@ -1,0 +1,135 @@
+package lab
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"sync"
+	"time"
+)
+
+// host is a mail host at work.
+type host struct {
+	Host
+	lab      *Lab
+	listener net.Listener
+
+	mu     sync.Mutex // guards what follows
+	open   int        // sessions now
+	peak   int
+	asked  int                  // RCPTs in its life
+	probes map[string]int       // RCPTs by address
+	seen   map[string]time.Time // first attempt by client, sender and recipient, for greylisting
+}
+
+func newHost(l *Lab, declared Host) *host {
+	return &host{Host: declared, lab: l, probes: map[string]int{}, seen: map[string]time.Time{}}
+}
+
+// accept takes connections until the listener is closed.
+func (h *host) accept() {
+	for {
+		c, err := h.listener.Accept()
+		if errors.Is(err, net.ErrClosed) || h.lab.ctx.Err() != nil {
+			if err == nil {
+				c.Close()
+			}
+			return
+		}
+		if err != nil { // out of file descriptors: others will be given back
+			if !pause(h.lab.ctx, 5*time.Millisecond) {
+				return
+			}
+			continue
+		}
+		h.lab.wg.Go(func() { h.serve(c) })
+	}
+}
+
+// serve owns a connection from beginning to end.
+func (h *host) serve(raw net.Conn) {
+	defer h.lab.forget(raw)
+	if !h.lab.track(raw) {
+		return
+	}
+	h.lab.tally.connections.Add(1)
+	within := h.enter()
+	ctx, cancel := context.WithCancel(h.lab.ctx)
+	defer cancel()
+	s := newSession(ctx, h, raw)
+	defer s.leave()
+	if h.Latency > 0 {
+		w := newWire(ctx, raw, h.Latency)
+		h.lab.wg.Go(w.pump)
+		s.attach(w)
+		if !pause(ctx, 2*h.Latency) { // the handshake and the way of the banner
+			return
+		}
+	}
+	s.run(within)
+}
+
+// enter counts a connection in, and says whether it is within the cap.
+func (h *host) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open++
+	h.peak = max(h.peak, h.open)
+	return h.Sessions == 0 || h.open <= h.Sessions
+}
+
+func (h *host) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open--
+}
+
+// note remembers an RCPT, and returns how many there have been.
+func (h *host) note(address string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.probes[address]++
+	h.asked++
+	return h.asked
+}
+
+// greylisted returns how much longer a sender must wait before this recipient is taken; 0: it may come in.
+func (h *host) greylisted(triplet string) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.lab.Now()
+	first, known := h.seen[triplet]
+	if !known {
+		first = now
+		h.seen[triplet] = now
+	}
+	return max(0, first.Add(h.Greylist).Sub(now))
+}
+
+// selfSigned makes the certificate that every host shows.
+func selfSigned() (*tls.Config, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: "mail host of the lab"},
+		DNSNames:     []string{"*.lab"},
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(365 * 24 * time.Hour),
+	}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}, nil
+}

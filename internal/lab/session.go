@@ -1,0 +1,407 @@
+package lab
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+const (
+	idle   = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
+	linger = 2 * time.Second // how long a session that is over listens for what should not come
+)
+
+// session is one SMTP session, at the level of lines, since it must be able to misbehave.
+type session struct {
+	host *host
+	ctx  context.Context
+	raw  net.Conn // the TCP connection
+	conn net.Conn // what is spoken on: raw, with latency, with TLS
+	r    *bufio.Reader
+	w    *bufio.Writer
+
+	left      bool // no longer counted as open
+	over      bool // the server has said its last word
+	closing   bool // that word was 421
+	announced bool // PIPELINING
+	utf8      bool // SMTPUTF8 in this transaction
+
+	greeted bool
+	secure  bool
+	sender  *string // nil outside a transaction
+	rcpts   int     // in this transaction
+	asked   int     // RCPTs in this session
+	errors  int
+}
+
+func newSession(ctx context.Context, h *host, raw net.Conn) *session {
+	s := &session{host: h, ctx: ctx, raw: raw}
+	s.attach(raw)
+	return s
+}
+
+// attach makes the session speak on conn.
+func (s *session) attach(conn net.Conn) {
+	const pipeline = 16 << 10
+	s.conn, s.r, s.w = conn, bufio.NewReaderSize(conn, pipeline), bufio.NewWriter(conn)
+}
+
+// leave gives the session's place back. It happens before the last reply is sent, so that a client that waits for
+// this may open the next one.
+func (s *session) leave() {
+	if !s.left {
+		s.left = true
+		s.host.leave()
+	}
+}
+
+// run speaks SMTP until one side ends.
+func (s *session) run(withinCap bool) {
+	switch {
+	case !withinCap:
+		s.host.lab.tally.violation("%s: session cap of %d exceeded", s.host.Name, s.host.Sessions)
+		s.end(tooManySessions(s.host.Name))
+	case s.host.Mood == Silent:
+		_, _ = io.Copy(io.Discard, s.conn)
+		return
+	case s.host.Mood == Tarpit:
+		s.dribble()
+		return
+	case s.host.Mood == Garbage:
+		s.end(garbage)
+	case s.host.Mood == Banner421:
+		s.end(shutDown(s.host.Name))
+	case s.host.Mood == Banner554:
+		s.end(bannerBlocked(s.host.Name, s.client()))
+	default:
+		s.say(banner(s.host.Name))
+	}
+	for !s.over {
+		line, err := s.next()
+		if err != nil {
+			s.lost(err)
+			return
+		}
+		s.host.lab.tally.commands.Add(1)
+		s.command(line)
+		if s.host.Errors > 0 && s.errors >= s.host.Errors && !s.over {
+			s.host.lab.tally.errorLimits.Add(1)
+			s.end(tooManyErrors(s.host.Name))
+		}
+	}
+	s.finish()
+}
+
+// client returns the client's IP as text.
+func (s *session) client() string {
+	ip, _, _ := net.SplitHostPort(s.raw.RemoteAddr().String())
+	return ip
+}
+
+// dribble sends the lines of a banner that never ends.
+func (s *session) dribble() {
+	for {
+		s.say(endlessBanner(s.host.Name))
+		if s.w.Flush() != nil || !pause(s.ctx, time.Second) {
+			return
+		}
+	}
+}
+
+// say queues a reply. Replies go out together once there is no further command at hand.
+func (s *session) say(reply string) { _, _ = s.w.WriteString(reply + "\r\n") } // a lost client shows when reading
+
+// refuse queues a reply that counts as an error.
+func (s *session) refuse(reply string) {
+	s.errors++
+	s.say(reply)
+}
+
+// end queues the last reply of a session; empty for none.
+func (s *session) end(reply string) {
+	s.over = true
+	s.closing = strings.HasPrefix(reply, "421")
+	if reply != "" {
+		s.say(reply)
+	}
+}
+
+// next reads a command line.
+func (s *session) next() (string, error) {
+	if at, _ := s.r.Peek(s.r.Buffered()); bytes.IndexByte(at, '\n') < 0 {
+		if err := s.w.Flush(); err != nil {
+			return "", err
+		}
+	}
+	if err := s.raw.SetReadDeadline(time.Now().Add(idle)); err != nil {
+		return "", err
+	}
+	line, err := s.r.ReadSlice('\n')
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(string(line), "\r\n"), nil
+}
+
+// lost notes how a client left that did not say QUIT.
+func (s *session) lost(err error) {
+	if s.host.lab.ctx.Err() != nil {
+		return
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return
+	}
+	s.host.lab.tally.violation("%s: closed without QUIT", s.host.Name)
+}
+
+// finish sends what is queued and half-closes the connection, then listens until the client closes its half: closing
+// at once could destroy replies under way. After a 421 nothing but QUIT may come, other than what came before it.
+func (s *session) finish() {
+	s.leave()
+	before := s.r.Buffered()
+	_ = s.raw.SetDeadline(time.Now().Add(linger + 2*s.host.Latency))
+	if s.w.Flush() != nil {
+		return
+	}
+	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	if half, ok := s.raw.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	if _, err := s.r.Discard(before); err != nil {
+		return
+	}
+	for {
+		line, err := s.r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		if verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); s.closing && !strings.EqualFold(verb, "QUIT") {
+			s.host.lab.tally.violation("%s: %s after 421", s.host.Name, verb)
+		}
+	}
+}
+
+// command obeys one line.
+func (s *session) command(line string) {
+	verb, rest, _ := strings.Cut(line, " ")
+	verb = strings.ToUpper(verb)
+	if s.r.Buffered() > 0 && (!s.announced || verb == "EHLO" || verb == "HELO" || verb == "STARTTLS") {
+		s.host.lab.tally.violation("%s: pipelined after %s without leave", s.host.Name, verb)
+	}
+	switch verb {
+	case "EHLO":
+		s.ehlo(rest)
+	case "HELO":
+		s.helo(rest)
+	case "STARTTLS":
+		s.startTLS()
+	case "MAIL":
+		s.mail(rest)
+	case "RCPT":
+		s.rcpt(rest)
+	case "DATA", "BDAT":
+		s.host.lab.tally.violation("%s: %s", s.host.Name, verb)
+		s.refuse(noData)
+	case "RSET":
+		s.reset()
+		s.say(ok)
+	case "NOOP":
+		s.say(ok)
+	case "VRFY":
+		s.say(cannotVerify)
+	case "QUIT":
+		s.end(bye(s.host.Name))
+	default:
+		s.refuse(notUnderstood)
+	}
+}
+
+func (s *session) reset() { s.sender, s.rcpts, s.utf8 = nil, 0, false }
+
+func (s *session) hello(name string) bool {
+	if name == "" {
+		s.refuse(badSyntax)
+		return false
+	}
+	s.reset()
+	if !s.greeted {
+		s.greeted = true
+		s.host.lab.tally.sessions.Add(1)
+	}
+	return true
+}
+
+func (s *session) helo(name string) {
+	if s.hello(name) {
+		s.announced = false
+		s.say("250 " + s.host.Name)
+	}
+}
+
+func (s *session) ehlo(name string) {
+	if s.host.Mood == HELOOnly {
+		s.refuse(notUnderstood)
+		return
+	}
+	if !s.hello(name) {
+		return
+	}
+	s.announced = !s.host.NoPipelining
+	lines := []string{s.host.Name}
+	if s.announced {
+		lines = append(lines, "PIPELINING")
+	}
+	lines = append(lines, "SIZE 36700160")
+	if s.host.STARTTLS && !s.secure {
+		lines = append(lines, "STARTTLS")
+	}
+	lines = append(lines, "ENHANCEDSTATUSCODES", "8BITMIME")
+	if !s.host.NoSMTPUTF8 {
+		lines = append(lines, "SMTPUTF8")
+	}
+	last := len(lines) - 1
+	for _, line := range lines[:last] {
+		s.say("250-" + line)
+	}
+	s.say("250 " + lines[last])
+}
+
+func (s *session) startTLS() {
+	if !s.host.STARTTLS || s.secure {
+		s.refuse(notUnderstood)
+		return
+	}
+	config, err := s.host.lab.tls()
+	if err != nil || s.r.Buffered() > 0 {
+		s.refuse(noTLS)
+		return
+	}
+	s.say(readyForTLS)
+	if s.w.Flush() != nil {
+		return
+	}
+	secure := tls.Server(s.conn, config)
+	if err := secure.HandshakeContext(s.ctx); err != nil {
+		s.end("") // the client may try again in plain text; that it says no QUIT into a broken handshake is right
+		return
+	}
+	s.attach(secure)
+	s.secure, s.announced = true, false
+	s.reset()
+}
+
+func (s *session) mail(rest string) {
+	path, parameters, ok := argument(rest, "FROM:")
+	switch {
+	case !ok:
+		s.refuse(badSyntax)
+	case !s.greeted:
+		s.refuse(helloFirst)
+	case s.sender != nil:
+		s.refuse(nestedMail)
+	case s.host.Mood == NoPTR:
+		s.refuse(noPTR(s.client()))
+	default:
+		s.utf8 = strings.Contains(strings.ToUpper(parameters), "SMTPUTF8")
+		if s.utf8 && s.host.NoSMTPUTF8 {
+			s.utf8 = false
+			s.refuse(noParameter)
+			return
+		}
+		s.sender = &path
+		s.say(senderOK)
+	}
+}
+
+func (s *session) rcpt(rest string) {
+	path, _, ok := argument(rest, "TO:")
+	switch {
+	case !ok:
+		s.refuse(badSyntax)
+		return
+	case s.sender == nil:
+		s.refuse(mailFirst)
+		return
+	}
+	s.host.lab.tally.rcpts.Add(1)
+	local, domain, err := split(path)
+	if err != nil {
+		s.refuse(badAddress)
+		return
+	}
+	s.asked++
+	total := s.host.note(local + "@" + domain)
+	if s.host.Mood == DropsAfter && s.asked > s.host.After {
+		s.end("")
+		return
+	}
+	if s.host.Rcpts > 0 && s.rcpts >= s.host.Rcpts {
+		s.host.lab.tally.tooManyRcpts.Add(1)
+		s.refuse(tooManyRcpts)
+		return
+	}
+	if s.host.Mood == Blocks || s.host.Mood == BlocksAfter && total > s.host.After {
+		s.refuse(blocked(s.client()))
+		return
+	}
+	if reply, taken := s.judge(path, local, domain); taken {
+		s.rcpts++
+		s.say(reply)
+	} else {
+		s.refuse(reply)
+	}
+}
+
+// judge returns the reply to a recipient, and whether it is taken.
+func (s *session) judge(path, local, domain string) (reply string, taken bool) {
+	if !isASCII(local) && !s.utf8 {
+		return wantsSMTPUTF8(path), false
+	}
+	temper := NoRelay
+	if d := s.host.serves(domain); d != nil {
+		temper = d.temper(local)
+	}
+	if s.host.Greylist > 0 && temper != NoRelay && (temper != Unknown || s.host.GreylistFirst) {
+		triplet := strings.Join([]string{s.client(), *s.sender, local + "@" + domain}, " ")
+		if wait := s.host.greylisted(triplet); wait > 0 {
+			return greylisted(path, wait), false
+		}
+	}
+	return recipient(temper, path), temper == Mailbox
+}
+
+// serves returns the domain if this host carries it.
+func (h *host) serves(name string) *Domain {
+	d := h.lab.world.domains[h.lab.world.canonical(name)]
+	if d == nil {
+		return nil
+	}
+	for _, mx := range d.hosts() {
+		if h.lab.world.canonical(mx) == h.Name {
+			return d
+		}
+	}
+	return nil
+}
+
+// argument takes FROM:<path> parameters apart.
+func argument(s, keyword string) (path, parameters string, ok bool) {
+	if len(s) < len(keyword) || !strings.EqualFold(s[:len(keyword)], keyword) {
+		return "", "", false
+	}
+	s = strings.TrimLeft(s[len(keyword):], " ")
+	end := strings.LastIndexByte(s, '>')
+	if !strings.HasPrefix(s, "<") || end < 0 {
+		return "", "", false
+	}
+	return s[1:end], s[end+1:], true
+}

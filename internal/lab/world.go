@@ -1,0 +1,347 @@
+package lab
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/idna"
+)
+
+// World is what a lab is made of. Make one with [Parse] or with [NewWorld] and its methods, then [World.Start] it.
+type World struct {
+	// Latency is how long a DNS answer takes.
+	Latency time.Duration
+
+	hosts   map[string]Host
+	domains map[string]*Domain
+	aliases map[string]string
+	taken   map[netip.Addr]bool
+	order   []string // addresses as declared
+}
+
+// NewWorld returns a world without hosts or domains.
+func NewWorld() *World {
+	return &World{hosts: map[string]Host{}, domains: map[string]*Domain{}, aliases: map[string]string{}, taken: map[netip.Addr]bool{}}
+}
+
+// Host is a mail host. The zero value of every field but Name is a patient, well-behaved server.
+type Host struct {
+	Name     string
+	Addr     netip.Addr    // within 127.0.0.0/8; the zero Addr has one of 127.77.0.0/16 assigned
+	Latency  time.Duration // a round trip
+	Sessions int           // at a time; 0: any number
+	Rcpts    int           // a transaction; 0: any number
+	Errors   int           // refusals that end a session; 0: any number
+
+	STARTTLS     bool
+	NoPipelining bool
+	NoSMTPUTF8   bool
+
+	Greylist      time.Duration // since the first attempt
+	GreylistFirst bool          // unknown recipients are greylisted too
+
+	Mood  Mood
+	After int // what BlocksAfter and DropsAfter count
+}
+
+// Mood is a way for a mail host to misbehave.
+type Mood string
+
+// The moods, by the words that declare them.
+const (
+	Kind        Mood = ""             // none
+	Dead        Mood = "dead"         // refuses connections
+	NoAddress   Mood = "noaddress"    // has no address in DNS
+	Silent      Mood = "silent"       // accepts connections and never says a word
+	Tarpit      Mood = "tarpit"       // sends a line of its banner every second, without end
+	Garbage     Mood = "garbage"      // speaks HTTP
+	Banner421   Mood = "banner421"    // 421 4.3.2 to every connection
+	Banner554   Mood = "banner554"    // 554 5.7.1 blocklisted to every connection
+	HELOOnly    Mood = "helo-only"    // does not know EHLO
+	NoPTR       Mood = "noptr"        // 550 5.7.25 to MAIL, for want of a PTR record
+	Blocks      Mood = "blocks"       // 554 5.7.1 blocklisted to every RCPT
+	BlocksAfter Mood = "blocks-after" // the same, after so many RCPTs in its life
+	DropsAfter  Mood = "drops-after"  // closes a session without a word after so many RCPTs in it
+)
+
+// Moods lists every mood but Kind.
+func Moods() []Mood {
+	return []Mood{
+		Dead, NoAddress, Silent, Tarpit, Garbage, Banner421, Banner554, HELOOnly, NoPTR, Blocks, BlocksAfter, DropsAfter,
+	}
+}
+
+// Domain is a mail domain.
+type Domain struct {
+	Name     string
+	MX       []MX
+	Implicit string // the host whose address the domain has, in place of MX
+	Answer   Answer
+	TCP      bool // DNS answers over UDP are truncated to nothing
+
+	CatchAll   bool
+	AcceptsAll bool
+	NoRelay    bool
+
+	boxes map[string]Temper
+}
+
+// MX is a mail host of a domain.
+type MX struct {
+	Preference uint16
+	Host       string // a declared host or alias, or an IP literal, which is no host name and does not resolve
+}
+
+// Answer is what DNS says about a domain in place of its mail hosts.
+type Answer string
+
+// The answers, by the words that declare them.
+const (
+	MailHosts Answer = ""
+	NullMX    Answer = "nullmx"
+	NoMail    Answer = "nomail" // neither MX nor address
+	NXDomain  Answer = "nxdomain"
+	ServFail  Answer = "servfail"
+	TimesOut  Answer = "timeout" // no answer at all
+)
+
+// Temper is how a mailbox takes an RCPT.
+type Temper string
+
+// The tempers, by the words that declare them.
+const (
+	Mailbox    Temper = "mailbox"    // 250 2.1.5
+	Full       Temper = "full"       // 452 4.2.2
+	OverQuota  Temper = "overquota"  // 552 5.2.2
+	Disabled   Temper = "disabled"   // 550 5.2.1
+	Restricted Temper = "restricted" // 550 5.7.124, members only
+	Busy       Temper = "busy"       // 450 4.2.1, receives too much at the moment
+	NoRelay    Temper = "norelay"    // 554 5.7.1, relay access denied
+	Unknown    Temper = "unknown"    // 550 5.1.1, as every mailbox that is not declared
+)
+
+// Tempers lists every temper.
+func Tempers() []Temper {
+	return []Temper{Mailbox, Full, OverQuota, Disabled, Restricted, Busy, NoRelay, Unknown}
+}
+
+// AddHost adds a mail host.
+func (w *World) AddHost(h Host) error {
+	name, err := asciiName(h.Name)
+	if err != nil {
+		return err
+	}
+	if err := w.free(name); err != nil {
+		return err
+	}
+	if !h.Addr.IsValid() {
+		h.Addr = w.nextAddr()
+	}
+	if !h.Addr.Is4() || !h.Addr.IsLoopback() || w.taken[h.Addr] {
+		return fmt.Errorf("lab: host %s: %s is not a free address of 127.0.0.0/8", name, h.Addr)
+	}
+	if (h.Mood == BlocksAfter || h.Mood == DropsAfter) != (h.After > 0) {
+		return fmt.Errorf("lab: host %s: %s and %s want a number, and no other mood does", name, BlocksAfter, DropsAfter)
+	}
+	if h.Mood != Kind && !slices.Contains(Moods(), h.Mood) {
+		return fmt.Errorf("lab: host %s: no mood is called %q", name, h.Mood)
+	}
+	h.Name = name
+	w.hosts[name] = h
+	w.taken[h.Addr] = true
+	return nil
+}
+
+// nextAddr returns the first address of 127.77.0.0/16 that is likely free; the last octet is 1 to 250.
+func (w *World) nextAddr() netip.Addr {
+	for i := len(w.hosts); ; i++ {
+		a := netip.AddrFrom4([4]byte{127, 77, byte(i / 250), byte(i%250 + 1)})
+		if !w.taken[a] {
+			return a
+		}
+	}
+}
+
+// AddDomain adds a mail domain, after its hosts.
+func (w *World) AddDomain(d Domain) (err error) {
+	if d.Name, err = asciiName(d.Name); err != nil {
+		return err
+	}
+	if err := w.free(d.Name); err != nil {
+		return err
+	}
+	ways := 0
+	for _, way := range []bool{len(d.MX) > 0, d.Implicit != "", d.Answer != MailHosts} {
+		if way {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return fmt.Errorf("lab: domain %s wants either mx=, or implicit=, or a word for what DNS says instead", d.Name)
+	}
+	d.MX = slices.Clone(d.MX)
+	for i, mx := range d.MX {
+		if d.MX[i].Host, err = w.mailHost(d.Name, mx.Host); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(d.MX, func(a, b MX) int { return int(a.Preference) - int(b.Preference) })
+	if d.Implicit != "" {
+		if d.Implicit, err = w.mailHost(d.Name, d.Implicit); err != nil {
+			return err
+		}
+	}
+	d.boxes = map[string]Temper{}
+	w.domains[d.Name] = &d
+	return nil
+}
+
+func (w *World) mailHost(domain, name string) (string, error) {
+	if _, err := netip.ParseAddr(name); err == nil {
+		return name, nil
+	}
+	name, err := asciiName(name)
+	if err != nil {
+		return "", err
+	}
+	if _, ok := w.hosts[w.canonical(name)]; !ok {
+		return "", fmt.Errorf("lab: domain %s: host %s is not declared before it", domain, name)
+	}
+	return name, nil
+}
+
+// AddAlias makes a name a CNAME of another, which must exist.
+func (w *World) AddAlias(name, target string) (err error) {
+	if name, err = asciiName(name); err != nil {
+		return err
+	}
+	if target, err = asciiName(target); err != nil {
+		return err
+	}
+	if err := w.free(name); err != nil {
+		return err
+	}
+	if w.free(target) == nil {
+		return fmt.Errorf("lab: alias %s: %s is not declared before it", name, target)
+	}
+	w.aliases[name] = target
+	return nil
+}
+
+// AddMailbox adds a mailbox to a domain.
+func (w *World) AddMailbox(address string, t Temper) error {
+	local, domain, err := split(address)
+	if err != nil {
+		return err
+	}
+	d := w.domains[w.canonical(domain)]
+	if d == nil {
+		return fmt.Errorf("lab: %s: the domain is not declared before it", address)
+	}
+	if _, twice := d.boxes[local]; twice {
+		return fmt.Errorf("lab: %s is declared twice", address)
+	}
+	if !slices.Contains(Tempers(), t) {
+		return fmt.Errorf("lab: %s: no temper is called %q", address, t)
+	}
+	d.boxes[local] = t
+	w.order = append(w.order, address)
+	return nil
+}
+
+// Hosts returns the hosts by name.
+func (w *World) Hosts() []Host {
+	return slices.SortedFunc(maps.Values(w.hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// free says whether a name is still to be had.
+func (w *World) free(name string) error {
+	if _, ok := w.hosts[name]; ok {
+		return fmt.Errorf("lab: %s is a host already", name)
+	}
+	if _, ok := w.domains[name]; ok {
+		return fmt.Errorf("lab: %s is a domain already", name)
+	}
+	if _, ok := w.aliases[name]; ok {
+		return fmt.Errorf("lab: %s is an alias already", name)
+	}
+	return nil
+}
+
+// canonical follows aliases. They cannot form a circle, since a target exists before its alias.
+func (w *World) canonical(name string) string {
+	for {
+		target, ok := w.aliases[name]
+		if !ok {
+			return name
+		}
+		name = target
+	}
+}
+
+// temper returns how a domain's mailbox takes an RCPT.
+func (d *Domain) temper(local string) Temper {
+	if d.NoRelay {
+		return NoRelay
+	}
+	if t, ok := d.boxes[local]; ok {
+		return t
+	}
+	if d.CatchAll || d.AcceptsAll {
+		return Mailbox
+	}
+	return Unknown
+}
+
+// hosts returns the names of the domain's mail hosts in the order of preference.
+func (d *Domain) hosts() []string {
+	if d.Implicit != "" {
+		return []string{d.Implicit}
+	}
+	var names []string
+	for _, mx := range d.MX {
+		names = append(names, mx.Host)
+	}
+	return names
+}
+
+// split returns both parts of an address in the form in which they are compared: lower case, the domain in A-labels.
+func split(address string) (local, domain string, err error) {
+	at := strings.LastIndexByte(address, '@')
+	if at < 1 {
+		return "", "", fmt.Errorf("lab: %q is not an address", address)
+	}
+	if domain, err = asciiName(address[at+1:]); err != nil {
+		return "", "", err
+	}
+	return strings.ToLower(address[:at]), domain, nil
+}
+
+// asciiName returns a host or domain name in lower-case A-labels without a trailing dot.
+func asciiName(name string) (string, error) {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if isASCII(name) {
+		if name == "" || strings.ContainsAny(name, " <>@,:") {
+			return "", fmt.Errorf("lab: %q is not a name", name)
+		}
+		return name, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", fmt.Errorf("lab: %q: %w", name, err)
+	}
+	return ascii, nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
