@@ -78,6 +78,7 @@ type Classifier struct {
 	strong   []rule // asked before the enhanced code
 	weak     []rule // asked after it
 	codes    []rule // asked last
+	words    map[string][]string
 	book     *phraseBook
 	rules    []*rule // strong, then weak
 	statuses map[subjectDetail]status
@@ -98,7 +99,7 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		return nil, fmt.Errorf("reply: enhanced.toml: %w", err)
 	}
 
-	c := &Classifier{reasons: file.Reasons, statuses: map[subjectDetail]status{}}
+	c := &Classifier{reasons: file.Reasons, words: file.Words, statuses: map[subjectDetail]status{}}
 	for _, s := range registry.Status {
 		key, err := parseRegistryStatus(s.Status)
 		if err != nil {
@@ -121,7 +122,7 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 	}
 	c.weak = named("weak", file.Weak)
 	c.codes = named("code", file.Code)
-	if err := c.compile(file.Words); err != nil {
+	if err := c.compile(); err != nil {
 		return nil, fmt.Errorf("reply: rules.toml: %w", err)
 	}
 	return c, nil
@@ -145,7 +146,7 @@ func named(group string, rules []rule) []rule {
 	return rules
 }
 
-func (c *Classifier) compile(words map[string][]string) error {
+func (c *Classifier) compile() error {
 	c.book = newPhraseBook()
 	for _, list := range [][]rule{c.strong, c.weak, c.codes} {
 		for i := range list {
@@ -162,19 +163,19 @@ func (c *Classifier) compile(words map[string][]string) error {
 	}
 	for i, r := range c.rules {
 		// Phrase 2i speaks for rule i, phrase 2i+1 against it.
-		if err := c.addPhrases(words, r.Text, int32(2*i)); err != nil {
+		if err := c.addPhrases(r.Text, int32(2*i)); err != nil {
 			return fmt.Errorf("rule %s: %w", r.id, err)
 		}
-		if err := c.addPhrases(words, r.Without, int32(2*i+1)); err != nil {
+		if err := c.addPhrases(r.Without, int32(2*i+1)); err != nil {
 			return fmt.Errorf("rule %s: %w", r.id, err)
 		}
 	}
 	return nil
 }
 
-func (c *Classifier) addPhrases(words map[string][]string, phrases []string, number int32) error {
+func (c *Classifier) addPhrases(phrases []string, number int32) error {
 	for _, phrase := range phrases {
-		phrase, err := resolve(phrase, words)
+		phrase, err := resolve(phrase, c.words)
 		if err != nil {
 			return err
 		}

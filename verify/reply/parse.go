@@ -7,6 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/japanese"
 )
 
 // ErrEmpty is returned by [Parse] for text without a letter or a digit.
@@ -36,9 +40,9 @@ var (
 // one error is [ErrEmpty]. Only the first 64 KiB are read.
 func Parse(text string) (Reply, error) {
 	if len(text) > maxText {
-		text = text[:maxText]
+		text = strings.ToValidUTF8(text[:maxText], "")
 	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
+	text = decode(text)
 	if strings.IndexFunc(text, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0 {
 		return Reply{}, ErrEmpty
 	}
@@ -52,6 +56,22 @@ func Parse(text string) (Reply, error) {
 		r.Enhanced = r.findEnhanced()
 	}
 	return r, nil
+}
+
+// decode reads the character sets that servers still send beside UTF-8: ISO-2022-JP, told by its escapes, and
+// Windows-1252, taken for whatever is not UTF-8.
+func decode(text string) string {
+	if strings.Contains(text, "\x1b$") {
+		if decoded, err := japanese.ISO2022JP.NewDecoder().String(text); err == nil {
+			return decoded
+		}
+	}
+	if !utf8.ValidString(text) {
+		if decoded, err := charmap.Windows1252.NewDecoder().String(text); err == nil {
+			return decoded
+		}
+	}
+	return text
 }
 
 // unwrap drops what a mail system wrote before and behind the reply that it quotes.

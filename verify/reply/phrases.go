@@ -40,11 +40,12 @@ func resolve(phrase string, sets map[string][]string) (string, error) {
 // phraseBook finds which phrases occur in a text, all at once: a trie of words, walked from each word of the text.
 // A phrase is at most some words long and a gap at most maxGap, so the work is linear in the length of the text.
 type phraseBook struct {
-	words    map[string]int32 // a word that some phrase holds -> its number, from 1
-	prefixes map[string]int32 // the same for "word*"
-	lengths  []int            // the lengths of the prefixes, each once
-	edges    map[edge]int32   // node and word -> node; node 0 is the root
-	ends     [][]int32        // node -> the phrases that end there
+	words    map[string]int32    // a word that some phrase holds -> its number, from 1
+	prefixes map[string]int32    // the same for "word*"
+	lengths  []int               // the lengths of the prefixes, each once
+	edges    map[edge]int32      // node and word -> node; node 0 is the root
+	ends     [][]int32           // node -> the phrases that end there
+	split    map[string][]string // a word of a phrase as written -> as texts are split
 }
 
 type edge struct{ node, word int32 }
@@ -58,6 +59,7 @@ func newPhraseBook() *phraseBook {
 		prefixes: map[string]int32{},
 		edges:    map[edge]int32{},
 		ends:     make([][]int32, 1),
+		split:    map[string][]string{},
 	}
 }
 
@@ -69,7 +71,7 @@ func (b *phraseBook) add(phrase string, number int32) error {
 	}
 	for _, variant := range variants {
 		node := int32(0)
-		pattern := patternWords(variant)
+		pattern := b.patternWords(variant)
 		if len(pattern) == 0 || pattern[0] == "*" || pattern[len(pattern)-1] == "*" {
 			return fmt.Errorf("phrase %q: must begin and end with a word", phrase)
 		}
@@ -118,21 +120,31 @@ func (b *phraseBook) child(node, word int32) int32 {
 }
 
 // patternWords splits a phrase as a text is split, and keeps its stars.
-func patternWords(phrase string) []string {
+func (b *phraseBook) patternWords(phrase string) []string {
 	var out []string
 	for field := range strings.FieldsSeq(phrase) {
-		if field == "*" || field == anyLabel {
-			out = append(out, field)
-			continue
+		words, ok := b.split[field]
+		if !ok {
+			words = splitField(field)
+			b.split[field] = words
 		}
-		stem, isPrefix := strings.CutSuffix(field, "*")
-		if link, ok := strings.CutPrefix(stem, "/"); ok {
-			stem = "http://" + link
-		}
-		splitWords(stem, func(w []byte) { out = append(out, string(w)) })
-		if isPrefix && len(out) > 0 {
-			out[len(out)-1] += "*"
-		}
+		out = append(out, words...)
+	}
+	return out
+}
+
+func splitField(field string) []string {
+	if field == "*" || field == anyLabel {
+		return []string{field}
+	}
+	stem, isPrefix := strings.CutSuffix(field, "*")
+	if link, ok := strings.CutPrefix(stem, "/"); ok {
+		stem = "http://" + link
+	}
+	var out []string
+	splitWords(stem, func(w []byte) { out = append(out, string(w)) })
+	if isPrefix && len(out) > 0 {
+		out[len(out)-1] += "*"
 	}
 	return out
 }

@@ -1,8 +1,12 @@
 package reply_test
 
 import (
+	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,6 +55,42 @@ func TestParseTakesCodesOffEveryForm(t *testing.T) {
 			"550 sorry, no mailbox here by that name (#5.1.1)",
 			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"sorry, no mailbox here by that name (#5.1.1)"}},
 		},
+		"wrapped by Exim": {
+			"SMTP error from remote mail server after RCPT TO:<bob@example.com>: host mx.example.com [192.0.2.1]: 550 5.1.1 No such user",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"No such user"}},
+		},
+		"wrapped by qmail": {
+			"192.0.2.1 does not like recipient.\nRemote host said: 550 No such user\nGiving up on 192.0.2.1.",
+			reply.Reply{Code: 550, Lines: []string{"No such user", "Giving up on 192.0.2.1."}},
+		},
+		"wrapped by Sendmail": {
+			"... while talking to mx.example.com.:\n>>> RCPT To:<bob@example.com>\n<<< 550 5.1.1 No such user",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"No such user"}},
+		},
+		"wrapped by Exchange": {
+			"Remote Server returned '550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found'",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 10}, Lines: []string{"RESOLVER.ADR.RecipientNotFound; Recipient not found"}},
+		},
+		"a diagnostic code": {
+			"smtp; 550-5.2.1 Mailbox\n 550 5.2.1 disabled",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 2, Detail: 1}, Lines: []string{"Mailbox", "disabled"}},
+		},
+		"the code twice": {
+			"550 550 5.1.1 User unknown",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"User unknown"}},
+		},
+		"a number sign before the enhanced code": {
+			"550 #5.1.0 Address rejected.",
+			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1}, Lines: []string{"Address rejected."}},
+		},
+		"an IP address is no enhanced code": {
+			"554 5.6.7.8 is blocked",
+			reply.Reply{Code: 554, Lines: []string{"5.6.7.8 is blocked"}},
+		},
+		"Latin-1": {
+			"550 Bo\xeete pleine",
+			reply.Reply{Code: 550, Lines: []string{"Boîte pleine"}},
+		},
 		"a bare code":          {"451", reply.Reply{Code: 451}},
 		"a bare enhanced code": {"5.2.2", reply.Reply{Enhanced: reply.Enhanced{Class: 5, Subject: 2, Detail: 2}}},
 		"words only":           {"Unknown user: bob", reply.Reply{Lines: []string{"Unknown user: bob"}}},
@@ -64,5 +104,272 @@ func TestParseTakesCodesOffEveryForm(t *testing.T) {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestParseRefusesTextWithoutWords(t *testing.T) {
+	for _, text := range []string{"", " \r\n", "---"} {
+		if _, err := reply.Parse(text); !errors.Is(err, reply.ErrEmpty) {
+			t.Errorf("Parse(%q): %v, want ErrEmpty", text, err)
+		}
+	}
+}
+
+func TestStringWritesWhatParseReads(t *testing.T) {
+	for _, text := range []string{"550 5.1.1 User unknown", "451", "5.2.2", "Mailbox full"} {
+		r, err := reply.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.String() != text {
+			t.Errorf("%q became %q", text, r)
+		}
+	}
+}
+
+func TestParseEnhancedTakesOnlyWholeCodes(t *testing.T) {
+	got, err := reply.ParseEnhanced("4.7.650")
+	if want := (reply.Enhanced{Class: 4, Subject: 7, Detail: 650}); err != nil || got != want {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "5", "5.1", "3.1.1", "5.1.1.1", "5.1.1000", "5.1.x", "5.1.1 x", "#5.1.1", "X.1.1"} {
+		if got, err := reply.ParseEnhanced(bad); err == nil {
+			t.Errorf("ParseEnhanced(%q) = %v, want an error", bad, got)
+		}
+	}
+}
+
+func TestCommandInFindsTheCommandThatAWrappedReplyAnswered(t *testing.T) {
+	for text, want := range map[string]reply.Command{
+		"host x said: 550 no (in reply to RCPT TO command)":                 reply.RCPT,
+		"host x said: 554 no (in reply to end of DATA command)":             reply.DATA,
+		"host x said: 554 no (in reply to MAIL FROM command)":               reply.MAIL,
+		"SMTP error from remote mail server after RCPT TO:<b@example.com>:": reply.RCPT,
+		"SMTP error from remote mail server after initial connection: 554":  reply.Connect,
+		"SMTP error from remote mail server after pipelined MAIL FROM:<>":   reply.MAIL,
+		">>> RCPT To:<b@example.com> <<< 550 no":                            reply.RCPT,
+		"550 no such user":                                                  "",
+	} {
+		if got := reply.CommandIn(text); got != want {
+			t.Errorf("CommandIn(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
+
+func newClassifier(t testing.TB) *reply.Classifier {
+	t.Helper()
+	c, err := reply.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func classify(t testing.TB, c *reply.Classifier, text string, cmd reply.Command) reply.Meaning {
+	t.Helper()
+	r, err := reply.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Classify(r, cmd, "")
+}
+
+func TestWhatAServerSaysAboutUsIsNeverHeldAgainstTheAddress(t *testing.T) {
+	c := newClassifier(t)
+	for _, text := range []string{
+		"550 5.7.1 Your account has been suspended for sending spam",
+		"550 5.1.1 Mailbox unavailable. Your IP address 192.0.2.1 is blacklisted",
+		"550 5.1.1 <bob@example.com>: Recipient address rejected: Client host 192.0.2.1 blocked using bl.example.net",
+		"550 IP address 192.0.2.1 not registered in DNS",
+		"550 Your address was not found in our whitelist",
+		"550 Unknown host [192.0.2.1]: fix your PTR record",
+		"550 5.7.1 <bob@example.net>: Sender address rejected: User unknown in virtual mailbox table",
+		"550 Sender mailbox does not exist",
+		"553 5.1.8 Domain of sender address bob@example.net does not exist",
+		"550 Sender domain example.net not found",
+		"550 5.7.1 Recipient address rejected: SPF check failed, user not found in record",
+		"550 Connection frequency limited, too many unknown users",
+		"554 5.7.1 You have sent to too many invalid recipients",
+		"530 5.7.0 Authentication required for user",
+		"550 5.7.1 invalid certificate",
+		"550 Message rejected: the mailbox owner does not want spam",
+		"521 mx.example.com does not accept mail from you (192.0.2.1)",
+	} {
+		if got := classify(t, c, text, reply.RCPT); got.AgainstAddress() {
+			t.Errorf("%q is held against the address: %+v", text, got)
+		}
+	}
+}
+
+func TestBeforeRCPTNothingIsAboutTheMailbox(t *testing.T) {
+	c := newClassifier(t)
+	for _, cmd := range []reply.Command{reply.Connect, reply.EHLO, reply.STARTTLS, reply.MAIL} {
+		for _, text := range []string{"550 5.1.1 User unknown", "550 5.2.2 Mailbox full", "554 5.7.1 Relay access denied", "550", "421 4.1.1", "521 Host does not accept mail", "550 Host unknown"} {
+			if got := classify(t, c, text, cmd); got.Subject == reply.SubjectMailbox || got.Subject == reply.SubjectDomain {
+				t.Errorf("%s: %q is said to be about the %s: %+v", cmd, text, got.Subject, got)
+			}
+		}
+	}
+}
+
+func TestRepliesWhoseFirstDigitsMislead(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]reply.Reason{
+		"550 5.7.1 No such user!":                                                     reply.MailboxUnknown,
+		"550 5.7.1 Access denied, banned sending IP [192.0.2.1]":                      reply.SenderBlocked,
+		"550 5.4.1 Recipient address rejected: Access denied":                         reply.MailboxUnknown,
+		"452 4.5.3 Too many recipients":                                               reply.RateLimited,
+		"452 4.2.2 Mailbox full":                                                      reply.MailboxFull,
+		"452 4.3.1 Insufficient system storage":                                       reply.ServerUnavailable,
+		"552 5.3.4 Message too big":                                                   reply.MessageTooLarge,
+		"552 1 Requested mail action aborted, mailbox not found":                      reply.MailboxUnknown,
+		"554 5.7.1 <bob@example.com>: Relay access denied":                            reply.DomainNotServed,
+		"553 mailbox name not allowed":                                                reply.MailboxUnknown,
+		"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)":       reply.DomainNotServed,
+		"450 4.1.1 <bob@example.com>: Recipient address rejected: unverified address": reply.ServerUnavailable,
+		"450 4.1.2 <bob@example.com>: Recipient address rejected: Domain not found":   reply.DNSFailure,
+		"450 4.7.1 Client host rejected: cannot find your reverse hostname":           reply.SenderAuth,
+		"550 Ip frequency limited":                                                    reply.RateLimited,
+		"450 4.1.1 <bob@example.com>: User unknown in virtual alias table":            reply.MailboxUnknown,
+	} {
+		if got := classify(t, c, text, reply.RCPT); got.Reason != want {
+			t.Errorf("%q: got %s by %s, want %s", text, got.Reason, got.Rule, want)
+		}
+	}
+}
+
+func TestKindIsSoftWhereCodeOrEnhancedCodeSaysSo(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]reply.Kind{
+		"250 2.1.5 Ok":                     reply.Info,
+		"550 5.1.1 User unknown":           reply.Hard,
+		"450 4.1.1 User unknown":           reply.Soft,
+		"450 5.1.1 User unknown":           reply.Soft,
+		"550 4.1.1 User unknown":           reply.Soft,
+		"550 2.1.5 User unknown":           reply.Hard,
+		"552 5.2.2 Mailbox full":           reply.Hard,
+		"Mailbox full":                     reply.Soft,
+		"User unknown":                     reply.Hard,
+		"550 Connection frequency limited": reply.Soft,
+	} {
+		if got := classify(t, c, text, reply.RCPT); got.Kind != want {
+			t.Errorf("%q: got %s, want %s", text, got.Kind, want)
+		}
+	}
+}
+
+func TestPositiveRepliesToRCPTAreAcceptance(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]reply.Reason{"250 Ok": reply.Accepted, "251 will forward": reply.Accepted, "252 cannot verify": reply.Accepted} {
+		if got := classify(t, c, text, reply.RCPT); got.Reason != want || got.Kind != reply.Info {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+	if got := classify(t, c, "250 Ok", reply.MAIL); got.Reason != reply.Unknown || got.Kind != reply.Info {
+		t.Errorf("250 to MAIL: %+v", got)
+	}
+}
+
+func TestTheWaitThatAReplyNamesIsFound(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]time.Duration{
+		"450 4.7.1 Greylisted, try again in 300 seconds":                300 * time.Second,
+		"451 4.7.1 Greylisting in action, please come back in 00:04:59": 4*time.Minute + 59*time.Second,
+		"451 Greylisted for 5 minutes":                                  5 * time.Minute,
+		"421 Too many connections, retry after 1 hour":                  time.Hour,
+		"450 greylisted, wait at least 60s":                             60 * time.Second,
+		"451 Graulistung: bitte in 300 Sekunden erneut versuchen":       300 * time.Second,
+		"450 4.2.0 Greylisted, see http://postgrey.example/":            0,
+		"421 too many errors after 5 commands":                          0,
+		"550 5.1.1 User unknown, try again in 300 seconds":              0,
+	} {
+		if got := classify(t, c, text, reply.RCPT); got.RetryAfter != want {
+			t.Errorf("%q: got %s, want %s", text, got.RetryAfter, want)
+		}
+	}
+}
+
+func TestNamesAddressesAndURLsAreNotReadAsWords(t *testing.T) {
+	c := newClassifier(t)
+	for text, want := range map[string]reply.Reason{
+		"550 5.1.1 <spam-blacklist@dmarc.example>: User unknown":                         reply.MailboxUnknown,
+		"550 5.1.1 User unknown (see https://blocked.spam.example/policy/spf)":           reply.MailboxUnknown,
+		"550 5.1.1 mx.greylist-relay.example: User unknown":                              reply.MailboxUnknown,
+		"host full.mailbox.example[192.0.2.1] said: 550 5.7.25 no PTR record for client": reply.SenderAuth,
+	} {
+		if got := classify(t, c, text, reply.RCPT); got.Reason != want {
+			t.Errorf("%q: got %s by %s, want %s", text, got.Reason, got.Rule, want)
+		}
+	}
+}
+
+func TestOneClassifierServesManyGoroutines(t *testing.T) {
+	c := newClassifier(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 50 {
+				if got := classify(t, c, "550 5.1.1 User unknown", reply.RCPT); got.Reason != reply.MailboxUnknown {
+					t.Errorf("got %+v", got)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestLongRepliesCostNoMoreThanTheirLength(t *testing.T) {
+	c := newClassifier(t)
+	for _, piece := range []string{"::a", "550-", "a@b:", "user ", "user unknown mailbox not ", "/", ".", "1.", "(550 ", "retry in 9 "} {
+		classify(t, c, "550 "+strings.Repeat(piece, (60<<10)/len(piece)), reply.RCPT)
+	}
+}
+
+func FuzzParseAndClassify(f *testing.F) {
+	for _, seed := range []string{"550 5.1.1 User unknown", "550-5.1.1 a\r\n550 5.1.1 b", "host x said: 421 no (in reply to RCPT TO command)", "\x1b$B%f\x1b(B", "* | ( { / @ 5.5.5", "250 Ok"} {
+		f.Add(seed)
+	}
+	c := newClassifier(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := reply.Parse(text)
+		if err != nil {
+			return
+		}
+		if r.Code != 0 && (r.Code < 200 || r.Code > 599) {
+			t.Errorf("%q: code %d", text, r.Code)
+		}
+		m := c.Classify(r, reply.CommandIn(text), "")
+		if m.Reason == "" || m.Subject == "" || m.Kind == "" || m.Action == "" || m.Rule == "" || m.Confidence <= 0 || m.Confidence > 1 || m.RetryAfter < 0 {
+			t.Errorf("%q: incomplete %+v", text, m)
+		}
+	})
+}
+
+func BenchmarkClassify(b *testing.B) {
+	c := newClassifier(b)
+	r, err := reply.Parse("550-5.1.1 The email account that you tried to reach does not exist. Please try\r\n550-5.1.1 double-checking the recipient's email address for typos or\r\n550-5.1.1 unnecessary spaces. Learn more at\r\n550 5.1.1 https://support.google.com/mail/?p=NoSuchUser x1si1 - gsmtp")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Classify(r, reply.RCPT, "google")
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := reply.Parse("550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in virtual mailbox table"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		if _, err := reply.New(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -2,6 +2,8 @@ package reply
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -28,22 +30,126 @@ func readTest(t *testing.T, s string) (Reply, Command, string) {
 	return r, cmd, provider
 }
 
-func TestEveryRuleDecidesItsOwnReplies(t *testing.T) {
+func newTestClassifier(t testing.TB) *Classifier {
+	t.Helper()
 	c, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, list := range [][]rule{c.strong, c.weak, c.codes} {
-		for _, r := range list {
-			if len(r.Tests) == 0 {
-				t.Errorf("rule %s has no test", r.id)
-			}
-			for _, test := range r.Tests {
-				parsed, cmd, provider := readTest(t, test)
-				if got := c.Classify(parsed, cmd, provider); got.Rule != r.id {
-					t.Errorf("rule %s: %q is decided by %s (%s)", r.id, test, got.Rule, got.Reason)
-				}
+	return c
+}
+
+func (c *Classifier) everyRule() []*rule {
+	all := slices.Clone(c.rules)
+	for i := range c.codes {
+		all = append(all, &c.codes[i])
+	}
+	return all
+}
+
+func TestEveryRuleDecidesItsOwnReplies(t *testing.T) {
+	c := newTestClassifier(t)
+	names := map[string]bool{}
+	for _, r := range c.everyRule() {
+		if names[r.id] {
+			t.Errorf("two rules are called %s", r.id)
+		}
+		names[r.id] = true
+		if len(r.Tests) == 0 {
+			t.Errorf("rule %s has no test", r.id)
+		}
+		for _, test := range r.Tests {
+			parsed, cmd, provider := readTest(t, test)
+			if got := c.Classify(parsed, cmd, provider); got.Rule != r.id {
+				t.Errorf("rule %s: %q is decided by %s (%s)", r.id, test, got.Rule, got.Reason)
 			}
 		}
 	}
+}
+
+// TestNoPhraseIsDeadOrContradicted writes the plainest reply for every phrase and asks who decides it. A phrase whose
+// every form is taken by an earlier rule can go; two rules that give one form different reasons disagree, and one of
+// them needs a narrower phrase.
+func TestNoPhraseIsDeadOrContradicted(t *testing.T) {
+	c := newTestClassifier(t)
+	for _, r := range c.rules {
+		for _, phrase := range r.Text {
+			own := 0
+			for _, variant := range variantsOf(t, c, phrase) {
+				got := c.Classify(plainReply(r, variant), plainCommand(r), plainProvider(r))
+				switch {
+				case got.Rule == r.id:
+					own++
+				case got.Reason != r.Reason:
+					t.Errorf("rule %s says %s of %q, rule %s says %s", r.id, r.Reason, variant, got.Rule, got.Reason)
+				}
+			}
+			if own == 0 {
+				t.Errorf("rule %s: %q never decides", r.id, phrase)
+			}
+		}
+	}
+}
+
+func variantsOf(t *testing.T, c *Classifier, phrase string) []string {
+	t.Helper()
+	resolved, err := resolve(phrase, c.words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	variants, err := expand(resolved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return variants
+}
+
+// plainReply is the shortest reply that the phrase and the conditions of the rule allow.
+func plainReply(r *rule, variant string) Reply {
+	var words []string
+	inLink := false
+	for _, word := range newPhraseBook().patternWords(variant) {
+		wasInLink := inLink
+		inLink = strings.HasPrefix(word, "/")
+		switch {
+		case word == "*":
+		case word == addressWord:
+			words = append(words, "bob@example.com")
+		case word == ipWord:
+			words = append(words, "192.0.2.1")
+		case inLink && wasInLink:
+			words[len(words)-1] += strings.ReplaceAll(word, "*", "label")
+		case inLink:
+			words = append(words, "http:/"+strings.ReplaceAll(word, "*", "label"))
+		default:
+			words = append(words, strings.TrimSuffix(word, "*"))
+		}
+	}
+	text := strings.Join(words, " ")
+	reply := Reply{Code: 550, Lines: []string{text}}
+	if len(r.codes) > 0 {
+		reply.Code = r.codes[0].exact
+		if reply.Code == 0 {
+			reply.Code = r.codes[0].class*100 + 50
+		}
+	}
+	if len(r.statuses) > 0 {
+		reply.Enhanced = Enhanced(r.statuses[0])
+		reply.Code = reply.Enhanced.Class*100 + 50
+	}
+	return reply
+}
+
+func plainCommand(r *rule) Command {
+	if len(r.Command) > 0 {
+		return r.Command[0]
+	}
+	return RCPT
+}
+
+func plainProvider(r *rule) string {
+	if len(r.Provider) > 0 {
+		return r.Provider[0]
+	}
+	return ""
 }

@@ -120,21 +120,20 @@ func addressEnd(s string) int {
 	return len(s)
 }
 
+// isNumeric tells IP addresses, version numbers, clocks and the like from words.
 func isNumeric(s string) bool {
-	dots, colons := 0, 0
+	dots, colons := strings.Count(s, "."), strings.Count(s, ":")
+	if dots == 0 && colons < 2 {
+		return false
+	}
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c == '.':
-			dots++
-		case c == ':':
-			colons++
-		case c >= '0' && c <= '9', colons > 0 && (c|0x20 >= 'a' && c|0x20 <= 'f'):
-		case c|0x20 >= 'a' && c|0x20 <= 'f' && strings.Count(s, ":") > 1:
-		default:
+		c := s[i]
+		hex := colons > 1 && c|0x20 >= 'a' && c|0x20 <= 'f'
+		if c != '.' && c != ':' && !hex && (c < '0' || c > '9') {
 			return false
 		}
 	}
-	return dots > 0 || colons > 1
+	return true
 }
 
 // isHost tells a host name ("zen.spamhaus.org") from sentences that lack the space between them ("unknown.Please").
