@@ -1,0 +1,108 @@
+package mx
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+//go:embed providers.toml
+var providersTable string
+
+// Provider is who runs a mail host, as far as its name tells.
+type Provider struct {
+	Name        string // a word of providers.toml; empty: unknown
+	AcceptsAll  bool   // a 2xx to RCPT says nothing
+	Gateway     bool   // a filter; the mailbox is behind it
+	IgnoresCase bool   // local parts that differ in case are one mailbox
+}
+
+// providers finds the provider of a mail host.
+type providers struct {
+	exact    map[string]Provider // host names
+	suffixes map[string]Provider // of host names, from a dot on
+	patterns []pattern           // with a * inside
+}
+
+type pattern struct {
+	before, after string
+	provider      Provider
+}
+
+func loadProviders() (*providers, error) {
+	var rows map[string]struct {
+		Hosts       []string `toml:"hosts"`
+		AcceptsAll  bool     `toml:"accepts_all"`
+		Gateway     bool     `toml:"gateway"`
+		IgnoresCase bool     `toml:"ignores_case"`
+	}
+	meta, err := toml.Decode(providersTable, &rows)
+	if err != nil {
+		return nil, fmt.Errorf("mx: providers.toml: %w", err)
+	}
+	if unknown := meta.Undecoded(); len(unknown) > 0 {
+		return nil, fmt.Errorf("mx: providers.toml: no such setting: %s", unknown[0])
+	}
+	p := &providers{exact: map[string]Provider{}, suffixes: map[string]Provider{}}
+	for name, row := range rows {
+		provider := Provider{Name: name, AcceptsAll: row.AcceptsAll, Gateway: row.Gateway, IgnoresCase: row.IgnoresCase}
+		for _, host := range row.Hosts {
+			before, after, star := strings.Cut(host, "*")
+			switch {
+			case !star:
+				p.exact[host] = provider
+			case before == "" && strings.HasPrefix(after, ".") && !strings.Contains(after, "*"):
+				p.suffixes[after] = provider
+			default:
+				p.patterns = append(p.patterns, pattern{before, after, provider})
+			}
+		}
+	}
+	return p, nil
+}
+
+// match returns the provider of the first host that has one: backups are often a gateway's or a registrar's, so the
+// order counts.
+func (p *providers) match(hosts []Host) Provider {
+	for _, host := range hosts {
+		if provider, ok := p.of(host.Name); ok {
+			return provider
+		}
+	}
+	return Provider{}
+}
+
+func (p *providers) of(host string) (Provider, bool) {
+	if provider, ok := p.exact[host]; ok {
+		return provider, true
+	}
+	// The longest suffix wins: *.olc.protection.outlook.com before *.protection.outlook.com.
+	for rest := host; ; {
+		dot := strings.IndexByte(rest, '.')
+		if dot < 0 {
+			break
+		}
+		if provider, ok := p.suffixes[rest[dot:]]; ok {
+			return provider, true
+		}
+		rest = rest[dot+1:]
+	}
+	for _, pat := range p.patterns {
+		if len(host) > len(pat.before)+len(pat.after) && strings.HasPrefix(host, pat.before) && matchTail(host[len(pat.before):], pat.after) {
+			return pat.provider, true
+		}
+	}
+	return Provider{}, false
+}
+
+// matchTail matches what follows a *, which may hold further ones.
+func matchTail(s, after string) bool {
+	part, rest, more := strings.Cut(after, "*")
+	if !more {
+		return strings.HasSuffix(s, part)
+	}
+	i := strings.Index(s, part)
+	return i >= 0 && matchTail(s[i+len(part):], rest)
+}
