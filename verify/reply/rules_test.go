@@ -153,3 +153,56 @@ func plainProvider(r *rule) string {
 	}
 	return ""
 }
+
+func TestTheWholeRegistryOfEnhancedCodesIsKnown(t *testing.T) {
+	c := newTestClassifier(t)
+	last := []int{0: 0, 1: 10, 2: 4, 3: 6, 4: 7, 5: 6, 6: 10, 7: 30}
+	total := 0
+	for subject, detail := range last {
+		for d := range detail + 1 {
+			total++
+			s, ok := c.statuses[subjectDetail{subject, d}]
+			if !ok {
+				t.Errorf("X.%d.%d is missing", subject, d)
+				continue
+			}
+			if s.Name == "" || s.Reason == "" {
+				t.Errorf("%s lacks a name or a reason", s.Status)
+			}
+			for _, reason := range []Reason{s.Reason, s.Soft} {
+				if _, ok := c.reasons[reason]; !ok && reason != "" {
+					t.Errorf("%s: reason %q has no entry in [reasons]", s.Status, reason)
+				}
+			}
+			for _, class := range []int{4, 5} {
+				got := c.Classify(Reply{Enhanced: Enhanced{class, subject, d}}, "", "")
+				if got.Action == "" || got.Kind == "" || got.Subject == "" || (class == 4) != (got.Kind == Soft) && got.Kind != Soft {
+					t.Errorf("%d.%d.%d: %+v", class, subject, d, got)
+				}
+			}
+		}
+	}
+	if total != len(c.statuses) {
+		t.Errorf("%d entries, want %d", len(c.statuses), total)
+	}
+}
+
+func TestFaultyRulesAreRefused(t *testing.T) {
+	const reasons = "[reasons.unknown]\nsubject = \"server\"\n"
+	for name, rules := range map[string]string{
+		"unknown key":              reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntxt = [\"a\"]",
+		"unknown reason":           reasons + "[[weak]]\nname = \"x\"\nreason = \"lost\"",
+		"bad code":                 reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ncode = [\"6xx\"]",
+		"bad enhanced code":        reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\nenhanced = [\"5.1\"]",
+		"unknown set":              reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"{nobody} home\"]",
+		"open parenthesis":         reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"(a|b\"]",
+		"phrase ending with a gap": reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"a *\"]",
+		"no TOML":                  "[",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := newClassifier([]byte(rules), nil); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
