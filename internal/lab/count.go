@@ -2,6 +2,10 @@ package lab
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
+	"iter"
+	"maps"
 	"sync"
 	"sync/atomic"
 )
@@ -30,6 +34,30 @@ type tally struct {
 	mu         sync.Mutex
 	violations []string
 	more       int
+
+	probes [64]probes // shared out by hash, so that sessions seldom wait for one another
+}
+
+// probes counts RCPTs by address.
+type probes struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (t *tally) shard(address string) *probes {
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, address) // never fails
+	return &t.probes[h.Sum32()%uint32(len(t.probes))]
+}
+
+func (t *tally) probe(address string) {
+	p := t.shard(address)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.n == nil {
+		p.n = map[string]int{}
+	}
+	p.n[address]++
 }
 
 func (t *tally) violation(format string, args ...any) {
@@ -42,7 +70,7 @@ func (t *tally) violation(format string, args ...any) {
 	t.violations = append(t.violations, fmt.Sprintf(format, args...))
 }
 
-// Count returns the counts so far.
+// Count returns the counts so far. What a client did last may not have arrived yet: see Settle.
 func (l *Lab) Count() Counts {
 	t := &l.tally
 	c := Counts{
@@ -77,11 +105,26 @@ func (l *Lab) Probes(address string) int {
 	if err != nil {
 		return 0
 	}
-	n := 0
-	for _, h := range l.hosts {
-		h.mu.Lock()
-		n += h.probes[local+"@"+domain]
-		h.mu.Unlock()
+	address = local + "@" + domain
+	p := l.tally.shard(address)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.n[address]
+}
+
+// AllProbes yields every address that was asked about, invented ones too, and how often, in no order.
+func (l *Lab) AllProbes() iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for i := range l.tally.probes {
+			p := &l.tally.probes[i]
+			p.mu.Lock()
+			n := maps.Clone(p.n)
+			p.mu.Unlock()
+			for address, times := range n {
+				if !yield(address, times) {
+					return
+				}
+			}
+		}
 	}
-	return n
 }

@@ -22,16 +22,15 @@ type host struct {
 	lab      *Lab
 	listener net.Listener
 
-	mu     sync.Mutex // guards what follows
-	open   int        // sessions now
-	peak   int
-	asked  int                  // RCPTs in its life
-	probes map[string]int       // RCPTs by address
-	seen   map[string]time.Time // first attempt by client, sender and recipient, for greylisting
+	mu    sync.Mutex // guards what follows
+	open  int        // sessions now
+	peak  int
+	asked int                  // RCPTs in its life
+	seen  map[string]time.Time // first attempt by client, sender and recipient, for greylisting
 }
 
 func newHost(l *Lab, declared Host) *host {
-	return &host{Host: declared, lab: l, probes: map[string]int{}, seen: map[string]time.Time{}}
+	return &host{Host: declared, lab: l, seen: map[string]time.Time{}}
 }
 
 // accept takes connections until the listener is closed.
@@ -69,6 +68,7 @@ func (h *host) serve(raw net.Conn) {
 	if h.Latency > 0 {
 		w := newWire(ctx, raw, h.Latency)
 		h.lab.wg.Go(w.pump)
+		s.wire = w
 		s.attach(w)
 		if !pause(ctx, 2*h.Latency) { // the handshake and the way of the banner
 			return
@@ -92,11 +92,11 @@ func (h *host) leave() {
 	h.open--
 }
 
-// note remembers an RCPT, and returns how many there have been.
+// note counts an RCPT, and returns how many there have been.
 func (h *host) note(address string) int {
+	h.lab.tally.probe(address)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.probes[address]++
 	h.asked++
 	return h.asked
 }

@@ -80,6 +80,7 @@ type Lab struct {
 
 	mu    sync.Mutex // guards conns
 	conns map[net.Conn]struct{}
+	fewer *sync.Cond // conns has lost one
 
 	tally tally
 }
@@ -114,6 +115,7 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 		tls:    sync.OnceValues(selfSigned),
 		conns:  map[net.Conn]struct{}{},
 	}
+	l.fewer = sync.NewCond(&l.mu)
 	for _, option := range options {
 		option(l)
 	}
@@ -273,4 +275,25 @@ func (l *Lab) forget(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.conns, c)
+	l.fewer.Broadcast()
+}
+
+// Settle waits until no connection to a mail host is open, so that all that clients did has been counted. It returns
+// the error of ctx if that ends first.
+func (l *Lab) Settle(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.fewer.Broadcast()
+	})
+	defer stop()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.conns) > 0 {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("lab: %d connections are still open: %w", len(l.conns), err)
+		}
+		l.fewer.Wait()
+	}
+	return nil
 }

@@ -20,6 +20,7 @@ const (
 	nestedMail    = "503 5.5.1 Error: nested MAIL command"
 	mailFirst     = "503 5.5.1 Error: need MAIL command"
 	noData        = "554 5.5.1 Error: no valid recipients"
+	lineTooLong   = "500 5.5.2 Error: line too long"
 	tooManyRcpts  = "452 4.5.3 Error: too many recipients"
 	garbage       = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Bad Request</h1>"
 )
@@ -34,6 +35,8 @@ func shutDown(host string) string {
 func tooManySessions(host string) string {
 	return "421 4.7.0 " + host + " Error: too many connections from your address, try again later"
 }
+
+func tooIdle(host string) string { return "421 4.4.2 " + host + " Error: timeout exceeded" }
 
 func tooManyErrors(host string) string { return "421 4.7.0 " + host + " Error: too many errors" }
 

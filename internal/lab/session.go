@@ -15,6 +15,8 @@ import (
 const (
 	idle   = 5 * time.Minute // RFC 5321 section 4.5.3.2.7
 	linger = 2 * time.Second // how long a session that is over listens for what should not come
+
+	pipeline = 16 << 10 // octets of commands that are read at once; TLS makes no larger records
 )
 
 // session is one SMTP session, at the level of lines, since it must be able to misbehave.
@@ -22,9 +24,11 @@ type session struct {
 	host *host
 	ctx  context.Context
 	raw  net.Conn // the TCP connection
+	wire *wire    // on raw, where the host has a latency
 	conn net.Conn // what is spoken on: raw, with latency, with TLS
 	r    *bufio.Reader
 	w    *bufio.Writer
+	said time.Time // when replies were last sent
 
 	left      bool // no longer counted as open
 	over      bool // the server has said its last word
@@ -48,7 +52,6 @@ func newSession(ctx context.Context, h *host, raw net.Conn) *session {
 
 // attach makes the session speak on conn.
 func (s *session) attach(conn net.Conn) {
-	const pipeline = 16 << 10
 	s.conn, s.r, s.w = conn, bufio.NewReaderSize(conn, pipeline), bufio.NewWriter(conn)
 }
 
@@ -86,7 +89,7 @@ func (s *session) run(withinCap bool) {
 		line, err := s.next()
 		if err != nil {
 			s.lost(err)
-			return
+			continue
 		}
 		s.host.lab.tally.commands.Add(1)
 		s.command(line)
@@ -108,7 +111,7 @@ func (s *session) client() string {
 func (s *session) dribble() {
 	for {
 		s.say(endlessBanner(s.host.Name))
-		if s.w.Flush() != nil || !pause(s.ctx, time.Second) {
+		if s.flush() != nil || !pause(s.ctx, time.Second) {
 			return
 		}
 	}
@@ -132,15 +135,21 @@ func (s *session) end(reply string) {
 	}
 }
 
+// flush sends the replies queued.
+func (s *session) flush() error {
+	s.said = time.Now()
+	return s.w.Flush()
+}
+
 // next reads a command line.
 func (s *session) next() (string, error) {
 	if at, _ := s.r.Peek(s.r.Buffered()); bytes.IndexByte(at, '\n') < 0 {
-		if err := s.w.Flush(); err != nil {
+		if err := s.flush(); err != nil {
 			return "", err
 		}
-	}
-	if err := s.raw.SetReadDeadline(time.Now().Add(idle)); err != nil {
-		return "", err
+		if err := s.raw.SetReadDeadline(s.said.Add(idle)); err != nil {
+			return "", err
+		}
 	}
 	line, err := s.r.ReadSlice('\n')
 	if err != nil {
@@ -149,16 +158,23 @@ func (s *session) next() (string, error) {
 	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
-// lost notes how a client left that did not say QUIT.
+// unheard says whether what was read last was sent before the client could know the last reply.
+func (s *session) unheard() bool { return s.wire != nil && s.wire.arrived.Before(s.said) }
+
+// lost ends a session that next could not read from.
 func (s *session) lost(err error) {
-	if s.host.lab.ctx.Err() != nil {
-		return
-	}
 	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		return
+	switch {
+	case s.host.lab.ctx.Err() != nil:
+		s.end("")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		s.end(tooIdle(s.host.Name))
+	case errors.Is(err, bufio.ErrBufferFull):
+		s.end(lineTooLong)
+	default:
+		s.host.lab.tally.violation("%s: closed without QUIT", s.host.Name)
+		s.end("")
 	}
-	s.host.lab.tally.violation("%s: closed without QUIT", s.host.Name)
 }
 
 // finish sends what is queued and half-closes the connection, then listens until the client closes its half: closing
@@ -167,7 +183,7 @@ func (s *session) finish() {
 	s.leave()
 	before := s.r.Buffered()
 	_ = s.raw.SetDeadline(time.Now().Add(linger + 2*s.host.Latency))
-	if s.w.Flush() != nil {
+	if s.flush() != nil {
 		return
 	}
 	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
@@ -184,7 +200,7 @@ func (s *session) finish() {
 		if err != nil {
 			return
 		}
-		if verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); s.closing && !strings.EqualFold(verb, "QUIT") {
+		if verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); s.closing && !s.unheard() && !strings.EqualFold(verb, "QUIT") {
 			s.host.lab.tally.violation("%s: %s after 421", s.host.Name, verb)
 		}
 	}
@@ -194,7 +210,7 @@ func (s *session) finish() {
 func (s *session) command(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	verb = strings.ToUpper(verb)
-	if s.r.Buffered() > 0 && (!s.announced || verb == "EHLO" || verb == "HELO" || verb == "STARTTLS") {
+	if !s.announced && (s.r.Buffered() > 0 || s.unheard()) || s.r.Buffered() > 0 && (verb == "EHLO" || verb == "STARTTLS") {
 		s.host.lab.tally.violation("%s: pipelined after %s without leave", s.host.Name, verb)
 	}
 	switch verb {
@@ -286,7 +302,7 @@ func (s *session) startTLS() {
 		return
 	}
 	s.say(readyForTLS)
-	if s.w.Flush() != nil {
+	if s.flush() != nil {
 		return
 	}
 	secure := tls.Server(s.conn, config)

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"time"
@@ -14,13 +15,14 @@ type wire struct {
 	rtt     time.Duration
 	flights chan flight
 	rest    []byte
+	arrived time.Time // when the flight that was read last arrived
 	err     error
 }
 
 type flight struct {
-	data []byte
-	due  time.Time
-	err  error
+	data    []byte
+	arrived time.Time
+	err     error
 }
 
 func newWire(ctx context.Context, conn net.Conn, rtt time.Duration) *wire {
@@ -29,11 +31,11 @@ func newWire(ctx context.Context, conn net.Conn, rtt time.Duration) *wire {
 
 // pump reads the connection until it ends.
 func (w *wire) pump() {
+	buffer := make([]byte, pipeline)
 	for {
-		buffer := make([]byte, 4<<10)
 		n, err := w.Conn.Read(buffer)
 		select {
-		case w.flights <- flight{data: buffer[:n], due: time.Now().Add(w.rtt), err: err}:
+		case w.flights <- flight{data: bytes.Clone(buffer[:n]), arrived: time.Now(), err: err}:
 		case <-w.ctx.Done():
 			return
 		}
@@ -51,8 +53,8 @@ func (w *wire) Read(p []byte) (int, error) {
 		}
 		select {
 		case f := <-w.flights:
-			w.rest, w.err = f.data, f.err
-			if !pause(w.ctx, time.Until(f.due)) {
+			w.rest, w.err, w.arrived = f.data, f.err, f.arrived
+			if !pause(w.ctx, time.Until(f.arrived.Add(w.rtt))) {
 				return 0, net.ErrClosed
 			}
 		case <-w.ctx.Done():
