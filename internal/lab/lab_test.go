@@ -203,7 +203,10 @@ func TestNetSMTPFindsEveryTemper(t *testing.T) {
 }
 
 func TestGoSMTPSpeaksTLSAndSMTPUTF8(t *testing.T) {
-	l := start(t, corp+"\nmailbox jörg@corp.lab")
+	l := start(t, `
+		host    mx1.corp.lab starttls latency=5ms
+		domain  corp.lab mx=10:mx1.corp.lab
+		mailbox jörg@corp.lab`)
 	c, err := gosmtp.NewClientStartTLS(dial(t, l, "mx1.corp.lab"), &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
 		t.Fatal(err)

@@ -137,7 +137,9 @@ func (s *session) end(reply string) {
 
 // flush sends the replies queued.
 func (s *session) flush() error {
-	s.said = time.Now()
+	if s.w.Buffered() > 0 {
+		s.said = time.Now()
+	}
 	return s.w.Flush()
 }
 
@@ -147,7 +149,7 @@ func (s *session) next() (string, error) {
 		if err := s.flush(); err != nil {
 			return "", err
 		}
-		if err := s.raw.SetReadDeadline(s.said.Add(idle)); err != nil {
+		if err := s.raw.SetReadDeadline(time.Now().Add(idle)); err != nil {
 			return "", err
 		}
 	}

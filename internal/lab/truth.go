@@ -13,6 +13,9 @@ type Truth struct {
 // mailboxes is theirs. An acceptsall domain is accepts_all_provider only to one who knows the provider by its hosts.
 func (l *Lab) Truth() []Truth { return l.world.Truth() }
 
+// TruthOf returns the truth about any address.
+func (l *Lab) TruthOf(address string) Truth { return l.world.TruthOf(address) }
+
 // Truth is the same for a world that need not run.
 func (w *World) Truth() []Truth {
 	truths := make([]Truth, 0, len(w.order))
