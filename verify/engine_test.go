@@ -1,0 +1,126 @@
+package verify_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"presend/internal/lab"
+	"presend/verify"
+	"presend/verify/mx"
+	"presend/verify/smtpprobe"
+	"presend/verify/syntax"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world starts a lab and a verifier that sees nothing else.
+func world(t testing.TB, declaration string, change func(*verify.Config)) (*lab.Lab, *verify.Verifier) {
+	t.Helper()
+	l, err := lab.Start(context.WithoutCancel(t.Context()), declaration)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	resolver, err := mx.New(mx.Config{Servers: []string{l.DNS()}, AllowPrivate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resolver.Close() })
+	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "probe.lab", From: "check@probe.lab", Port: l.SMTPPort(), Dial: l.Dial})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := verify.Config{Resolver: resolver, Prober: prober}
+	if change != nil {
+		change(&config)
+	}
+	v, err := verify.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l, v
+}
+
+// verifyAll runs addresses through the engine.
+func verifyAll(t testing.TB, v *verify.Verifier, addresses []string) []verify.Result {
+	t.Helper()
+	parsed := map[int64]syntax.Address{}
+	for i, text := range addresses {
+		a, err := syntax.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed[int64(i)] = a
+	}
+	queue := verify.NewMemoryQueue(parsed)
+	if err := v.Run(t.Context(), queue, nil); err != nil {
+		t.Fatal(err)
+	}
+	results := make([]verify.Result, len(addresses))
+	for i := range addresses {
+		r, ok := queue.Results[int64(i)]
+		if !ok {
+			t.Fatalf("%s has no result", addresses[i])
+		}
+		results[i] = r
+	}
+	return results
+}
+
+func TestAThousandAddressesAtOneHostCostTensOfConnections(t *testing.T) {
+	var declaration strings.Builder
+	fmt.Fprintln(&declaration, "host mx1.bighost.lab")
+	var addresses []string
+	for d := range 20 {
+		fmt.Fprintf(&declaration, "domain d%d.lab mx=10:mx1.bighost.lab\n", d)
+		for m := range 50 {
+			address := fmt.Sprintf("m%d@d%d.lab", m, d)
+			addresses = append(addresses, address)
+			if m%20 != 0 { // one in twenty does not exist
+				fmt.Fprintf(&declaration, "mailbox %s\n", address)
+			}
+		}
+	}
+	l, v := world(t, declaration.String(), nil)
+	for i, r := range verifyAll(t, v, addresses) {
+		want := verify.Reason("accepted")
+		if i%50%20 == 0 {
+			want = "mailbox_unknown"
+		}
+		if r.Reason != want {
+			t.Errorf("%s: %s (%s), want %s", addresses[i], r.Reason, r.Detail, want)
+		}
+	}
+	counts := l.Count()
+	if counts.Connections > 50 {
+		t.Errorf("%d connections for %d addresses, want tens", counts.Connections, len(addresses))
+	}
+	if len(counts.Violations) > 0 {
+		t.Errorf("the verifier was rude: %v", counts.Violations)
+	}
+	t.Logf("%d addresses, %d connections, %d RCPTs", len(addresses), counts.Connections, counts.Rcpts)
+}
+
+func TestTheTruthOfTheDemoIsFound(t *testing.T) {
+	l, v := world(t, lab.Demo, nil)
+	var addresses []string
+	for _, truth := range l.Truth() {
+		addresses = append(addresses, truth.Address)
+	}
+	for i, r := range verifyAll(t, v, addresses) {
+		if want := l.Truth()[i].Reason; string(r.Reason) != want {
+			t.Errorf("%s: %s (%s), want %s", addresses[i], r.Reason, r.Detail, want)
+		}
+	}
+	if counts := l.Count(); len(counts.Violations) > 0 {
+		t.Errorf("the verifier was rude: %v", counts.Violations)
+	}
+}

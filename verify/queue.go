@@ -1,0 +1,103 @@
+package verify
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"presend/verify/catchall"
+	"presend/verify/syntax"
+)
+
+// Task is one address to verify.
+type Task struct {
+	ID      int64 // the queue's own
+	Address syntax.Address
+	Tries   int       // how often it met a temporary answer before
+	Since   time.Time // when it first did; zero if never
+	again   int       // how often it met a limit in this run
+}
+
+// Domain is a domain with addresses to verify, and what is remembered of it.
+type Domain struct {
+	Name     string          // A-labels, lower case
+	Pending  int             // how many of its addresses wait
+	CatchAll catchall.Answer // catchall.Open where nothing fresh is known
+}
+
+// Facts are what a run learned of a domain.
+type Facts struct {
+	Name      string
+	Provider  string
+	MX        string
+	CatchAll  catchall.Answer
+	CheckedAt time.Time
+}
+
+// Done is a task with its result.
+type Done struct {
+	Task   Task
+	Result Result
+}
+
+// Queue is where a run's work comes from and where its results go. A Queue hands out each domain once a run and each
+// task once, and is safe for concurrent use. What was handed out and not recorded is handed out again in the next run.
+type Queue interface {
+	// Domains returns up to max domains not yet handed out, those with the most pending addresses first; none when
+	// the run has no more.
+	Domains(ctx context.Context, max int) ([]Domain, error)
+	// Lease returns up to max tasks of a domain; fewer, or none, when these are all.
+	Lease(ctx context.Context, domain string, max int) ([]Task, error)
+	// Record keeps results and facts. What it returned nil for survives a crash.
+	Record(ctx context.Context, done []Done, facts []Facts) error
+}
+
+// MemoryQueue is a Queue of a few addresses that remembers nothing.
+type MemoryQueue struct {
+	mu      sync.Mutex
+	domains []Domain
+	tasks   map[string][]Task
+	Results map[int64]Result // by the index of the address given to NewMemoryQueue; to be read when the run is over
+}
+
+// NewMemoryQueue returns a queue of these addresses; task IDs are their indexes.
+func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
+	q := &MemoryQueue{tasks: map[string][]Task{}, Results: map[int64]Result{}}
+	for id, address := range addresses {
+		q.tasks[address.Domain] = append(q.tasks[address.Domain], Task{ID: id, Address: address})
+	}
+	for name, tasks := range q.tasks {
+		q.domains = append(q.domains, Domain{Name: name, Pending: len(tasks)})
+	}
+	return q
+}
+
+// Domains implements Queue.
+func (q *MemoryQueue) Domains(_ context.Context, max int) ([]Domain, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := min(max, len(q.domains))
+	out := q.domains[:n:n]
+	q.domains = q.domains[n:]
+	return out, nil
+}
+
+// Lease implements Queue.
+func (q *MemoryQueue) Lease(_ context.Context, domain string, max int) ([]Task, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	tasks := q.tasks[domain]
+	n := min(max, len(tasks))
+	q.tasks[domain] = tasks[n:]
+	return tasks[:n:n], nil
+}
+
+// Record implements Queue.
+func (q *MemoryQueue) Record(_ context.Context, done []Done, _ []Facts) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, d := range done {
+		q.Results[d.Task.ID] = d.Result
+	}
+	return nil
+}

@@ -1,0 +1,319 @@
+package verify
+
+import (
+	"container/heap"
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"presend/verify/catchall"
+	"presend/verify/mx"
+	"presend/verify/smtpprobe"
+)
+
+const (
+	circuitLimit = 3  // refusals of us in a row, without an honest answer between them, that open a destination's circuit
+	sessionPays  = 25 // recipients waiting for each session already there, from which on one more session pays for its set-up
+	maxPause     = time.Minute
+)
+
+// scheduler gives sessions to destinations: to the one with most left to ask for each session it has.
+type scheduler struct {
+	config   Config
+	group    *errgroup.Group
+	mu       sync.Mutex
+	byName   map[string]*destination
+	ready    destinationHeap // those that can use one more session now
+	sessions int             // all destinations'
+	domains  int             // added and not done
+	looking  bool            // more domains may be added
+	wake     chan struct{}   // something changed
+	space    chan struct{}   // a domain is done
+	troubles map[netip.Addr]hostTrouble
+	finished chan struct{}
+}
+
+// destination is what counts our sessions on its side.
+type destination struct {
+	name     string
+	limits   smtpprobe.Limits
+	ceiling  int // sessions allowed now; adapts between 1 and the caps of the table
+	sessions int
+	sources  map[netip.Addr]int // sessions by our address
+	waiting  int                // tasks that nobody has leased, and open catch-all questions
+	works    []*domainWork
+	limiter  *rate.Limiter
+	paused   time.Time // nothing is opened before
+	pauses   int       // in a row
+	refusals int       // of us, in a row
+	open     *evidence // the circuit: what the rest of the addresses get
+	quiet    int       // transactions since the last sign of strain
+	index    int       // in the heap, -1 outside
+}
+
+// domainWork is a domain on its way through probing. Guarded by scheduler.mu but for what is said otherwise.
+type domainWork struct {
+	domain   Domain
+	answer   mx.Answer
+	dest     *destination
+	waiting  int    // tasks nobody has leased
+	requeued []Task // leased before and not answered
+	leased   int    // tasks, and catch-all questions, out with a session
+	inquiry  *catchall.Inquiry
+	asking   bool                // a session carries the catch-all question
+	held     []heldTask          // accepted, waiting for the catch-all answer
+	down     map[string]evidence // hosts that failed for this domain, by name, with what is to be said if all do
+	refusing map[string]bool     // hosts that do not serve the domain
+	lost     int                 // sessions lost in a row without an answer
+	counted  bool                // its unasked question stands in dest.waiting
+}
+
+type heldTask struct {
+	task Task
+	e    evidence
+}
+
+func newDomainWork(domain Domain, answer mx.Answer, config Config) *domainWork {
+	w := &domainWork{domain: domain, answer: answer, waiting: domain.Pending, down: map[string]evidence{}, refusing: map[string]bool{}}
+	w.inquiry = catchall.Known(domain.Name, domain.CatchAll)
+	for i, host := range w.answer.Hosts {
+		w.answer.Hosts[i].Addrs = usable(host.Addrs, config)
+	}
+	return w
+}
+
+// usable keeps the addresses of the families asked for.
+func usable(addrs []netip.Addr, config Config) []netip.Addr {
+	if config.IPv4 == config.IPv6 {
+		return addrs
+	}
+	var kept []netip.Addr
+	for _, a := range addrs {
+		if a.Unmap().Is4() == config.IPv4 {
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// idle says that a domain has nothing more to hand out and nothing out.
+func (w *domainWork) idle() bool {
+	return w.waiting == 0 && len(w.requeued) == 0 && w.leased == 0 && len(w.held) == 0
+}
+
+// hosts returns the mail hosts still worth trying, in order.
+func (w *domainWork) hosts() []mx.Host {
+	var hosts []mx.Host
+	for _, h := range w.answer.Hosts {
+		if _, down := w.down[h.Name]; !down && !w.refusing[h.Name] && len(h.Addrs) > 0 {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
+}
+
+func newScheduler(config Config, group *errgroup.Group) *scheduler {
+	return &scheduler{
+		config: config, group: group, byName: map[string]*destination{}, looking: true,
+		troubles: map[netip.Addr]hostTrouble{}, wake: make(chan struct{}, 1), space: make(chan struct{}, 1), finished: make(chan struct{}),
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// room waits until one more domain may be looked up.
+func (s *scheduler) room(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		free := s.domains < ahead
+		s.mu.Unlock()
+		if free {
+			return nil
+		}
+		select {
+		case <-s.space:
+		case <-s.config.Stop:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// add puts a domain to its destination.
+func (s *scheduler) add(w *domainWork) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.byName[w.answer.Destination]
+	if d == nil {
+		limits := s.config.Pace.For(w.answer.Destination)
+		d = &destination{name: w.answer.Destination, limits: limits, index: -1, sources: map[netip.Addr]int{}}
+		d.ceiling = limits.Sessions * len(s.config.Sources)
+		d.limiter = rate.NewLimiter(rate.Inf, 1)
+		if limits.Rate > 0 {
+			d.limiter = rate.NewLimiter(rate.Limit(limits.Rate*float64(len(s.config.Sources))), limits.Recipients)
+		}
+		s.byName[d.name] = d
+	}
+	w.dest = d
+	d.works = append(d.works, w)
+	d.waiting += w.waiting
+	s.domains++
+	s.update(d)
+}
+
+// resolved says that no domain will be added any more.
+func (s *scheduler) resolved() {
+	s.mu.Lock()
+	s.looking = false
+	s.mu.Unlock()
+	signal(s.wake)
+}
+
+// update puts a destination into its place among those that can use a session.
+func (s *scheduler) update(d *destination) {
+	wants := d.waiting > 0 && d.sessions < d.ceiling && (d.sessions == 0 || d.waiting > sessionPays*d.sessions) && !s.config.Now().Before(d.paused)
+	switch {
+	case wants && d.index < 0:
+		heap.Push(&s.ready, d)
+	case wants:
+		heap.Fix(&s.ready, d.index)
+	case d.index >= 0:
+		heap.Remove(&s.ready, d.index)
+	}
+	if wants {
+		signal(s.wake)
+	}
+}
+
+// dispatch opens sessions until all work is done.
+func (s *scheduler) dispatch(ctx context.Context, session func(context.Context, *destination, netip.Addr) error) error {
+	defer close(s.finished)
+	for {
+		stopping := false
+		select {
+		case <-s.config.Stop:
+			stopping = true
+		default:
+		}
+		s.mu.Lock()
+		for !stopping && s.sessions < s.config.Sessions && len(s.ready) > 0 {
+			d := s.ready[0]
+			source := d.source(s.config.Sources)
+			d.sessions++
+			d.sources[source]++
+			s.sessions++
+			s.update(d)
+			s.group.Go(func() error {
+				err := session(ctx, d, source)
+				s.mu.Lock()
+				d.sessions--
+				d.sources[source]--
+				s.sessions--
+				s.update(d)
+				if d.sessions == 0 && len(d.works) == 0 && d.open == nil && d.refusals == 0 && d.pauses == 0 && d.ceiling == d.limits.Sessions*len(s.config.Sources) {
+					delete(s.byName, d.name) // nothing learned that a later domain would need
+				}
+				s.mu.Unlock()
+				signal(s.wake)
+				return err
+			})
+		}
+		over := s.sessions == 0 && (stopping || !s.looking && s.domains == 0)
+		s.mu.Unlock()
+		if over {
+			return nil
+		}
+		select {
+		case <-s.wake:
+		case <-s.stopped(stopping):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// stopped is Config.Stop until it has been seen.
+func (s *scheduler) stopped(seen bool) <-chan struct{} {
+	if seen {
+		return nil
+	}
+	return s.config.Stop
+}
+
+// source returns the one of our addresses that has fewest sessions with the destination.
+func (d *destination) source(sources []netip.Addr) netip.Addr {
+	least := sources[0]
+	for _, a := range sources[1:] {
+		if d.sources[a] < d.sources[least] {
+			least = a
+		}
+	}
+	return least
+}
+
+// pause keeps a destination from being asked for a while that doubles each time, and halves its sessions.
+func (s *scheduler) pause(d *destination) {
+	d.ceiling = max(1, d.ceiling/2)
+	d.quiet = 0
+	wait := min(time.Second<<min(d.pauses, 10), maxPause)
+	d.pauses++
+	if until := s.config.Now().Add(wait); until.After(d.paused) {
+		d.paused = until
+		time.AfterFunc(wait, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.update(d)
+			signal(s.wake)
+		})
+	}
+	s.update(d)
+}
+
+// calm counts a transaction without a sign of strain; after some of these one more session is allowed.
+func (d *destination) calm(sources int) {
+	d.refusals, d.pauses = 0, 0
+	d.quiet++
+	if d.quiet%10 == 0 && d.ceiling < d.limits.Sessions*sources {
+		d.ceiling++
+	}
+}
+
+// destinationHeap orders destinations by what is left to ask for each session, most first.
+type destinationHeap []*destination
+
+func (h destinationHeap) Len() int { return len(h) }
+func (h destinationHeap) Less(i, j int) bool {
+	return h[i].waiting*(h[j].sessions+1) > h[j].waiting*(h[i].sessions+1)
+}
+
+func (h destinationHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (h *destinationHeap) Push(x any) {
+	d := x.(*destination)
+	d.index = len(*h)
+	*h = append(*h, d)
+}
+
+// Pop implements heap.Interface.
+func (h *destinationHeap) Pop() any {
+	old := *h
+	d := old[len(old)-1]
+	old[len(old)-1] = nil
+	*h = old[:len(old)-1]
+	d.index = -1
+	return d
+}

@@ -1,0 +1,456 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"presend/verify/mx"
+	"presend/verify/reply"
+	"presend/verify/score"
+	"presend/verify/smtpprobe"
+)
+
+const (
+	lostLimit  = 3  // sessions lost in a row, without one answer, after which a host counts as down for the domain
+	againLimit = 2  // times an address that met a limit is asked again within a run
+	scanLimit  = 64 // domains looked through for one that the session at hand can serve
+)
+
+// batch is what a session asks in one transaction.
+type batch struct {
+	work  *domainWork
+	tasks []Task    // asked before and not answered
+	fresh int       // tasks still to be leased from the queue
+	ask   string    // the recipient of the catch-all question that it carries; empty: none
+	rest  *evidence // ask nothing: this is the answer, since the circuit is open or no host is left
+}
+
+// take hands a session its next batch, of a domain that the session at hand can serve if there is one; nil when the
+// destination has nothing more for it.
+func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.sessions > d.ceiling || s.config.Now().Before(d.paused) && d.open == nil {
+		return nil
+	}
+	var chosen *domainWork
+	for i, w := range d.works {
+		if w.waiting == 0 && len(w.requeued) == 0 && !w.unasked() {
+			continue
+		}
+		if session == nil || w.reaches(session.Addr()) {
+			chosen = w
+			break
+		}
+		if chosen == nil {
+			chosen = w
+		}
+		if i >= scanLimit {
+			break
+		}
+	}
+	if chosen == nil {
+		return nil
+	}
+	b := &batch{work: chosen}
+	n := min(most, len(chosen.requeued))
+	b.tasks, chosen.requeued = chosen.requeued[:n:n], chosen.requeued[n:]
+	b.fresh = min(most-n, chosen.waiting)
+	chosen.waiting -= b.fresh
+	d.waiting -= n + b.fresh
+	chosen.leased += n + b.fresh
+	if d.open != nil {
+		b.rest = d.open
+	} else if len(chosen.hosts()) == 0 {
+		e := chosen.verdictOfHosts()
+		b.rest = &e
+	} else if question, open := chosen.inquiry.Next(); open && !chosen.asking && !chosen.answer.Provider.AcceptsAll {
+		b.ask, chosen.asking = question, true
+		chosen.leased++
+	}
+	s.update(d)
+	return b
+}
+
+// unasked says that accepted addresses wait for a catch-all question that no session carries.
+func (w *domainWork) unasked() bool { return len(w.held) > 0 && !w.asking }
+
+// reaches says whether a session with this address can serve the domain: the address is one of its most preferred
+// hosts still worth trying.
+func (w *domainWork) reaches(addr netip.Addr) bool {
+	hosts := w.hosts()
+	for _, h := range hosts {
+		if h.Preference != hosts[0].Preference {
+			break
+		}
+		if slices.Contains(h.Addrs, addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// verdictOfHosts is what is to be said of a domain when no mail host is left to try.
+func (w *domainWork) verdictOfHosts() evidence {
+	if len(w.refusing) > 0 && len(w.down) == 0 {
+		return evidence{answer: w.answer, reason: reply.DomainNotServed, detail: "none of its mail hosts carries mail for " + w.domain.Name}
+	}
+	for _, h := range w.answer.Hosts {
+		if e, ok := w.down[h.Name]; ok {
+			return e
+		}
+	}
+	return evidence{answer: w.answer, reason: reply.Unreachable, detail: "no mail host has an address of a family in use"}
+}
+
+// worker is one session's goroutine at a destination: it opens a session where it needs one and asks batch after
+// batch.
+type worker struct {
+	*run
+	dest    *destination
+	source  netip.Addr
+	session *smtpprobe.Session
+	served  int // recipients asked in this session
+	refused int // of them refused
+}
+
+func (r *run) session(ctx context.Context, d *destination, source netip.Addr) error {
+	w := &worker{run: r, dest: d, source: source}
+	defer w.hangUp(ctx)
+	for !r.stopping() {
+		b := r.sched.take(d, w.session, w.room())
+		if b == nil {
+			return nil
+		}
+		if err := w.serve(ctx, b); err != nil {
+			return err
+		}
+		if w.session != nil && (w.session.Over() || w.refused >= d.limits.Errors || w.served >= d.limits.PerSession) {
+			w.hangUp(ctx)
+		}
+	}
+	return nil
+}
+
+// room is how many recipients the next transaction may hold, so that a server's limit on errors is not met in flight.
+func (w *worker) room() int {
+	n := min(w.dest.limits.Recipients, 2*w.dest.limits.Errors-w.refused-1)
+	if w.session != nil {
+		n = min(n, w.dest.limits.PerSession-w.served)
+	}
+	return max(1, n)
+}
+
+func (w *worker) hangUp(ctx context.Context) {
+	if w.session == nil {
+		return
+	}
+	if err := w.session.Close(context.WithoutCancel(ctx)); err != nil {
+		w.config.Logger.Debug("closing a session", "destination", w.dest.name, "error", err)
+	}
+	w.session, w.served, w.refused = nil, 0, 0
+}
+
+// serve asks one batch. The error ends the run; whatever a server does is in the results.
+func (w *worker) serve(ctx context.Context, b *batch) error {
+	tasks := b.tasks
+	if b.fresh > 0 {
+		fresh, err := w.queue.Lease(ctx, b.work.domain.Name, b.fresh)
+		if err != nil {
+			return err
+		}
+		w.sched.leased(b, len(fresh))
+		tasks = append(tasks, fresh...)
+	}
+	out := outcome{batch: b}
+	if b.rest != nil {
+		e := *b.rest
+		e.answer = b.work.answer
+		for _, t := range tasks {
+			out.finish(t, e)
+		}
+		out.close = true
+		return w.settle(ctx, &out)
+	}
+	if !w.connect(ctx, b.work) {
+		out.requeue = tasks
+		return errors.Join(w.settle(ctx, &out), ctx.Err())
+	}
+	asked, recipients := make([]Task, 0, len(tasks)), make([]string, 0, len(tasks)+1)
+	for _, t := range tasks {
+		if t.Address.SMTPUTF8 && !w.session.SMTPUTF8() {
+			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
+			continue
+		}
+		asked = append(asked, t)
+		recipients = append(recipients, t.Address.String())
+	}
+	if b.ask != "" {
+		recipients = append(recipients, b.ask)
+	}
+	if len(recipients) == 0 {
+		return w.settle(ctx, &out)
+	}
+	if w.dest.limits.Rate > 0 {
+		if err := w.dest.limiter.WaitN(ctx, min(len(recipients), w.dest.limiter.Burst())); err != nil {
+			return err
+		}
+	}
+	answers, err := w.session.Probe(ctx, recipients)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	w.served += len(recipients)
+	for i, a := range answers {
+		m := w.classifier.Classify(a.Reply, reply.RCPT, b.work.answer.Provider.Name)
+		if a.Reply.Code/100 != 2 {
+			w.refused++
+		}
+		if i < len(asked) {
+			w.weigh(&out, asked[i], a.Reply, m, i)
+		} else {
+			out.question = &m
+		}
+	}
+	out.requeue = append(out.requeue, asked[min(len(answers), len(asked)):]...)
+	if err != nil {
+		w.stumbled(&out, err, len(answers) > 0)
+	}
+	return w.settle(ctx, &out)
+}
+
+// outcome collects what a batch came to, before the scheduler's books are brought up to date.
+type outcome struct {
+	batch    *batch
+	done     []Done
+	proof    []evidence // of done, by index
+	accepted []heldTask
+	requeue  []Task
+	question *reply.Meaning
+	unknowns int // real recipients refused as unknown
+	answered bool
+	refusal  *evidence // the server refused us
+	strain   bool      // the server asks for a slower pace
+	notHere  bool      // the host does not serve the domain
+	down     *evidence // the host is to be left alone for this domain
+	lost     *evidence // the session broke without an answer
+	close    bool      // nothing more will be asked: an open catch-all question stays unanswered
+}
+
+func (o *outcome) finish(t Task, e evidence) {
+	o.done = append(o.done, Done{Task: t})
+	o.proof = append(o.proof, e)
+}
+
+// weigh decides what the answer to one real recipient means for it and for the destination.
+func (w *worker) weigh(out *outcome, t Task, r reply.Reply, m reply.Meaning, position int) {
+	e := w.evidence(out.batch.work, r, m, reply.RCPT)
+	switch {
+	case m.Reason == reply.Accepted && out.batch.work.answer.Provider.AcceptsAll:
+		e.reason, e.detail = reply.AcceptsAllProvider, fmt.Sprintf("accepted, but %s accepts every recipient at this step", e.answer.Provider.Name)
+		out.answered = true
+		out.finish(t, e)
+	case m.Reason == reply.Accepted:
+		out.answered = true
+		out.accepted = append(out.accepted, heldTask{t, e})
+	case m.Reason == reply.DomainNotServed:
+		out.notHere = true
+		out.requeue = append(out.requeue, t)
+	case m.Reason == reply.RateLimited && m.Subject != reply.SubjectMailbox && t.again < againLimit:
+		t.again++
+		out.requeue = append(out.requeue, t)
+		if r.Enhanced == (reply.Enhanced{Class: 4, Subject: 5, Detail: 3}) && position > 0 {
+			w.sched.shrink(w.dest, position) // a limit on the transaction, not on the pace
+		} else {
+			out.strain = true
+		}
+	case m.Reason.AboutSender():
+		out.refusal = &e
+		out.finish(t, e)
+	default:
+		if e.reason == reply.MailboxUnknown {
+			out.unknowns++
+		}
+		out.answered = out.answered || m.Subject == reply.SubjectMailbox
+		out.finish(t, e)
+	}
+}
+
+// evidence puts a reply and its meaning into evidence.
+func (w *worker) evidence(work *domainWork, r reply.Reply, m reply.Meaning, command reply.Command) evidence {
+	e := evidence{reason: m.Reason, answer: work.answer, after: m.RetryAfter, detail: fmt.Sprintf("%s answered %s with %s", w.hostName(work), command, r)}
+	if w.session != nil {
+		e.host = w.session.Host()
+	}
+	switch {
+	case e.reason == reply.Unknown, e.reason == reply.MessageTooLarge,
+		w.table.Verdict(e.reason) == score.Invalid && !m.AgainstAddress():
+		// A reply that says too little, or says it softly, is no evidence about the mailbox: another try may tell.
+		e.reason = reply.ServerUnavailable
+	}
+	e.reply = &Reply{Code: r.Code, Text: r.Text(), Command: string(command)}
+	if r.Enhanced != (reply.Enhanced{}) {
+		e.reply.Enhanced = r.Enhanced.String()
+	}
+	return e
+}
+
+func (w *worker) hostName(work *domainWork) string {
+	if w.session != nil {
+		return w.session.Host()
+	}
+	return work.answer.Hosts[0].Name
+}
+
+// stumbled weighs the error that ended a transaction.
+func (w *worker) stumbled(out *outcome, err error, progress bool) {
+	work := out.batch.work
+	var refused *smtpprobe.RefusedError
+	var closing *smtpprobe.ClosingError
+	switch {
+	case errors.As(err, &closing):
+		m := w.classifier.Classify(closing.Reply, reply.RCPT, work.answer.Provider.Name)
+		e := w.evidence(work, closing.Reply, m, reply.RCPT)
+		out.strain = m.Reason == reply.RateLimited
+		if m.Reason.AboutSender() {
+			out.refusal = &e
+		}
+		if !progress {
+			out.lost = &e
+		}
+	case errors.As(err, &refused):
+		m := w.classifier.Classify(refused.Reply, refused.Command, work.answer.Provider.Name)
+		e := w.evidence(work, refused.Reply, m, refused.Command)
+		w.refusedBeforeRCPT(out, e, m)
+	case progress:
+	default:
+		e := w.networkEvidence(work, w.session.Host(), err)
+		if e.reason == reply.ServerUnavailable {
+			out.lost = &e
+		} else {
+			out.down = &e
+		}
+	}
+}
+
+// refusedBeforeRCPT weighs a refusal of the connection, of EHLO or of MAIL.
+func (w *worker) refusedBeforeRCPT(out *outcome, e evidence, m reply.Meaning) {
+	switch {
+	case m.Reason.AboutSender():
+		out.refusal, out.down = &e, &e
+	case m.Reason == reply.RateLimited:
+		out.strain, out.lost = true, &e
+	case m.Reason == reply.DomainNotServed:
+		out.notHere = true
+	case m.Subject == reply.SubjectMailbox || m.Reason == reply.Accepted:
+		// Nobody has named a mailbox yet: this cannot be about one.
+		e.reason = reply.ServerUnavailable
+		out.down = &e
+	default:
+		out.down = &e
+	}
+}
+
+// networkEvidence says what a failed connection or a broken session means.
+func (w *worker) networkEvidence(work *domainWork, host string, err error) evidence {
+	e := evidence{answer: work.answer, host: host, reason: reply.Unreachable, detail: err.Error()}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, smtpprobe.ErrProtocol):
+		e.reason = reply.ProtocolError
+	case errors.Is(err, smtpprobe.ErrClosed):
+		e.reason = reply.ServerUnavailable
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		e.reason = reply.Timeout
+	}
+	return e
+}
+
+// connect makes sure that the worker has a session that serves the domain. False: it has none, and the scheduler's
+// books say why.
+func (w *worker) connect(ctx context.Context, work *domainWork) bool {
+	w.sched.mu.Lock()
+	hosts := work.hosts()
+	usable := w.session != nil && work.reaches(w.session.Addr())
+	w.sched.mu.Unlock()
+	if usable {
+		return true
+	}
+	w.hangUp(ctx)
+	for _, host := range hosts {
+		out := outcome{batch: &batch{work: work}}
+		for _, addr := range host.Addrs {
+			session, err := w.open(ctx, host, addr)
+			if err == nil {
+				w.session = session
+				return true
+			}
+			if ctx.Err() != nil {
+				return false
+			}
+			w.config.Logger.Debug("no session", "host", host.Name, "address", addr, "error", err)
+			out = outcome{batch: out.batch}
+			var refused *smtpprobe.RefusedError
+			if errors.As(err, &refused) {
+				m := w.classifier.Classify(refused.Reply, refused.Command, work.answer.Provider.Name)
+				e := w.evidence(work, refused.Reply, m, refused.Command)
+				e.host = host.Name
+				w.refusedBeforeRCPT(&out, e, m)
+				break // the host has spoken; its other addresses are the same machine or say the same
+			}
+			e := w.networkEvidence(work, host.Name, err)
+			out.down = &e
+		}
+		if stop := w.sched.hostFailed(w.dest, work, host.Name, &out); stop {
+			return false
+		}
+	}
+	return false
+}
+
+// open opens a session, in plain text where TLS fails.
+func (w *worker) open(ctx context.Context, host mx.Host, addr netip.Addr) (*smtpprobe.Session, error) {
+	if e, dead := w.sched.dead(addr); dead {
+		return nil, e
+	}
+	target := smtpprobe.Target{Host: host.Name, Addr: addr, Source: w.source, Plain: w.sched.isPlain(addr)}
+	session, err := w.config.Prober.Open(ctx, target)
+	if errors.Is(err, smtpprobe.ErrTLS) && ctx.Err() == nil {
+		w.sched.markPlain(addr)
+		target.Plain = true
+		session, err = w.config.Prober.Open(ctx, target)
+	}
+	var refused *smtpprobe.RefusedError
+	if err != nil && ctx.Err() == nil && !errors.As(err, &refused) {
+		w.sched.markDead(addr, err)
+	}
+	return session, err
+}
+
+// settle brings the books up to date with what a batch came to, and records what is certain by now.
+func (w *worker) settle(ctx context.Context, out *outcome) error {
+	finished, facts := w.sched.settle(w.dest, out, w.session)
+	for i, d := range out.done {
+		if err := w.finish(ctx, d.Task, out.proof[i]); err != nil {
+			return err
+		}
+	}
+	for _, h := range finished {
+		if err := w.finish(ctx, h.task, h.e); err != nil {
+			return err
+		}
+	}
+	if facts {
+		work := out.batch.work
+		return w.emit(ctx, recorded{facts: w.facts(work.domain.Name, work.answer, work.inquiry.Answer())})
+	}
+	return nil
+}
+
+// deadFor is how long a mail host that could not be connected to is left alone.
+const deadFor = 5 * time.Minute
