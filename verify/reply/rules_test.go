@@ -113,6 +113,7 @@ func plainReply(r *rule, variant string) Reply {
 		inLink = strings.HasPrefix(word, "/")
 		switch {
 		case word == "*":
+			words = append(words, "anything")
 		case word == addressWord:
 			words = append(words, "bob@example.com")
 		case word == ipWord:
