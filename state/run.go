@@ -1,0 +1,434 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"sync"
+	"time"
+
+	"presend/verify"
+	"presend/verify/catchall"
+	"presend/verify/reply"
+	"presend/verify/score"
+	"presend/verify/syntax"
+)
+
+const day = 24 * time.Hour
+
+// shelf is how long a result of a reason stands before it is due again. What is not listed stands for a month.
+var shelf = map[verify.Reason]time.Duration{
+	reply.MailboxUnknown:  3650 * day, // a mailbox that did not exist is not asked about again unless --fresh says so
+	reply.MailboxDisabled: 3650 * day,
+	reply.Suppressed:      3650 * day,
+	reply.GaveUp:          90 * day,
+	reply.NoSuchDomain:    90 * day,
+	reply.SenderBlocked:   day, // about us: worth another look once it may have been mended
+	reply.SenderAuth:      day,
+	reply.Policy:          day,
+	reply.ProtocolError:   day,
+}
+
+const defaultShelf = 30 * day
+
+// Policy says which known results are good enough.
+type Policy struct {
+	Fresh   bool // ignore what is known
+	Probing bool // results that were never probed are due, since this run probes
+}
+
+// Run is one pass over a list; a verify.Queue. Begin a run, Add its rows, hand it to the engine, read Results, Finish.
+type Run struct {
+	file   *File
+	id     int64
+	now    int64
+	policy Policy
+
+	mu     sync.Mutex
+	cursor cursor           // where Domains goes on
+	next   map[string]int64 // by domain: the address after which Lease goes on
+	ids    map[string]int64 // of the domains handed out
+}
+
+// cursor is a place in the order of domains: most pending first, then by id.
+type cursor struct{ pending, domain int64 }
+
+// Begin starts a run over a list. The rows of the run before make room for it; results stay.
+func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
+	r := &Run{file: f, now: f.now().Unix(), policy: policy, next: map[string]int64{}, ids: map[string]int64{}}
+	r.cursor = cursor{pending: 1 << 62}
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("state: beginning a run: %w", err)
+	}
+	defer tx.Rollback()
+	for _, statement := range []string{"DELETE FROM rows", "DELETE FROM work"} {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return nil, fmt.Errorf("state: beginning a run: %w", err)
+		}
+	}
+	done, err := tx.ExecContext(ctx, "INSERT INTO runs (input, started, finished) VALUES (?, ?, 0)", input, r.now)
+	if err != nil {
+		return nil, fmt.Errorf("state: beginning a run: %w", err)
+	}
+	if r.id, err = done.LastInsertId(); err != nil {
+		return nil, fmt.Errorf("state: beginning a run: %w", err)
+	}
+	return r, tx.Commit()
+}
+
+const addBatch = 20000
+
+// Add takes the list's rows, in order; nil stands for a row without an address to ask about. When it returns, the
+// work of the run is laid out.
+func (r *Run) Add(ctx context.Context, rows iter.Seq2[*syntax.Address, error]) error {
+	next, stop := iter.Pull2(rows)
+	defer stop()
+	domains := map[string]int64{}
+	for n := int64(1); ; {
+		read, err := r.addBatch(ctx, next, domains, n)
+		if err != nil {
+			return fmt.Errorf("state: adding rows: %w", err)
+		}
+		if n += int64(read); read < addBatch {
+			break
+		}
+		if len(domains) > 1<<16 {
+			clear(domains) // a cache, and bounded
+		}
+	}
+	return r.plan(ctx)
+}
+
+func (r *Run) addBatch(ctx context.Context, next func() (*syntax.Address, error, bool), domains map[string]int64, n int64) (read int, err error) {
+	tx, err := r.file.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer tx.Rollback()
+	var statements [5]*sql.Stmt
+	for i, text := range []string{
+		"SELECT id FROM domains WHERE name = ?",
+		"INSERT INTO domains (name) VALUES (?)",
+		"SELECT id FROM addresses WHERE domain = ? AND local = ?",
+		"INSERT INTO addresses (domain, local) VALUES (?, ?)",
+		"INSERT INTO rows (n, address) VALUES (?, ?)",
+	} {
+		if statements[i], err = tx.PrepareContext(ctx, text); err != nil {
+			return 0, err
+		}
+		defer statements[i].Close()
+	}
+	for read < addBatch {
+		address, err, more := next()
+		if !more {
+			break
+		}
+		if err != nil {
+			return read, err
+		}
+		var id int64
+		if address != nil {
+			domain, known := domains[address.Domain]
+			if !known {
+				if domain, err = findOrInsert(ctx, statements[0], statements[1], address.Domain); err != nil {
+					return read, err
+				}
+				domains[address.Domain] = domain
+			}
+			if id, err = findOrInsert(ctx, statements[2], statements[3], domain, address.Local); err != nil {
+				return read, err
+			}
+		}
+		if _, err := statements[4].ExecContext(ctx, n+int64(read), id); err != nil {
+			return read, err
+		}
+		read++
+	}
+	return read, tx.Commit()
+}
+
+func findOrInsert(ctx context.Context, find, insert *sql.Stmt, key ...any) (id int64, err error) {
+	err = find.QueryRowContext(ctx, key...).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, err
+	}
+	done, err := insert.ExecContext(ctx, key...)
+	if err != nil {
+		return 0, err
+	}
+	return done.LastInsertId()
+}
+
+// plan lays out the work: the addresses of the list that have no result, or one that is due.
+func (r *Run) plan(ctx context.Context) error {
+	var due strings.Builder
+	args := []any{}
+	due.WriteString("s.address IS NULL")
+	if r.policy.Fresh {
+		due.WriteString(" OR s.checked_at < ?")
+		args = append(args, r.now)
+	}
+	if r.policy.Probing {
+		due.WriteString(" OR s.reason = ?")
+		args = append(args, string(reply.NotProbed))
+	}
+	due.WriteString(" OR (s.retry_at > 0 AND s.retry_at <= ?) OR (s.retry_at = 0 AND s.checked_at + CASE s.reason")
+	args = append(args, r.now)
+	for reason, life := range shelf {
+		due.WriteString(" WHEN ? THEN ?")
+		args = append(args, string(reason), int64(life.Seconds()))
+	}
+	due.WriteString(" ELSE ? END <= ?)")
+	args = append(args, int64(defaultShelf.Seconds()), r.now)
+	_, err := r.file.db.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, address)
+		SELECT a.domain, a.id FROM rows JOIN addresses a ON a.id = rows.address LEFT JOIN results s ON s.address = a.id
+		WHERE `+due.String(), args...)
+	if err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	return nil
+}
+
+// Pending returns how many addresses the run has still to verify.
+func (r *Run) Pending(ctx context.Context) (n int, err error) {
+	if err = r.file.db.QueryRowContext(ctx, "SELECT count(*) FROM work").Scan(&n); err != nil {
+		err = fmt.Errorf("state: counting the work: %w", err)
+	}
+	return n, err
+}
+
+// NextRetry returns when the first of the list's temporary answers is worth another try; zero for none.
+func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
+	var at sql.NullInt64
+	err := r.file.db.QueryRowContext(ctx, "SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address WHERE s.retry_at > 0").Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("state: looking for retries: %w", err)
+	}
+	return fromUnix(at.Int64), nil
+}
+
+// Again lays out what has fallen due since, for another pass of the engine over the same rows.
+func (r *Run) Again(ctx context.Context) error {
+	r.mu.Lock()
+	r.cursor, r.next, r.ids = cursor{pending: 1 << 62}, map[string]int64{}, map[string]int64{}
+	r.mu.Unlock()
+	r.now, r.policy = r.file.now().Unix(), Policy{}
+	return r.plan(ctx)
+}
+
+// Domains implements verify.Queue.
+func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cursor.pending == 1<<62 {
+		// The order is laid down once, so that work which is done meanwhile does not change it.
+		for _, statement := range []string{
+			"DROP TABLE IF EXISTS temp.plan",
+			"CREATE TEMP TABLE plan (pending INTEGER, domain INTEGER, PRIMARY KEY (pending DESC, domain)) WITHOUT ROWID",
+			"INSERT INTO temp.plan SELECT count(*), domain FROM work GROUP BY domain",
+		} {
+			if _, err := r.file.conn.ExecContext(ctx, statement); err != nil {
+				return nil, fmt.Errorf("state: ordering the work: %w", err)
+			}
+		}
+	}
+	rows, err := r.file.conn.QueryContext(ctx, `SELECT p.pending, d.id, d.name, CASE WHEN d.checked_at > ? THEN d.catch_all ELSE '' END
+		FROM temp.plan p JOIN domains d ON d.id = p.domain WHERE (p.pending < ? OR (p.pending = ? AND p.domain > ?))
+		ORDER BY p.pending DESC, p.domain LIMIT ?`, r.now-int64(defaultShelf.Seconds()), r.cursor.pending, r.cursor.pending, r.cursor.domain, max)
+	if err != nil {
+		return nil, fmt.Errorf("state: taking domains: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var d verify.Domain
+		var known string
+		if err := rows.Scan(&r.cursor.pending, &r.cursor.domain, &d.Name, &known); err != nil {
+			return nil, fmt.Errorf("state: taking domains: %w", err)
+		}
+		d.Pending = int(r.cursor.pending)
+		if c := catchall.Answer(known); !r.policy.Fresh && (c == catchall.Yes || c == catchall.No) {
+			d.CatchAll = c
+		}
+		r.ids[d.Name] = r.cursor.domain
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Lease implements verify.Queue.
+func (r *Run) Lease(ctx context.Context, domain string, max int) (tasks []verify.Task, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	id, known := r.ids[domain]
+	if !known {
+		return nil, nil
+	}
+	rows, err := r.file.db.QueryContext(ctx, `SELECT a.id, a.local, coalesce(s.tries, 0), coalesce(s.since, 0)
+		FROM work w JOIN addresses a ON a.id = w.address LEFT JOIN results s ON s.address = a.id
+		WHERE w.domain = ? AND w.address > ? ORDER BY w.address LIMIT ?`, id, r.next[domain], max)
+	if err != nil {
+		return nil, fmt.Errorf("state: taking addresses: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var t verify.Task
+		var local string
+		var since int64
+		if err := rows.Scan(&t.ID, &local, &t.Tries, &since); err != nil {
+			return nil, fmt.Errorf("state: taking addresses: %w", err)
+		}
+		if t.Address, err = syntax.Parse(local + "@" + domain); err != nil {
+			return nil, fmt.Errorf("state: address %d: %w", t.ID, err)
+		}
+		t.Since = fromUnix(since)
+		tasks = append(tasks, t)
+	}
+	if len(tasks) > 0 {
+		r.next[domain] = tasks[len(tasks)-1].ID
+	}
+	if len(tasks) < max {
+		delete(r.next, domain)
+		delete(r.ids, domain)
+	}
+	return tasks, rows.Err()
+}
+
+// Record implements verify.Queue.
+func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
+	tx, err := r.file.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state: recording: %w", err)
+	}
+	defer tx.Rollback()
+	result, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
+		code, enhanced, text, command, checked_at, retry_at, tries, since) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`)
+	if err != nil {
+		return fmt.Errorf("state: recording: %w", err)
+	}
+	defer result.Close()
+	finished, err := tx.PrepareContext(ctx, "DELETE FROM work WHERE address = ? AND domain = (SELECT domain FROM addresses WHERE id = ?)")
+	if err != nil {
+		return fmt.Errorf("state: recording: %w", err)
+	}
+	defer finished.Close()
+	for _, d := range done {
+		x, said, flags := d.Result, verify.Reply{}, make([]string, len(d.Result.Flags))
+		if x.Reply != nil {
+			said = *x.Reply
+		}
+		for i, flag := range x.Flags {
+			flags[i] = string(flag)
+		}
+		tries, since := 0, int64(0)
+		if !x.RetryAt.IsZero() {
+			tries, since = d.Task.Tries+1, x.CheckedAt.Unix()
+			if !d.Task.Since.IsZero() {
+				since = d.Task.Since.Unix()
+			}
+		}
+		if _, err := result.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail, strings.Join(flags, " "), x.Suggestion, x.Provider, x.MX,
+			said.Code, said.Enhanced, said.Text, said.Command, x.CheckedAt.Unix(), toUnix(x.RetryAt), tries, since); err != nil {
+			return fmt.Errorf("state: recording a result: %w", err)
+		}
+		if _, err := finished.ExecContext(ctx, d.Task.ID, d.Task.ID); err != nil {
+			return fmt.Errorf("state: recording a result: %w", err)
+		}
+	}
+	for _, f := range facts {
+		// A look that did not put the catch-all question leaves what was known of it.
+		_, err := tx.ExecContext(ctx, `UPDATE domains SET provider = ?, mx = ?, checked_at = CASE WHEN ? <> '' THEN ? ELSE checked_at END,
+			catch_all = CASE WHEN ? <> '' THEN ? ELSE catch_all END WHERE name = ?`,
+			f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix(), string(f.CatchAll), string(f.CatchAll), f.Name)
+		if err != nil {
+			return fmt.Errorf("state: recording a domain: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state: recording: %w", err)
+	}
+	return nil
+}
+
+// RowResult is what is known of a row of the list.
+type RowResult struct {
+	Result    *verify.Result // nil: none, since the row holds no address to ask about or the run was broken off
+	Duplicate bool           // an earlier row holds the same address
+}
+
+// Results returns what is known of every row, in order.
+func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
+	return func(yield func(RowResult, error) bool) {
+		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, f.first, s.verdict, s.score, s.reason, s.detail, s.flags, s.suggestion, s.provider, s.mx,
+			s.code, s.enhanced, s.text, s.command, s.checked_at, s.retry_at, a.local, d.name
+			FROM rows LEFT JOIN addresses a ON a.id = rows.address LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = rows.address
+			LEFT JOIN (SELECT address, min(n) AS first FROM rows WHERE address > 0 GROUP BY address HAVING count(*) > 1) f ON f.address = rows.address
+			ORDER BY rows.n`)
+		if err != nil {
+			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			row, err := scanRow(rows)
+			if !yield(row, err) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
+		}
+	}
+}
+
+func scanRow(rows *sql.Rows) (RowResult, error) {
+	var n int64
+	var first, points, code, checked, retry sql.NullInt64
+	var verdict, reason, detail, flags, suggestion, provider, mx, enhanced, text, command, local, domain sql.NullString
+	err := rows.Scan(&n, &first, &verdict, &points, &reason, &detail, &flags, &suggestion, &provider, &mx, &code, &enhanced, &text, &command, &checked, &retry, &local, &domain)
+	if err != nil {
+		return RowResult{}, fmt.Errorf("state: reading results: %w", err)
+	}
+	row := RowResult{Duplicate: first.Valid && first.Int64 < n}
+	if !verdict.Valid {
+		return row, nil
+	}
+	x := &verify.Result{
+		Normalized: local.String + "@" + domain.String, Verdict: verify.Verdict(verdict.String), Score: int(points.Int64), Reason: verify.Reason(reason.String),
+		Detail: detail.String, Flags: []verify.Flag{}, Suggestion: suggestion.String, Provider: provider.String, MX: mx.String,
+		CheckedAt: fromUnix(checked.Int64), RetryAt: fromUnix(retry.Int64),
+	}
+	for _, flag := range strings.Fields(flags.String) {
+		x.Flags = append(x.Flags, score.Flag(flag))
+	}
+	if code.Int64 > 0 {
+		x.Reply = &verify.Reply{Code: int(code.Int64), Enhanced: enhanced.String, Text: text.String, Command: command.String}
+	}
+	row.Result = x
+	return row, nil
+}
+
+// Finish notes that the run is complete.
+func (r *Run) Finish(ctx context.Context) error {
+	if _, err := r.file.db.ExecContext(ctx, "UPDATE runs SET finished = ? WHERE id = ?", r.file.now().Unix(), r.id); err != nil {
+		return fmt.Errorf("state: ending the run: %w", err)
+	}
+	return nil
+}
+
+func toUnix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func fromUnix(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}

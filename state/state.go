@@ -1,0 +1,158 @@
+// Package state remembers, in one SQLite file, what a run has to do and what is known: the rows of a list and their
+// addresses, results, domains, retries.
+//
+// The file is the spine of a run, not a log of it. Rows go in with [Run.Add]; the engine takes its work from the run,
+// which is a verify.Queue, and gives its results back in batches; [Run.Results] returns them in the order of the
+// rows. So memory is bounded whatever the list's size, and a run that was killed goes on with the same command:
+//
+//	file, err := state.Open(ctx, "crm.db")
+//	run, err := file.Begin(ctx, "contacts.csv", state.Policy{})
+//	err = run.Add(ctx, rows)
+//	err = verifier.Run(ctx, run, nil)
+//	for id, result := range run.Results(ctx) { ... }
+//
+// One process at a time holds a file; a second one gets a *LockedError that says who does. The schema has a version
+// and is brought up to date when the file is opened.
+package state
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver, in pure Go
+)
+
+//go:embed schema.sql
+var schema string
+
+const version = 1
+
+// Errors on opening a file.
+var (
+	// ErrNewer: the file was written by a newer version of this program.
+	ErrNewer = errors.New("written by a newer version of this program")
+	// ErrNotState: the file is no state file, or is damaged.
+	ErrNotState = errors.New("not a state file, or a damaged one")
+)
+
+// LockedError says that another process holds the file.
+type LockedError struct{ Path, Holder string }
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("%s is in use by %s; wait for it to end, or give another --state", e.Path, e.Holder)
+}
+
+// File is an open state file. Safe for concurrent use. Close it.
+type File struct {
+	path string
+	db   *sql.DB
+	conn *sql.Conn // holds the temporary table of a run's order
+	lock *os.File
+	now  func() time.Time
+}
+
+// Open opens a state file and creates it if need be.
+func Open(ctx context.Context, path string) (*File, error) {
+	lock, err := acquire(path)
+	if err != nil {
+		return nil, err
+	}
+	// WAL with synchronous FULL: what was committed survives a crash of the machine, not only of the process.
+	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(MEMORY)"}, "_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path, RawQuery: query.Encode()}).String())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
+	}
+	f := &File{path: path, db: db, lock: lock, now: time.Now}
+	if err := f.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
+	}
+	if f.conn, err = db.Conn(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
+	}
+	return f, nil
+}
+
+// migrate brings the schema up to date.
+func (f *File) migrate(ctx context.Context) error {
+	var have int
+	if err := f.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
+		if strings.Contains(err.Error(), "not a database") || strings.Contains(err.Error(), "malformed") {
+			return fmt.Errorf("%w: %w", ErrNotState, err)
+		}
+		return err
+	}
+	if have > version {
+		return fmt.Errorf("%w: its schema is %d, this program knows %d", ErrNewer, have, version)
+	}
+	if have == version {
+		return nil
+	}
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	if _, err := tx.ExecContext(ctx, schema); err != nil {
+		return fmt.Errorf("creating the schema: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// Close closes the file and lets others have it.
+func (f *File) Close() error {
+	var err error
+	if f.conn != nil {
+		err = f.conn.Close()
+	}
+	return errors.Join(err, f.db.Close(), release(f.lock))
+}
+
+// Path returns the file's path.
+func (f *File) Path() string { return f.path }
+
+// acquire takes the lock beside the file and writes into it who holds it.
+func acquire(path string) (*os.File, error) {
+	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		var problem *fs.PathError
+		if errors.As(err, &problem) {
+			return nil, fmt.Errorf("state file %s: cannot write beside it: %w", path, problem.Err)
+		}
+		return nil, fmt.Errorf("state file %s: %w", path, err)
+	}
+	if err := tryLock(lock); err != nil {
+		holder, readErr := os.ReadFile(path + ".lock")
+		if readErr != nil || len(holder) == 0 {
+			holder = []byte("another process")
+		}
+		return nil, errors.Join(&LockedError{Path: path, Holder: strings.TrimSpace(string(holder))}, lock.Close())
+	}
+	if err := lock.Truncate(0); err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this machine"
+	}
+	if _, err := fmt.Fprintf(lock, "process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339)); err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
+	}
+	return lock, nil
+}
+
+// release empties the lock file and frees it. The file stays: removing it would race with the next process.
+func release(lock *os.File) error {
+	return errors.Join(lock.Truncate(0), lock.Close())
+}
