@@ -79,7 +79,7 @@ type heldTask struct {
 
 func newDomainWork(domain Domain, answer mx.Answer, config Config) *domainWork {
 	w := &domainWork{domain: domain, answer: answer, waiting: domain.Pending, down: map[string]evidence{}, refusing: map[string]bool{}}
-	w.inquiry = catchall.Known(domain.Name, domain.CatchAll)
+	w.inquiry = catchall.Known(domain.Name, config.Prober.Sender(), domain.CatchAll)
 	for i, host := range w.answer.Hosts {
 		w.answer.Hosts[i].Addrs = usable(host.Addrs, config)
 	}

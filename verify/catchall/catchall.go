@@ -3,11 +3,14 @@
 // A server that accepts every recipient says nothing with a 2xx. The question is put with recipients that cannot
 // exist, in the same transaction as the first real ones. An [Inquiry] is the state of the question for one domain:
 //
-//	inquiry := catchall.New("corp.example")
+//	inquiry := catchall.New("corp.example", "check@example.com")
 //	recipient, ok := inquiry.Next() // send it as one more RCPT
 //	inquiry.Answered(meaning)       // what the reply means
 //	inquiry.Real(meaning)           // what the replies to real recipients mean
 //	inquiry.Answer()                // Yes, No, Unanswered or Open
+//
+// The invented recipients depend on the domain and the sender and on nothing else: a greylisting server must meet the
+// same ones again on a retry, or it would never answer.
 //
 // One random recipient is asked first. If it is refused as unknown the domain is no catch-all, at the price of a
 // single unknown recipient. If it is accepted a second, unlike one is asked, and both must be accepted for Yes. A
@@ -15,7 +18,7 @@
 package catchall
 
 import (
-	"crypto/rand"
+	"crypto/sha256"
 	"strings"
 
 	"presend/verify/reply"
@@ -38,24 +41,28 @@ const attempts = 2
 // Inquiry is the catch-all question for one domain. It is not safe for concurrent use.
 type Inquiry struct {
 	domain      string
+	sender      string
 	answer      Answer
 	accepted    int
 	evaded      int
 	realRefused bool
 }
 
-// New opens the question for a domain.
-func New(domain string) *Inquiry { return &Inquiry{domain: domain} }
+// New opens the question for a domain. The sender is the MAIL FROM address of whoever asks.
+func New(domain, sender string) *Inquiry { return &Inquiry{domain: domain, sender: sender} }
 
-// Known returns an inquiry whose answer is remembered from before.
-func Known(domain string, answer Answer) *Inquiry { return &Inquiry{domain: domain, answer: answer} }
+// Known returns an inquiry whose answer is remembered from before; one that is Open is put as by New.
+func Known(domain, sender string, answer Answer) *Inquiry {
+	return &Inquiry{domain: domain, sender: sender, answer: answer}
+}
 
-// Next returns the next recipient to ask about, and false once the question is settled. Each call invents a new one.
+// Next returns the next recipient to ask about, and false once the question is settled. After an evasion it is the
+// other one of the two, so that a greylisting server has met both when it is asked again.
 func (q *Inquiry) Next() (recipient string, ok bool) {
 	if q.answer != Open {
 		return "", false
 	}
-	return Local(q.accepted) + "@" + q.domain, true
+	return Local(q.domain, q.sender, (q.accepted+q.evaded)%2) + "@" + q.domain, true
 }
 
 // Answered takes what the server said to the recipient that Next returned.
@@ -115,12 +122,12 @@ const (
 	vowels     = "aeiou"
 )
 
-// Local returns a random local part that no person has and that does not look like an attack: pronounceable
-// syllables, some 40 bits of chance. Kind 0 is one long word with two digits, kind 1 two words with a dot, so that
-// a server that accepts by pattern does not accept both.
-func Local(kind int) string {
-	var random [16]byte
-	rand.Read(random[:]) // never fails (crypto/rand)
+// Local returns a local part that no person has and that does not look like an attack: pronounceable syllables, some
+// 40 bits that only domain and sender decide. Kind 0 is one long word with two digits, kind 1 two words with a dot, so
+// that a server that accepts by pattern does not accept both.
+func Local(domain, sender string, kind int) string {
+	random := sha256.Sum256([]byte{byte(kind)})
+	random = sha256.Sum256(append(random[:], domain+"\x00"+sender...))
 	var b strings.Builder
 	for i := range 6 {
 		if kind == 1 && i == 3 {

@@ -36,7 +36,7 @@ func TestInquiry(t *testing.T) {
 	for _, test := range tests {
 		for _, order := range []string{"real first", "random first"} {
 			t.Run(test.name+", "+order, func(t *testing.T) {
-				q := catchall.New("corp.lab")
+				q := catchall.New("corp.lab", "check@probe.lab")
 				feed := func(to func(reply.Meaning), ms []reply.Meaning) {
 					for _, m := range ms {
 						to(m)
@@ -60,10 +60,11 @@ func TestInquiry(t *testing.T) {
 	}
 }
 
-func TestRandomLocalPartsAreUnlikeAndNeverTheSame(t *testing.T) {
+func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 	seen := map[string]bool{}
-	for range 1000 {
-		a, b := catchall.Local(0), catchall.Local(1)
+	for i := range 1000 {
+		domain := fmt.Sprintf("d%d.lab", i)
+		a, b := catchall.Local(domain, "check@probe.lab", 0), catchall.Local(domain, "check@probe.lab", 1)
 		if strings.Contains(a, ".") || !strings.Contains(b, ".") {
 			t.Fatalf("%q and %q are of one kind", a, b)
 		}
@@ -71,11 +72,24 @@ func TestRandomLocalPartsAreUnlikeAndNeverTheSame(t *testing.T) {
 			t.Fatalf("%q or %q came twice", a, b)
 		}
 		seen[a], seen[b] = true, true
+		if catchall.Local(domain, "check@probe.lab", 0) != a || catchall.Local(domain, "other@probe.lab", 0) == a {
+			t.Fatalf("%q must depend on domain and sender alone, and on both", a)
+		}
+	}
+}
+
+func TestAGreylistingServerMeetsBothRecipientsOnTheFirstRun(t *testing.T) {
+	q := catchall.New("corp.lab", "check@probe.lab")
+	first, _ := q.Next()
+	q.Answered(greylist)
+	second, _ := q.Next()
+	if first == second {
+		t.Errorf("asks %s twice", first)
 	}
 }
 
 func Example() {
-	inquiry := catchall.New("corp.example")
+	inquiry := catchall.New("corp.example", "check@example.com")
 	for {
 		recipient, ok := inquiry.Next()
 		if !ok {

@@ -64,6 +64,9 @@ type Config struct {
 // Prober opens sessions. Safe for concurrent use; it holds nothing that must be closed.
 type Prober struct{ config Config }
 
+// Sender returns the MAIL FROM address; empty for the null reverse-path.
+func (p *Prober) Sender() string { return p.config.From }
+
 // New returns a Prober. It fails where HELO or From could not stand in a command.
 func New(config Config) (*Prober, error) {
 	if config.HELO == "" {
@@ -119,7 +122,9 @@ func (p *Prober) Open(ctx context.Context, t Target) (*Session, error) {
 	}
 	s := &Session{config: p.config, target: t, conn: newConn(raw)}
 	if err := s.greet(ctx, t.Plain); err != nil {
-		s.conn.Close()
+		var refused *RefusedError
+		s.over = !errors.As(err, &refused) || refused.Reply.Code == 421
+		_ = s.Close(ctx) // with QUIT where the server still listens; why there is no session says more
 		return nil, fmt.Errorf("%s [%s]: %w", t.Host, t.Addr, err)
 	}
 	return s, nil
