@@ -311,7 +311,7 @@ func (c *Classifier) fromStatus(q query, s status, sure float64) (Meaning, bool)
 	if q.soft() && s.Soft != "" {
 		reason = s.Soft
 	}
-	if reason == "" || !possible(c.reasons[reason].Subject, q.command) {
+	if reason == Unknown || !possible(c.reasons[reason].Subject, q.command) {
 		return Meaning{}, false
 	}
 	return Meaning{Reason: reason, Subject: c.reasons[reason].Subject, Confidence: sure, Rule: "enhanced/" + s.Status}, true

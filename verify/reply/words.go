@@ -93,11 +93,7 @@ func (w *splitter) chunk(chunk string) {
 }
 
 func endsSentence(chunk string) bool {
-	tail := chunk[len(strings.TrimRight(chunk, closing)):]
-	if strings.ContainsAny(tail, ".!?;") {
-		return true
-	}
-	return false
+	return strings.ContainsAny(chunk[len(strings.TrimRight(chunk, closing)):], ".!?;")
 }
 
 func isLink(s string) bool {
