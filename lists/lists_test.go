@@ -1,0 +1,405 @@
+package lists_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding/charmap"
+	"golang.org/x/text/encoding/unicode"
+
+	"presend/lists"
+)
+
+func write(t testing.TB, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func open(t testing.TB, content string, options lists.Options) *lists.Reader {
+	t.Helper()
+	r, err := lists.Open(write(t, content), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func addresses(t testing.TB, r *lists.Reader) (all []string) {
+	t.Helper()
+	for row, err := range r.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, row.Address)
+	}
+	return all
+}
+
+// annotate writes the list with the same record for every row.
+func annotate(t testing.TB, r *lists.Reader, record lists.Record) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := lists.NewWriter(&b, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row, err := range r.Lines() {
+		if err == nil && row.Blank {
+			err = w.Blank(row)
+		} else if err == nil {
+			err = w.Write(row, record)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func utf16(s string, mark unicode.BOMPolicy) string {
+	out, err := unicode.UTF16(unicode.LittleEndian, mark).NewEncoder().String(s)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func cp1252(s string) string {
+	out, err := charmap.Windows1252.NewEncoder().String(s)
+	if err != nil {
+		panic(err)
+	}
+	return out
+}
+
+func zip(s string) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := io.WriteString(w, s); err != nil {
+		panic(err)
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+const (
+	head = ",verify_verdict,verify_score,verify_reason,verify_detail,verify_suggestion,verify_flags,verify_provider,verify_mx,verify_smtp_code,verify_enhanced_code,verify_normalized,verify_checked_at,verify_retry_at"
+	tail = ",ok,,,,,,,,,,,,"
+)
+
+func semi(s string) string { return strings.ReplaceAll(s, ",", ";") }
+
+func TestListsComeOutAsTheyCameInWithColumnsAdded(t *testing.T) {
+	tests := []struct {
+		name, in  string
+		addresses []string
+		want      string
+	}{
+		{"commas", "name,email\nAnn,a@x.lab\nBob,b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "name,email" + head + "\nAnn,a@x.lab" + tail + "\nBob,b@x.lab" + tail + "\n"},
+		{"semicolons", "name;email\nAnn;a@x.lab\n", []string{"a@x.lab"}, "name;email" + semi(head) + "\nAnn;a@x.lab" + semi(tail) + "\n"},
+		{"tabs", "email\tname\na@x.lab\tAnn, B.\n", []string{"a@x.lab"}, "email\tname" + strings.ReplaceAll(head, ",", "\t") + "\na@x.lab\tAnn, B." + strings.ReplaceAll(tail, ",", "\t") + "\n"},
+		{"pipes", "email|name\na@x.lab|Ann\n", []string{"a@x.lab"}, "email|name" + strings.ReplaceAll(head, ",", "|") + "\na@x.lab|Ann" + strings.ReplaceAll(tail, ",", "|") + "\n"},
+		{"one column", "email\na@x.lab\nb@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "email" + head + "\na@x.lab" + tail + "\nb@x.lab" + tail + "\n"},
+		{"no header", "a@x.lab,Ann\nb@x.lab,Bob\n", []string{"a@x.lab", "b@x.lab"}, "a@x.lab,Ann" + tail + "\nb@x.lab,Bob" + tail + "\n"},
+		{"a plain list of addresses", "a@x.lab\nb@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "a@x.lab" + tail + "\nb@x.lab" + tail + "\n"},
+		{"no line end at the end", "email\na@x.lab", []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail},
+		{"line ends of Windows", "email,n\r\na@x.lab,1\r\n", []string{"a@x.lab"}, "email,n" + head + "\r\na@x.lab,1" + tail + "\r\n"},
+		{"line ends of old Macs", "email,n\ra@x.lab,1\r", []string{"a@x.lab"}, "email,n" + head + "\ra@x.lab,1" + tail + "\r"},
+		{"quotes stay where they are", "\"name\",\"email\"\n\"Lee, \"\"A\"\"\",\"a@x.lab\"\n", []string{"a@x.lab"}, "\"name\",\"email\"" + head + "\n\"Lee, \"\"A\"\"\",\"a@x.lab\"" + tail + "\n"},
+		{"line breaks in quotes stay", "note,email\n\"one\r\ntwo\n\nthree\",a@x.lab\nx,b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "note,email" + head + "\n\"one\r\ntwo\n\nthree\",a@x.lab" + tail + "\nx,b@x.lab" + tail + "\n"},
+		{"a quotation mark inside a cell is a character", "size,email\n5\" disk,a@x.lab\n", []string{"a@x.lab"}, "size,email" + head + "\n5\" disk,a@x.lab" + tail + "\n"},
+		{"short rows are filled up", "a,email,c\n1,a@x.lab\n", []string{"a@x.lab"}, "a,email,c" + head + "\n1,a@x.lab," + tail + "\n"},
+		{"long rows widen the list", "a,email\n1,a@x.lab,extra\n2,b@x.lab\n3,c@x.lab\n", []string{"a@x.lab", "b@x.lab", "c@x.lab"}, "a,email," + head + "\n1,a@x.lab,extra" + tail + "\n2,b@x.lab," + tail + "\n3,c@x.lab," + tail + "\n"},
+		{"blank lines are passed through", "email,n\n\na@x.lab,1\n  \nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\n\na@x.lab,1" + tail + "\n  \nb@x.lab,2" + tail + "\n"},
+		{"a row without an address is a row", "email,n\n,1\n", []string{""}, "email,n" + head + "\n,1" + tail + "\n"},
+		{"a byte order mark", "\ufeffemail,n\na@x.lab,é\n", []string{"a@x.lab"}, "\ufeffemail,n" + head + "\na@x.lab,é" + tail + "\n"},
+		{"UTF-16 from Excel", utf16("email\tname\r\na@x.lab\tZoë\r\n", unicode.UseBOM), []string{"a@x.lab"}, utf16("email\tname"+strings.ReplaceAll(head, ",", "\t")+"\r\na@x.lab\tZoë"+strings.ReplaceAll(tail, ",", "\t")+"\r\n", unicode.UseBOM)},
+		{"Windows-1252", cp1252("email;name\na@x.lab;Zoë €\n"), []string{"a@x.lab"}, cp1252("email;name" + semi(head) + "\na@x.lab;Zoë €" + semi(tail) + "\n")},
+		{"an international address in Windows-1252", cp1252("email;n\ninfo@bücher.lab;1\n"), []string{"info@bücher.lab"}, cp1252("email;n" + semi(head) + "\ninfo@bücher.lab;1" + semi(tail) + "\n")},
+		{"gzip", zip("email\na@x.lab\n"), []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail + "\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			r := open(t, test.in, lists.Options{})
+			if diff := cmp.Diff(test.addresses, addresses(t, r)); diff != "" {
+				t.Errorf("addresses (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.want, annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
+				t.Errorf("output (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTheAddressColumnIsFoundByNameAndThenByContent(t *testing.T) {
+	for header, want := range map[string]int{
+		"name,email": 1, "E-Mail,name": 0, "First,Email Address": 1, "EMAIL,x": 0, "x,Work Email": 1, "name,E-mail 1 - Value": 1, "E-mail 1 - Type,E-mail 1 - Value": 1,
+		"Nom,Courriel": 1, "Nombre,Correo electrónico": 1, "a,b": 1, "id,почта": 1, "email status,email": 1, "id,contact": 1,
+	} {
+		cells := []string{"x1", "x1"}
+		cells[want] = "a@x.lab"
+		r := open(t, header+"\n"+strings.Join(cells, ",")+"\n", lists.Options{})
+		if got, _ := r.Column(); got != want {
+			t.Errorf("%s: column %d, want %d", header, got, want)
+		}
+	}
+}
+
+func TestColumnsInDoubtAreRefused(t *testing.T) {
+	list := "name,email,work email\nAnn,a@x.lab,b@x.lab\n"
+	_, err := lists.Open(write(t, list), lists.Options{})
+	var ambiguous *lists.AmbiguousColumnError
+	if !errors.As(err, &ambiguous) || !strings.Contains(err.Error(), `"email"`) || !strings.Contains(err.Error(), `"work email"`) || !strings.Contains(err.Error(), "--column") {
+		t.Errorf("error %v, want both names and the flag", err)
+	}
+	for wanted, index := range map[string]int{"work email": 2, "Work Email": 2, "2": 1} {
+		r := open(t, list, lists.Options{Column: wanted})
+		if got, _ := r.Column(); got != index {
+			t.Errorf("--column %s is column %d, want %d", wanted, got, index)
+		}
+	}
+	for _, content := range []string{"a,b\n1,2\n3,4\n"} {
+		var none *lists.NoColumnError
+		if _, err := lists.Open(write(t, content), lists.Options{}); !errors.As(err, &none) {
+			t.Errorf("error %v, want a NoColumnError", err)
+		}
+	}
+	var none *lists.NoColumnError
+	if _, err := lists.Open(write(t, list), lists.Options{Column: "mobile"}); !errors.As(err, &none) || !strings.Contains(err.Error(), "mobile") {
+		t.Errorf("error %v, want a NoColumnError that names mobile", err)
+	}
+}
+
+func TestWhatIsNoListIsRefusedClearly(t *testing.T) {
+	for content, want := range map[string]string{
+		"": "empty", "PK\x03\x04xxxx": "xlsx", "\xd0\xcf\x11\xe0xxxx": "xls", "a\x01\x00\x02\x03b": "binary", "\n\n\n": "no rows",
+	} {
+		if _, err := lists.Open(write(t, content), lists.Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want a word of %q", content, err, want)
+		}
+	}
+	if _, err := lists.Open(filepath.Join(t.TempDir(), "missing.csv"), lists.Options{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v, want os.ErrNotExist", err)
+	}
+}
+
+func TestAQuotationMarkThatIsNeverClosedIsNamedByItsLine(t *testing.T) {
+	r := open(t, "email,n\na@x.lab,1\nb@x.lab,\"open\nc@x.lab,3\n", lists.Options{Column: "email"})
+	var last error
+	for _, err := range r.Rows() {
+		last = err
+	}
+	if last == nil || !strings.Contains(last.Error(), "line 3") {
+		t.Errorf("error %v, want one that names line 3", last)
+	}
+}
+
+func TestAListThatChangesBetweenTwoReadingsIsNoticed(t *testing.T) {
+	path := write(t, "email\na@x.lab\n")
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	addresses(t, r)
+	if err := os.WriteFile(path, []byte("email\na@x.lab\nb@x.lab\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range r.Rows() {
+		if !errors.Is(err, lists.ErrChanged) {
+			t.Errorf("error %v, want ErrChanged", err)
+		}
+	}
+}
+
+func TestStandardInputCanBeReadTwice(t *testing.T) {
+	r, err := lists.Open("-", lists.Options{Stdin: strings.NewReader("email\na@x.lab\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for range 2 {
+		if got := addresses(t, r); len(got) != 1 {
+			t.Errorf("addresses %v, want one", got)
+		}
+	}
+}
+
+func TestTextOfServersCannotBecomeAFormulaOrSteerATerminal(t *testing.T) {
+	r := open(t, "email\na@x.lab\n", lists.Options{})
+	out := annotate(t, r, lists.Record{Verdict: "=HYPERLINK(\"http://x\")", Detail: "550 \x1b[31mred\x07", Suggestion: "+1", Flags: "-1", Provider: "@x", Reason: "a,b"})
+	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := records[1][1]; got != "'=HYPERLINK(\"http://x\")" {
+		t.Errorf("verdict %q", got)
+	}
+	for i, want := range map[int]string{4: "550  [31mred ", 5: "'+1", 6: "'-1", 7: "'@x", 3: "a,b"} {
+		if records[1][i] != want {
+			t.Errorf("column %d is %q, want %q", i, records[1][i], want)
+		}
+	}
+}
+
+func TestJSONLinesHoldTheSame(t *testing.T) {
+	r := open(t, "name,email,name\nAnn,a@x.lab,\"x\"\"y\"\n", lists.Options{})
+	var b bytes.Buffer
+	w, err := lists.NewJSONWriter(&b, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row, err := range r.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Write(row, lists.Record{Verdict: "risky"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"",`; !strings.HasPrefix(b.String(), want) {
+		t.Errorf("%s does not begin with %s", b.String(), want)
+	}
+}
+
+func TestAnAtomicFileAppearsWhenItIsWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.csv")
+	f, err := lists.CreateAtomic(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the file is there before it is whole")
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Abort(); err != nil {
+		t.Errorf("Abort after Commit: %v", err)
+	}
+	if content, err := os.ReadFile(path); err != nil || string(content) != "x" {
+		t.Errorf("%q, %v", content, err)
+	}
+	f, err = lists.CreateAtomic(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Abort(); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("%v, %v: Abort leaves something behind", entries, err)
+	}
+}
+
+func TestSuppressionWriter(t *testing.T) {
+	var b bytes.Buffer
+	w := lists.NewSuppressionWriter(&b)
+	if err := w.Write(lists.SuppressedRecord{Email: "a@x.lab", Reason: "mailbox_unknown"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := b.String(), "email,reason\na@x.lab,mailbox_unknown\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func ExampleOpen() {
+	list, err := lists.Open("-", lists.Options{Stdin: strings.NewReader("Name;E-Mail\nAnn;ann@corp.lab\n")})
+	if err != nil {
+		panic(err)
+	}
+	defer list.Close()
+	for row, err := range list.Rows() {
+		fmt.Println(row.N, row.Address, err)
+	}
+	// Output: 1 ann@corp.lab <nil>
+}
+
+func FuzzRoundTrip(f *testing.F) {
+	f.Add("email,n\na@x.lab,1\n")
+	f.Add("\"a\nb\";a@x.lab\r\nc;d@x.lab")
+	f.Fuzz(func(t *testing.T, content string) {
+		r, err := lists.Open(write(t, content), lists.Options{Column: "1"})
+		if err != nil || r.Dialect().Encoding == lists.UTF16BE || r.Dialect().Encoding == lists.UTF16LE {
+			return
+		}
+		defer r.Close()
+		var joined bytes.Buffer
+		for row, err := range r.Lines() {
+			if err != nil {
+				return
+			}
+			joined.Write(row.Raw)
+			joined.Write(row.End)
+		}
+		if !strings.HasSuffix(content, joined.String()) {
+			t.Errorf("%q comes out as %q", content, joined.String())
+		}
+	})
+}
+
+func BenchmarkRows(b *testing.B) {
+	var content strings.Builder
+	content.WriteString("id,name,email,company\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&content, "%d,First Last,first.last%d@company%d.lab,Company of Some Name\n", i, i, i%1000)
+	}
+	path := write(b, content.String())
+	b.Run("lists", func(b *testing.B) {
+		b.SetBytes(int64(content.Len()))
+		for b.Loop() {
+			r, err := lists.Open(path, lists.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, err := range r.Rows() {
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			r.Close()
+		}
+	})
+	b.Run("encoding-csv", func(b *testing.B) {
+		b.SetBytes(int64(content.Len()))
+		for b.Loop() {
+			r := csv.NewReader(strings.NewReader(content.String()))
+			r.ReuseRecord = true
+			for {
+				if _, err := r.Read(); err == io.EOF {
+					break
+				} else if err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
