@@ -49,8 +49,14 @@ type Run struct {
 
 	mu     sync.Mutex
 	cursor cursor           // where Domains goes on
-	next   map[string]int64 // by domain: the address after which Lease goes on
+	next   map[string]place // by domain: where Lease goes on
 	ids    map[string]int64 // of the domains handed out
+}
+
+// place is a place in the order of a domain's work.
+type place struct {
+	folded  string
+	address int64
 }
 
 // cursor is a place in the order of domains: most pending first, then by id.
@@ -58,7 +64,7 @@ type cursor struct{ pending, domain int64 }
 
 // Begin starts a run over a list. The rows of the run before make room for it; results stay.
 func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
-	r := &Run{file: f, now: f.now().Unix(), policy: policy, next: map[string]int64{}, ids: map[string]int64{}}
+	r := &Run{file: f, now: f.now().Unix(), policy: policy, next: map[string]place{}, ids: map[string]int64{}}
 	r.cursor = cursor{pending: 1 << 62}
 	tx, err := f.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -184,8 +190,8 @@ func (r *Run) plan(ctx context.Context) error {
 	}
 	due.WriteString(" ELSE ? END <= ?)")
 	args = append(args, int64(defaultShelf.Seconds()), r.now)
-	_, err := r.file.db.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, address)
-		SELECT a.domain, a.id FROM rows JOIN addresses a ON a.id = rows.address LEFT JOIN results s ON s.address = a.id
+	_, err := r.file.db.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address)
+		SELECT a.domain, lower(a.local), a.id FROM rows JOIN addresses a ON a.id = rows.address LEFT JOIN results s ON s.address = a.id
 		WHERE `+due.String(), args...)
 	if err != nil {
 		return fmt.Errorf("state: laying out the work: %w", err)
@@ -214,7 +220,7 @@ func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
 // Again lays out what has fallen due since, for another pass of the engine over the same rows.
 func (r *Run) Again(ctx context.Context) error {
 	r.mu.Lock()
-	r.cursor, r.next, r.ids = cursor{pending: 1 << 62}, map[string]int64{}, map[string]int64{}
+	r.cursor, r.next, r.ids = cursor{pending: 1 << 62}, map[string]place{}, map[string]int64{}
 	r.mu.Unlock()
 	r.now, r.policy = r.file.now().Unix(), Policy{}
 	return r.plan(ctx)
@@ -259,42 +265,55 @@ func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err er
 	return out, rows.Err()
 }
 
-// Lease implements verify.Queue.
-func (r *Run) Lease(ctx context.Context, domain string, max int) (tasks []verify.Task, err error) {
+// Lease implements verify.Queue. Addresses that differ only in the case of the local part come together.
+func (r *Run) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	id, known := r.ids[domain]
 	if !known {
 		return nil, nil
 	}
-	rows, err := r.file.db.QueryContext(ctx, `SELECT a.id, a.local, coalesce(s.tries, 0), coalesce(s.since, 0)
+	after := r.next[domain]
+	rows, err := r.file.db.QueryContext(ctx, `SELECT a.id, a.local, w.folded, coalesce(s.tries, 0), coalesce(s.since, 0)
 		FROM work w JOIN addresses a ON a.id = w.address LEFT JOIN results s ON s.address = a.id
-		WHERE w.domain = ? AND w.address > ? ORDER BY w.address LIMIT ?`, id, r.next[domain], max)
+		WHERE w.domain = ? AND (w.folded, w.address) > (?, ?) ORDER BY w.folded, w.address LIMIT ?`, id, after.folded, after.address, max+1)
 	if err != nil {
 		return nil, fmt.Errorf("state: taking addresses: %w", err)
 	}
 	defer rows.Close()
+	var tasks []verify.Task
+	var places []place
 	for rows.Next() {
 		var t verify.Task
 		var local string
+		var at place
 		var since int64
-		if err := rows.Scan(&t.ID, &local, &t.Tries, &since); err != nil {
+		if err := rows.Scan(&t.ID, &local, &at.folded, &t.Tries, &since); err != nil {
 			return nil, fmt.Errorf("state: taking addresses: %w", err)
 		}
 		if t.Address, err = syntax.Parse(local + "@" + domain); err != nil {
 			return nil, fmt.Errorf("state: address %d: %w", t.ID, err)
 		}
-		t.Since = fromUnix(since)
-		tasks = append(tasks, t)
+		t.Since, at.address = fromUnix(since), t.ID
+		tasks, places = append(tasks, t), append(places, at)
 	}
-	if len(tasks) > 0 {
-		r.next[domain] = tasks[len(tasks)-1].ID
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("state: taking addresses: %w", err)
 	}
-	if len(tasks) < max {
+	if len(tasks) <= max {
 		delete(r.next, domain)
 		delete(r.ids, domain)
+		return tasks, nil
 	}
-	return tasks, rows.Err()
+	n := max
+	for n > 1 && places[n-1].folded == places[n].folded {
+		n--
+	}
+	if places[n-1].folded == places[n].folded {
+		n = max // more spellings than a batch holds
+	}
+	r.next[domain] = places[n-1]
+	return tasks[:n], nil
 }
 
 // Record implements verify.Queue.
@@ -310,7 +329,7 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 		return fmt.Errorf("state: recording: %w", err)
 	}
 	defer result.Close()
-	finished, err := tx.PrepareContext(ctx, "DELETE FROM work WHERE address = ? AND domain = (SELECT domain FROM addresses WHERE id = ?)")
+	finished, err := tx.PrepareContext(ctx, "DELETE FROM work WHERE (domain, folded, address) = (SELECT domain, lower(local), id FROM addresses WHERE id = ?)")
 	if err != nil {
 		return fmt.Errorf("state: recording: %w", err)
 	}
@@ -334,7 +353,7 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 			said.Code, said.Enhanced, said.Text, said.Command, x.CheckedAt.Unix(), toUnix(x.RetryAt), tries, since); err != nil {
 			return fmt.Errorf("state: recording a result: %w", err)
 		}
-		if _, err := finished.ExecContext(ctx, d.Task.ID, d.Task.ID); err != nil {
+		if _, err := finished.ExecContext(ctx, d.Task.ID); err != nil {
 			return fmt.Errorf("state: recording a result: %w", err)
 		}
 	}

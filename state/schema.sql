@@ -50,9 +50,11 @@ CREATE TABLE rows (
   address INTEGER NOT NULL
 );
 
--- The addresses that the newest run has to verify, by domain.
+-- The addresses that the newest run has to verify, by domain; those that differ only in case stand together, since many
+-- hosts take them for one mailbox.
 CREATE TABLE work (
   domain  INTEGER NOT NULL,
+  folded  TEXT NOT NULL, -- the local part in lower case
   address INTEGER NOT NULL,
-  PRIMARY KEY (domain, address)
+  PRIMARY KEY (domain, folded, address)
 ) WITHOUT ROWID;

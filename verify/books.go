@@ -17,8 +17,14 @@ import (
 func (s *scheduler) leased(b *batch, got int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b.work.leased -= b.fresh - got
+	missing := b.fresh - got
+	b.work.leased -= missing
 	b.fresh = got
+	if got > 0 { // the queue held back what belongs together
+		b.work.waiting += missing
+		b.work.dest.waiting += missing
+		s.update(b.work.dest)
+	}
 }
 
 // shrink lowers the recipients a transaction, as the server asked.

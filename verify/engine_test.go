@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -122,5 +123,41 @@ func TestTheTruthOfTheDemoIsFound(t *testing.T) {
 	}
 	if counts := l.Count(); len(counts.Violations) > 0 {
 		t.Errorf("the verifier was rude: %v", counts.Violations)
+	}
+}
+
+func TestSpellingsThatDifferInCaseShareOneProbeWhereTheProviderIgnoresCase(t *testing.T) {
+	l, v := world(t, `
+		host gmail-smtp-in.l.google.com
+		domain gmail.com mx=gmail-smtp-in.l.google.com
+		mailbox ann@gmail.com
+		host mx.strict.lab
+		domain strict.lab mx=mx.strict.lab
+		mailbox ann@strict.lab`, nil)
+	for _, r := range verifyAll(t, v, []string{"ann@gmail.com", "Ann@gmail.com", "ANN@gmail.com"}) {
+		if r.Reason != "accepted" {
+			t.Errorf("%s: %s, want accepted", r.Normalized, r.Reason)
+		}
+	}
+	if n := l.Probes("ann@gmail.com"); n != 1 {
+		t.Errorf("%d probes for one mailbox in three spellings, want 1", n)
+	}
+	verifyAll(t, v, []string{"ann@strict.lab", "Ann@strict.lab"})
+	if n := l.Count().Rcpts; n != 1+1+2+1 { // a spelling and a catch-all question at gmail.com, two and one at strict.lab
+		t.Errorf("%d recipients asked for, want 5", n)
+	}
+}
+
+func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *testing.T) {
+	for _, kind := range []struct{ domain, want string }{{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"}} {
+		l, v := world(t, "host mx.grey.lab greylist-first=300s\n"+kind.domain+"\nmailbox ann@grey.lab", nil)
+		first := verifyAll(t, v, []string{"ann@grey.lab"})[0]
+		if first.Reason != "greylisted" || first.RetryAt.IsZero() {
+			t.Errorf("first %s, retry at %s; want greylisted and a time", first.Reason, first.RetryAt)
+		}
+		l.Advance(5*time.Minute + time.Second)
+		if later := verifyAll(t, v, []string{"ann@grey.lab"})[0]; string(later.Reason) != kind.want {
+			t.Errorf("later %s (%s), want %s", later.Reason, later.Detail, kind.want)
+		}
 	}
 }

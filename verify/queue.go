@@ -1,7 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -46,7 +49,8 @@ type Queue interface {
 	// Domains returns up to max domains not yet handed out, those with the most pending addresses first; none when
 	// the run has no more.
 	Domains(ctx context.Context, max int) ([]Domain, error)
-	// Lease returns up to max tasks of a domain; fewer, or none, when these are all.
+	// Lease returns up to max tasks of a domain; none when there are no more. Addresses that differ only in the case of
+	// the local part should come in one batch.
 	Lease(ctx context.Context, domain string, max int) ([]Task, error)
 	// Record keeps results and facts. What it returned nil for survives a crash.
 	Record(ctx context.Context, done []Done, facts []Facts) error
@@ -67,6 +71,9 @@ func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
 		q.tasks[address.Domain] = append(q.tasks[address.Domain], Task{ID: id, Address: address})
 	}
 	for name, tasks := range q.tasks {
+		slices.SortFunc(tasks, func(a, b Task) int {
+			return cmp.Or(strings.Compare(strings.ToLower(a.Address.Local), strings.ToLower(b.Address.Local)), cmp.Compare(a.ID, b.ID))
+		})
 		q.domains = append(q.domains, Domain{Name: name, Pending: len(tasks)})
 	}
 	return q

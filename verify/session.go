@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"presend/verify/mx"
@@ -181,13 +182,17 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 		out.requeue = tasks
 		return errors.Join(w.settle(ctx, &out), ctx.Err())
 	}
-	asked, recipients := make([]Task, 0, len(tasks)), make([]string, 0, len(tasks)+1)
+	asked, recipients := make([][]Task, 0, len(tasks)), make([]string, 0, len(tasks)+1)
 	for _, t := range tasks {
 		if t.Address.SMTPUTF8 && !w.session.SMTPUTF8() {
 			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
 			continue
 		}
-		asked = append(asked, t)
+		if last := len(asked) - 1; last >= 0 && b.work.answer.Provider.IgnoresCase && strings.EqualFold(asked[last][0].Address.Local, t.Address.Local) {
+			asked[last] = append(asked[last], t) // one mailbox in two spellings: one question
+			continue
+		}
+		asked = append(asked, []Task{t})
 		recipients = append(recipients, t.Address.String())
 	}
 	if b.ask != "" {
@@ -212,12 +217,14 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 			w.refused++
 		}
 		if i < len(asked) {
-			w.weigh(&out, asked[i], a.Reply, m, i)
+			for _, t := range asked[i] {
+				w.weigh(&out, t, a.Reply, m, i)
+			}
 		} else {
 			out.question = &m
 		}
 	}
-	out.requeue = append(out.requeue, asked[min(len(answers), len(asked)):]...)
+	out.requeue = append(out.requeue, slices.Concat(asked[min(len(answers), len(asked)):]...)...)
 	if err != nil {
 		w.stumbled(&out, err, len(answers) > 0)
 	}
