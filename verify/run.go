@@ -71,6 +71,9 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, observe Observer) error
 		return r.resolve(gctx)
 	})
 	work.Go(func() error { return r.sched.dispatch(gctx, r.session) })
+	if observe != nil {
+		work.Go(func() error { return r.tell(gctx) })
+	}
 	err := work.Wait()
 	close(r.results)
 	if failure := recording.Wait(); failure != nil {
@@ -80,6 +83,22 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, observe Observer) error
 		return fmt.Errorf("verify: %w", err)
 	}
 	return nil
+}
+
+// tell lets the observer know what is being waited for.
+func (r *run) tell(ctx context.Context) error {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			r.observe.Waiting(r.sched.waitingFor())
+		case <-r.sched.finished:
+			return nil
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 func (r *run) stopping() bool {

@@ -3,6 +3,7 @@ package verify
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
@@ -259,6 +260,29 @@ func (d *destination) source(sources []netip.Addr) netip.Addr {
 		}
 	}
 	return least
+}
+
+// waitingFor says in words what holds the run up most.
+func (s *scheduler) waitingFor() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var slowest *destination
+	for _, d := range s.byName {
+		if len(d.works) > 0 && (slowest == nil || d.waiting > slowest.waiting) {
+			slowest = d
+		}
+	}
+	switch {
+	case slowest == nil && s.looking:
+		return "DNS"
+	case slowest == nil:
+		return ""
+	}
+	words := fmt.Sprintf("%s (%d to ask, %d sessions", slowest.name, slowest.waiting, slowest.sessions)
+	if pause := slowest.paused.Sub(s.config.Now()); pause > 0 {
+		words += fmt.Sprintf(", it asked for a pause of %s", pause.Round(time.Second))
+	}
+	return words + ")"
 }
 
 // pause keeps a destination from being asked for a while that doubles each time, and halves its sessions.
