@@ -17,7 +17,8 @@
 //
 // A row is kept as the bytes it came in, so that it goes out as it came in: [Writer] only adds columns, in the list's
 // own dialect. Where some rows have more fields than the header, all others and the header are filled up with empty
-// fields, so that the added columns stand under their names. Blank lines are passed through and are no rows.
+// fields, so that the added columns stand under their names. Blank lines are passed through and are no
+// rows; those before the header come after it.
 package lists
 
 import (

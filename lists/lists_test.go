@@ -348,8 +348,11 @@ func FuzzRoundTrip(f *testing.F) {
 	f.Add("\"a\nb\";a@x.lab\r\nc;d@x.lab")
 	f.Fuzz(func(t *testing.T, content string) {
 		r, err := lists.Open(write(t, content), lists.Options{Column: "1"})
-		if err != nil || r.Dialect().Encoding == lists.UTF16BE || r.Dialect().Encoding == lists.UTF16LE {
+		if err != nil {
 			return
+		}
+		if first, _, _ := strings.Cut(content, "\n"); strings.TrimSpace(first) == "" || r.Dialect().Encoding == lists.UTF16BE || r.Dialect().Encoding == lists.UTF16LE {
+			return // blank lines before the header come after it
 		}
 		defer r.Close()
 		var joined bytes.Buffer

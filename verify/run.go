@@ -190,11 +190,24 @@ func (r *run) conclude(ctx context.Context, domain string, e evidence) error {
 			return err
 		}
 		for _, t := range tasks {
-			if err := r.finish(ctx, t, e); err != nil {
+			found := e
+			if e.reason == reply.NotProbed && r.isTrap(t) {
+				found = trapEvidence(e.answer)
+			}
+			if err := r.finish(ctx, t, found); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// isTrap says whether an address looks like a spam trap, which is never asked about: the asking is what it waits for.
+func (v *Verifier) isTrap(t Task) bool {
+	return v.config.Reference != nil && v.config.Reference.TrapSuspect(t.Address.Local, t.Address.Domain)
+}
+
+func trapEvidence(answer mx.Answer) evidence {
+	return evidence{answer: answer, reason: reply.SpamTrapSuspect, detail: "it looks like a spam trap: an address that no person gave to anybody"}
 }
 
 // finish records a task's result.

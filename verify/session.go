@@ -184,6 +184,10 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 	}
 	asked, recipients := make([][]Task, 0, len(tasks)), make([]string, 0, len(tasks)+1)
 	for _, t := range tasks {
+		if w.isTrap(t) {
+			out.finish(t, trapEvidence(b.work.answer))
+			continue
+		}
 		if t.Address.SMTPUTF8 && !w.session.SMTPUTF8() {
 			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
 			continue

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"presend/verify"
+	"presend/verify/score"
+)
+
+func checkCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "check ADDRESS...",
+		Short: "Verify addresses and show the evidence",
+		Long:  "Verify addresses and show the evidence.\n\nExit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.",
+		Args:  arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.check(c, args, asJSON)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (a *app) check(c *cobra.Command, addresses []string, asJSON bool) error {
+	rules, err := a.flags.treatRules()
+	if err != nil {
+		return err
+	}
+	verifier, resolver, err := a.verifier()
+	if err != nil {
+		return err
+	}
+	defer resolver.Close() // it only frees sockets
+	worst := 0
+	codes := map[verify.Verdict]int{score.Deliverable: 0, score.Risky: exitRisky, score.Invalid: exitInvalid, score.Unknown: exitUnknown}
+	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
+	for i, address := range addresses {
+		result, err := verifier.Check(c.Context(), address)
+		if err != nil {
+			return err
+		}
+		result = verify.Treat(result, rules)
+		if asJSON {
+			if err := json.NewEncoder(a.stdout).Encode(result); err != nil {
+				return err
+			}
+		} else {
+			if i > 0 {
+				fmt.Fprintln(a.stdout)
+			}
+			writeResult(a.stdout, result)
+		}
+		if code := codes[result.Verdict]; order[code] > order[worst] {
+			worst = code
+		}
+	}
+	if worst != 0 {
+		return &exitError{code: worst}
+	}
+	return nil
+}
+
+// writeResult shows a result to a person.
+func writeResult(w io.Writer, r verify.Result) {
+	fmt.Fprintf(w, "%s: %s (%s), score %d\n", printable(r.Address), r.Verdict, r.Reason, r.Score)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-11s %s\n", name, printable(value))
+		}
+	}
+	line("why", r.Detail)
+	if r.Normalized != r.Address {
+		line("normalized", r.Normalized)
+	}
+	line("did you mean", r.Suggestion)
+	line("mail host", r.MX)
+	line("provider", r.Provider)
+	if r.Reply != nil {
+		line("reply", fmt.Sprintf("%d %s %s (to %s)", r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, r.Reply.Command))
+	}
+	flags := make([]string, len(r.Flags))
+	for i, f := range r.Flags {
+		flags[i] = string(f)
+	}
+	line("flags", strings.Join(flags, ", "))
+	if !r.RetryAt.IsZero() {
+		line("try again", r.RetryAt.Local().Format(time.RFC1123))
+	}
+}
+
+// printable keeps text from servers and lists from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
+}

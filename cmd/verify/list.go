@@ -1,0 +1,418 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"presend/lists"
+	"presend/state"
+	"presend/verify"
+	"presend/verify/score"
+	"presend/verify/syntax"
+)
+
+// listFlags are those of verify list.
+type listFlags struct {
+	output   string
+	state    string
+	column   string
+	wait     time.Duration
+	failOver string
+	split    string
+	format   string
+	fresh    bool
+}
+
+func listCommand(a *app) *cobra.Command {
+	var f listFlags
+	c := &cobra.Command{
+		Use:   "list IN.csv",
+		Short: "Verify a list and write it again with verdicts",
+		Long: `Verify a list and write it again with verdicts: every row and column as it was, in order, and 13 verify_ columns.
+
+What is known is kept in a state file beside the output. Stopped at any moment, the same command goes on where it
+was; run again later, it asks only about what is new, due or stale. IN.csv may be - for standard input.`,
+		Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error { return a.list(c.Context(), args[0], f) },
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default IN.verified.csv; - for standard output)")
+	flags.StringVar(&f.state, "state", "", "state `FILE` (default the output's name with .state)")
+	flags.StringVar(&f.column, "column", "", "the address column: its name, or its number from 1")
+	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that fall due")
+	flags.StringVar(&f.failOver, "fail-over", "", "exit 6 if more than this share is expected to bounce, as 2%")
+	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
+	flags.StringVar(&f.format, "format", "csv", "csv or jsonl")
+	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
+	return c
+}
+
+// names fills in where a list's output and state go.
+func (f *listFlags) names(input string) error {
+	if f.format != "csv" && f.format != "jsonl" {
+		return usagef("--format is csv or jsonl, not %q", f.format)
+	}
+	if f.output == "" {
+		if input == "-" {
+			f.output = "-"
+		} else {
+			base := strings.TrimSuffix(input, ".gz")
+			f.output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified." + f.format
+		}
+	}
+	if f.state == "" {
+		if f.output == "-" {
+			return usagef("with output on standard output, say with --state where the run is kept")
+		}
+		f.state = f.output + ".state"
+	}
+	return nil
+}
+
+func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
+	if err := f.names(input); err != nil {
+		return err
+	}
+	limit, err := percent(f.failOver)
+	if err != nil {
+		return err
+	}
+	rules, err := a.flags.treatRules()
+	if err != nil {
+		return err
+	}
+	reader, err := lists.Open(input, lists.Options{Column: f.column, Stdin: a.stdin})
+	if err != nil {
+		var ambiguous *lists.AmbiguousColumnError
+		if errors.As(err, &ambiguous) {
+			return usagef("%v", err)
+		}
+		return err
+	}
+	defer reader.Close() // read only
+	verifier, resolver, err := a.verifier()
+	if err != nil {
+		return err
+	}
+	defer resolver.Close() // it only frees sockets
+	file, err := state.Open(ctx, f.state)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	run, err := file.Begin(ctx, input, state.Policy{Fresh: f.fresh, Probing: !a.flags.noSMTP})
+	if err != nil {
+		return err
+	}
+	if err := run.Add(ctx, addresses(reader, verifier)); err != nil {
+		return err
+	}
+	if err := a.pass(ctx, verifier, run, f.wait); err != nil {
+		return err
+	}
+	if a.stopped() {
+		fmt.Fprintf(a.stderr, "verify: stopped; what is known is kept in %s. To go on: verify list %s -o %s --state %s\n", f.state, input, f.output, f.state)
+		return &exitError{code: exitInterrupted}
+	}
+	tally, err := a.write(ctx, reader, verifier, run, f, rules)
+	if err != nil {
+		return err
+	}
+	if err := run.Finish(ctx); err != nil {
+		return err
+	}
+	if !a.flags.quiet {
+		tally.print(a.stderr, f)
+	}
+	if limit >= 0 && tally.expectedBounces() > limit {
+		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is expected to bounce, more than --fail-over %s allows", tally.expectedBounces(), f.failOver)}
+	}
+	return nil
+}
+
+func (a *app) stopped() bool {
+	select {
+	case <-a.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// pass runs the engine, and again for what falls due while the user is willing to wait.
+func (a *app) pass(ctx context.Context, verifier *verify.Verifier, run *state.Run, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	for {
+		pending, err := run.Pending(ctx)
+		if err != nil {
+			return err
+		}
+		if pending > 0 {
+			shown := newProgress(a, pending)
+			err := verifier.Run(ctx, run, shown)
+			shown.finish()
+			if err != nil {
+				return err
+			}
+		}
+		due, err := run.NextRetry(ctx)
+		if err != nil || wait == 0 || a.stopped() || due.IsZero() || due.After(deadline) {
+			return err
+		}
+		if !a.flags.quiet {
+			fmt.Fprintf(a.stderr, "waiting until %s for temporary answers that fall due\n", due.Local().Format(time.TimeOnly))
+		}
+		select {
+		case <-time.After(time.Until(due) + time.Second): // the state counts whole seconds
+		case <-a.stop:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := run.Again(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// addresses yields what each row has to verify; nil where its result is certain already.
+func addresses(reader *lists.Reader, verifier *verify.Verifier) iter.Seq2[*syntax.Address, error] {
+	return func(yield func(*syntax.Address, error) bool) {
+		for row, err := range reader.Rows() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			parsed, _, final := verifier.Examine(row.Address)
+			address := &parsed
+			if final {
+				address = nil
+			}
+			if !yield(address, nil) {
+				return
+			}
+		}
+	}
+}
+
+// rowWriter is what lists' writers have in common.
+type rowWriter interface {
+	Write(lists.Row, lists.Record) error
+	Blank(lists.Row) error
+	Close() error
+}
+
+// sink is one output: a file that appears when it is whole, or standard output.
+type sink struct {
+	rowWriter
+	file *lists.AtomicFile // nil: standard output
+}
+
+func (a *app) sink(path, format string, reader *lists.Reader) (*sink, error) {
+	s := &sink{}
+	var w io.Writer = a.stdout
+	if path != "-" {
+		file, err := lists.CreateAtomic(path)
+		if err != nil {
+			return nil, err
+		}
+		s.file, w = file, file
+	}
+	var err error
+	if format == "jsonl" {
+		s.rowWriter, err = lists.NewJSONWriter(w, reader)
+	} else {
+		s.rowWriter, err = lists.NewWriter(w, reader)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.abort())
+	}
+	return s, nil
+}
+
+func (s *sink) abort() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Abort()
+}
+
+func (s *sink) commit() error {
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Commit()
+}
+
+// outputs are the files of a run by the verdict they take; "" takes every row.
+type outputs map[verify.Verdict]*sink
+
+func (a *app) outputs(reader *lists.Reader, f listFlags) (outputs, error) {
+	paths := map[verify.Verdict]string{"": f.output}
+	if f.split != "" {
+		if err := os.MkdirAll(f.split, 0o755); err != nil {
+			return nil, fmt.Errorf("--split: %w", err)
+		}
+		for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
+			paths[v] = filepath.Join(f.split, string(v)+"."+f.format)
+		}
+	}
+	out := outputs{}
+	for verdict, path := range paths {
+		s, err := a.sink(path, f.format, reader)
+		if err != nil {
+			return nil, errors.Join(err, out.abort())
+		}
+		out[verdict] = s
+	}
+	return out, nil
+}
+
+func (o outputs) abort() (err error) {
+	for _, s := range o {
+		err = errors.Join(err, s.abort())
+	}
+	return err
+}
+
+// write joins rows and results into the output.
+func (a *app) write(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, f listFlags, rules map[verify.Flag]verify.Verdict) (*tally, error) {
+	out, err := a.outputs(reader, f)
+	if err != nil {
+		return nil, err
+	}
+	counts := newTally()
+	if err := a.join(ctx, reader, verifier, run, out, counts, rules); err != nil {
+		return nil, errors.Join(err, out.abort())
+	}
+	for _, s := range out {
+		if err := s.commit(); err != nil {
+			return nil, errors.Join(err, out.abort())
+		}
+	}
+	if f.split != "" {
+		if err := a.suppression(ctx, run, filepath.Join(f.split, "suppress.csv")); err != nil {
+			return nil, err
+		}
+	}
+	return counts, nil
+}
+
+func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict) error {
+	next, stop := iter.Pull2(run.Results(ctx))
+	defer stop()
+	for row, err := range reader.Lines() {
+		if err != nil {
+			return err
+		}
+		if row.Blank {
+			if err := out[""].Blank(row); err != nil {
+				return err
+			}
+			continue
+		}
+		known, err, more := next()
+		if err != nil {
+			return err
+		}
+		if !more {
+			return errors.New("the list has more rows than when it was first read; run the command again")
+		}
+		result := rowResult(verifier, row, known)
+		result = verify.Treat(result, rules)
+		counts.add(result)
+		record := toRecord(result)
+		if err := out[""].Write(row, record); err != nil {
+			return err
+		}
+		if part := out[result.Verdict]; part != nil {
+			if err := part.Write(row, record); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// rowResult gives a row its result: what is known of its address, with what is the row's own.
+func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult) verify.Result {
+	parsed, result, final := verifier.Examine(row.Address)
+	if !final && known.Result != nil {
+		result = *known.Result
+		result.Address = row.Address
+		if len(parsed.Repairs) > 0 {
+			result.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
+		}
+	}
+	if known.Duplicate {
+		result.Flags = append(result.Flags, score.Duplicate)
+	}
+	return result
+}
+
+func toRecord(r verify.Result) lists.Record {
+	record := lists.Record{
+		Verdict: string(r.Verdict), Score: strconv.Itoa(r.Score), Reason: string(r.Reason), Detail: r.Detail, Suggestion: r.Suggestion,
+		Provider: r.Provider, MX: r.MX, Normalized: r.Normalized, CheckedAt: r.CheckedAt.UTC().Format(time.RFC3339),
+	}
+	flags := make([]string, len(r.Flags))
+	for i, f := range r.Flags {
+		flags[i] = string(f)
+	}
+	record.Flags = strings.Join(flags, " ")
+	if r.Reply != nil {
+		record.SMTPCode, record.EnhancedCode = strconv.Itoa(r.Reply.Code), r.Reply.Enhanced
+	}
+	if !r.RetryAt.IsZero() {
+		record.RetryAt = r.RetryAt.UTC().Format(time.RFC3339)
+	}
+	return record
+}
+
+// suppression writes the addresses that must never be written to again: those invalid for good.
+func (a *app) suppression(ctx context.Context, run *state.Run, path string) error {
+	file, err := lists.CreateAtomic(path)
+	if err != nil {
+		return err
+	}
+	out := lists.NewSuppressionWriter(file)
+	for row, err := range run.Results(ctx) {
+		if err != nil {
+			return errors.Join(err, file.Abort())
+		}
+		if r := row.Result; r != nil && r.Verdict == score.Invalid && !row.Duplicate {
+			if err := out.Write(lists.SuppressedRecord{Email: r.Normalized, Reason: string(r.Reason)}); err != nil {
+				return errors.Join(err, file.Abort())
+			}
+		}
+	}
+	if err := out.Close(); err != nil {
+		return errors.Join(err, file.Abort())
+	}
+	return file.Commit()
+}
+
+// percent reads a share such as 2% or 2.5; -1 for none.
+func percent(s string) (float64, error) {
+	if s == "" {
+		return -1, nil
+	}
+	p, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
+	if err != nil || p < 0 || p > 100 {
+		return 0, usagef("--fail-over %s: want a percentage from 0 to 100", s)
+	}
+	return p, nil
+}

@@ -1,0 +1,122 @@
+// Command verify tells which addresses of a list can be written to, before anything is sent.
+//
+// It holds flags, files and messages only; the work is done by the packages of this module.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes. They are a contract with scripts.
+const (
+	exitFailed      = 1
+	exitUsage       = 2
+	exitRisky       = 3
+	exitInvalid     = 4
+	exitUnknown     = 5
+	exitGate        = 6
+	exitInterrupted = 130
+)
+
+// exitError carries an exit code; its message, if any, is printed.
+type exitError struct {
+	code    int
+	message string
+}
+
+func (e *exitError) Error() string { return e.message }
+
+func usagef(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Sprintf(format, args...)}
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole command; it returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	stop := make(chan struct{})
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case <-signals:
+		case <-ctx.Done():
+			return
+		}
+		fmt.Fprintln(stderr, "\nverify: stopping: answers in flight are kept; interrupt again to stop now")
+		close(stop)
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	root := rootCommand(&app{stdin: stdin, stdout: stdout, stderr: stderr, stop: stop})
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		if exit.message != "" {
+			fmt.Fprintln(stderr, "verify:", exit.message)
+		}
+		return exit.code
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	fmt.Fprintln(stderr, "verify:", err)
+	return exitFailed
+}
+
+// app is what all subcommands share.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	stop           <-chan struct{} // closed by the first interrupt
+	flags          sharedFlags
+	dial           func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) // nil: the network
+}
+
+func rootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "verify",
+		Short:         "Tell which addresses can be written to, before anything is sent",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%v; see %s --help", err, c.CommandPath())
+	})
+	a.flags.register(root.PersistentFlags())
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.flags.load(c) }
+	root.AddCommand(listCommand(a), checkCommand(a), demoCommand(a), versionCommand(a), manCommand(a))
+	return root
+}
+
+// exactly is cobra's argument check with our exit code.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usagef("%v; see %s --help", err, c.CommandPath())
+		}
+		return nil
+	}
+}

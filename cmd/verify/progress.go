@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"presend/verify"
+	"presend/verify/score"
+)
+
+// plainEvery is how often a run that is not on a terminal says where it is.
+const plainEvery = 30 * time.Second
+
+// progress shows a run: a bar on a terminal, a line now and then elsewhere. It is a verify.Observer.
+type progress struct {
+	app      *app
+	bar      *progressbar.ProgressBar // nil: plain lines
+	total    int
+	begun    time.Time
+	mu       sync.Mutex
+	done     int
+	verdicts map[verify.Verdict]int
+	waiting  string
+	spoken   time.Time
+	shown    time.Time
+}
+
+func newProgress(a *app, total int) *progress {
+	now := time.Now()
+	p := &progress{app: a, total: total, begun: now, verdicts: map[verify.Verdict]int{}, spoken: now}
+	if file, ok := a.stderr.(*os.File); ok && !a.flags.quiet && term.IsTerminal(int(file.Fd())) {
+		p.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(file),
+			progressbar.OptionShowCount(),
+			progressbar.OptionShowIts(),
+			progressbar.OptionSetItsString("addresses"),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionSetWidth(24),
+			progressbar.OptionClearOnFinish(),
+		)
+	}
+	return p
+}
+
+// Done implements verify.Observer.
+func (p *progress) Done(r verify.Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done++
+	p.verdicts[r.Verdict]++
+	p.show()
+	if p.bar != nil {
+		_ = p.bar.Add(1) // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+// Waiting implements verify.Observer.
+func (p *progress) Waiting(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting = what
+	p.show()
+}
+
+// show brings the words up to date, not more often than an eye can read.
+func (p *progress) show() {
+	now := time.Now()
+	switch {
+	case p.bar != nil && now.Sub(p.shown) > 200*time.Millisecond:
+		p.shown = now
+		p.bar.Describe(p.words())
+	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoken) > plainEvery:
+		p.spoken = now
+		rate := float64(p.done) / now.Sub(p.begun).Seconds()
+		left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
+		fmt.Fprintf(p.app.stderr, "%d of %d addresses, %.0f a second, about %s left: %s\n", p.done, p.total, rate, left.Round(time.Second), p.words())
+	}
+}
+
+func (p *progress) words() string {
+	var parts []string
+	for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
+		parts = append(parts, fmt.Sprintf("%d %s", p.verdicts[v], v))
+	}
+	words := strings.Join(parts, ", ")
+	if p.waiting != "" {
+		words += "; waiting for " + p.waiting
+	}
+	return words
+}
+
+func (p *progress) finish() {
+	if p.bar != nil {
+		_ = p.bar.Finish() // as above
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"presend/verify"
+	"presend/verify/score"
+)
+
+// tally counts the rows of a list for its summary.
+type tally struct {
+	rows       int
+	duplicates int
+	verdicts   map[verify.Verdict]*verdictTally
+}
+
+type verdictTally struct {
+	rows    int
+	bounces float64 // expected, if all were sent to
+	reasons map[verify.Reason]int
+	retries int
+}
+
+func newTally() *tally { return &tally{verdicts: map[verify.Verdict]*verdictTally{}} }
+
+func (t *tally) add(r verify.Result) {
+	t.rows++
+	v := t.verdicts[r.Verdict]
+	if v == nil {
+		v = &verdictTally{reasons: map[verify.Reason]int{}}
+		t.verdicts[r.Verdict] = v
+	}
+	v.rows++
+	v.bounces += 1 - float64(r.Score)/100
+	v.reasons[r.Reason]++
+	if !r.RetryAt.IsZero() {
+		v.retries++
+	}
+	if slices.Contains(r.Flags, score.Duplicate) {
+		t.duplicates++
+	}
+}
+
+var verdictOrder = []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown}
+
+// rate is the expected bounces, in percent, of a list without the verdicts left out.
+func (t *tally) rate(without ...verify.Verdict) (percent float64, rows int) {
+	bounces := 0.0
+	for verdict, v := range t.verdicts {
+		if !slices.Contains(without, verdict) {
+			rows += v.rows
+			bounces += v.bounces
+		}
+	}
+	if rows == 0 {
+		return 0, 0
+	}
+	return 100 * bounces / float64(rows), rows
+}
+
+// expectedBounces is the rate of the list as it is, in percent.
+func (t *tally) expectedBounces() float64 {
+	p, _ := t.rate()
+	return p
+}
+
+// health puts a bounce rate into words. The borders are those of the contract's forecast.
+func health(percent float64) string {
+	switch {
+	case percent < 2:
+		return "healthy"
+	case percent <= 5:
+		return "needs attention"
+	case percent <= 10:
+		return "serious: clean it before sending"
+	}
+	return "stop: do not send"
+}
+
+func (t *tally) print(w io.Writer, f listFlags) {
+	fmt.Fprintf(w, "\n%d rows", t.rows)
+	if t.duplicates > 0 {
+		fmt.Fprintf(w, ", %d of them duplicates of an earlier row", t.duplicates)
+	}
+	fmt.Fprintln(w)
+	retries := 0
+	for _, verdict := range verdictOrder {
+		v := t.verdicts[verdict]
+		if v == nil {
+			continue
+		}
+		retries += v.retries
+		fmt.Fprintf(w, "  %-12s %7d  %5.1f %%\n", verdict, v.rows, 100*float64(v.rows)/float64(t.rows))
+		reasons := slices.SortedFunc(maps.Keys(v.reasons), func(a, b verify.Reason) int {
+			return cmp.Or(cmp.Compare(v.reasons[b], v.reasons[a]), cmp.Compare(a, b))
+		})
+		for _, reason := range reasons {
+			fmt.Fprintf(w, "    %-22s %5d\n", reason, v.reasons[reason])
+		}
+	}
+	fmt.Fprintln(w, "\nExpected bounces")
+	for _, cut := range []struct {
+		name    string
+		without []verify.Verdict
+	}{
+		{"the list as it is", nil},
+		{"without invalid", []verify.Verdict{score.Invalid}},
+		{"without invalid and risky", []verify.Verdict{score.Invalid, score.Risky}},
+	} {
+		percent, rows := t.rate(cut.without...)
+		fmt.Fprintf(w, "  %-27s %7d rows  %5.1f %%  %s\n", cut.name, rows, percent, health(percent))
+	}
+	fmt.Fprintln(w, "\nWhat to do next")
+	if v := t.verdicts[score.Invalid]; v != nil {
+		fmt.Fprintf(w, "  Take out the %d invalid rows: they would bounce.\n", v.rows)
+	}
+	if v := t.verdicts[score.Risky]; v != nil {
+		fmt.Fprintf(w, "  Send to the %d risky rows only if they matter, and in small lots.\n", v.rows)
+	}
+	if retries > 0 {
+		fmt.Fprintf(w, "  %d answers were temporary: run the same command again later, or with --wait 30m.\n", retries)
+	}
+	if v := t.verdicts[score.Unknown]; v != nil {
+		if n := v.reasons["sender_blocked"] + v.reasons["sender_auth"] + v.reasons["policy"]; n > 0 {
+			fmt.Fprintf(w, "  %d rows are unknown because servers refuse this machine, not the addresses: mend that first.\n", n)
+		}
+	}
+	if f.output != "-" {
+		fmt.Fprintf(w, "\nWritten to %s; what is known is kept in %s\n", f.output, f.state)
+	}
+}

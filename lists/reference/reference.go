@@ -1,0 +1,216 @@
+// Package reference knows names: domains that hand out throw-away addresses, mailbox providers that anybody can join,
+// local parts that name a role, special-use domains, suspected spam traps.
+//
+//	names, err := reference.Load(reference.Options{UserFiles: []string{"ours.txt"}})
+//	names.Disposable("mailinator.com") // true
+//	names.Role("info")                 // true
+//
+// The data stand in data/*.txt. Those of throw-away and free domains and of roles are made by go generate from npm
+// packages named in NOTICE; known.txt, by hand, holds providers that are never disposable, whatever the packages say.
+//
+// A user file adds to the data or overrules them, a rule a line:
+//
+//	# ours.txt
+//	disposable burner.example
+//	-disposable partner.example
+//	role kontakt
+//	free regional-isp.example
+//	trap old-brand.example
+package reference
+
+import (
+	"bufio"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+//go:generate go run ./generate
+
+//go:embed data/disposable.txt
+var disposableData string
+
+//go:embed data/free.txt
+var freeData string
+
+//go:embed data/roles.txt
+var rolesData string
+
+//go:embed data/known.txt
+var knownData string
+
+//go:embed data/special-use.txt
+var specialUseData string
+
+//go:embed data/traps.txt
+var trapsData string
+
+// Options say what is added to the embedded data.
+type Options struct {
+	UserFiles []string // read in order; a later line overrules an earlier one
+}
+
+// Data is the reference data. Safe for concurrent use.
+type Data struct {
+	disposable, free, roles, known, specialUse, traps names
+	trapLocals                                        []string // patterns
+}
+
+// names is a set; false takes a name out again that a parent domain would bring in.
+type names map[string]bool
+
+// Load reads the embedded data and the user's files. The error names a file and line.
+func Load(options Options) (*Data, error) {
+	d := &Data{
+		disposable: set(disposableData), free: set(freeData), roles: set(rolesData), known: set(knownData),
+		specialUse: set(specialUseData), traps: names{},
+	}
+	for line := range lines(trapsData) {
+		switch kind, name, _ := strings.Cut(line, " "); kind {
+		case "domain":
+			d.traps[name] = true
+		case "local":
+			d.trapLocals = append(d.trapLocals, name)
+		}
+	}
+	for _, file := range options.UserFiles {
+		if err := d.overrule(file); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// lines returns the lines of a data file without comments and blank ones.
+func lines(data string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for line := range strings.Lines(data) {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.TrimSpace(line); line != "" && !yield(line) {
+				return
+			}
+		}
+	}
+}
+
+func set(data string) names {
+	n := make(names, strings.Count(data, "\n"))
+	for line := range lines(data) {
+		n[line] = true
+	}
+	return n
+}
+
+// overrule reads a user file.
+func (d *Data) overrule(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("reference names: %w", err)
+	}
+	defer f.Close() // read only
+	scan := bufio.NewScanner(f)
+	for n := 1; scan.Scan(); n++ {
+		line, _, _ := strings.Cut(scan.Text(), "#")
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if err := d.rule(words); err != nil {
+			return fmt.Errorf("%s, line %d: %w", file, n, err)
+		}
+	}
+	if err := scan.Err(); err != nil {
+		return fmt.Errorf("reference names: %s: %w", file, err)
+	}
+	return nil
+}
+
+func (d *Data) rule(words []string) error {
+	if len(words) != 2 {
+		return errors.New("want a word and a name, as in: disposable burner.example")
+	}
+	word, out := strings.CutPrefix(words[0], "-")
+	sets := map[string]names{"disposable": d.disposable, "free": d.free, "role": d.roles, "trap": d.traps}
+	into, ok := sets[word]
+	if !ok {
+		return fmt.Errorf("no kind of name is called %q; they are disposable, free, role, trap", word)
+	}
+	name := strings.ToLower(words[1])
+	if word != "role" {
+		ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(name, "."))
+		if err == nil && slices.Contains(strings.Split(ascii, "."), "") {
+			err = errors.New("a label is empty")
+		}
+		if err != nil {
+			return fmt.Errorf("%q is no domain: %w", words[1], err)
+		}
+		name = ascii
+	}
+	into[name] = !out
+	if word == "disposable" && !out {
+		delete(d.known, name) // the user knows better
+	}
+	return nil
+}
+
+// below looks a domain and its parents up, the closest first.
+func (n names) below(domain string) (in, found bool) {
+	for {
+		if in, found = n[domain]; found {
+			return in, true
+		}
+		dot := strings.IndexByte(domain, '.')
+		if dot < 0 {
+			return false, false
+		}
+		domain = domain[dot+1:]
+	}
+}
+
+// Disposable says whether a domain, or one that it is below, hands out throw-away addresses. The domain is in A-labels
+// and lower case, here and in what follows.
+func (d *Data) Disposable(domain string) bool {
+	if own, found := d.disposable[domain]; found {
+		return own
+	}
+	if known, _ := d.known.below(domain); known {
+		return false
+	}
+	in, _ := d.disposable.below(domain)
+	return in
+}
+
+// Free says whether anybody can get a mailbox at a domain.
+func (d *Data) Free(domain string) bool { return d.free[domain] }
+
+// Role says whether a local part names a function and not a person; case and +detail do not matter.
+func (d *Data) Role(local string) bool {
+	base, _, _ := strings.Cut(strings.ToLower(local), "+")
+	return d.roles[base]
+}
+
+// SpecialUse says whether a domain is reserved, so that it never carries mail on the internet.
+func (d *Data) SpecialUse(domain string) bool {
+	in, _ := d.specialUse.below(domain)
+	return in
+}
+
+// TrapSuspect says whether an address looks like a spam trap.
+func (d *Data) TrapSuspect(local, domain string) bool {
+	if in, _ := d.traps.below(domain); in {
+		return true
+	}
+	local = strings.ToLower(local)
+	for _, pattern := range d.trapLocals {
+		if match, err := path.Match(pattern, local); err == nil && match {
+			return true
+		}
+	}
+	return false
+}
