@@ -71,6 +71,7 @@ func Open(ctx context.Context, path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
 	}
+	db.SetMaxOpenConns(8) // each has a page cache of its own
 	f := &File{path: path, db: db, lock: lock, now: time.Now}
 	if err := f.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())

@@ -161,3 +161,53 @@ func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *
 		}
 	}
 }
+
+func TestADestinationThatRefusesUsIsLeftAloneAndNothingIsHeldAgainstItsAddresses(t *testing.T) {
+	var declaration strings.Builder
+	fmt.Fprintln(&declaration, "host mx.wall.lab blocks\nhost mx.kind.lab\ndomain kind.lab mx=mx.kind.lab\nmailbox ann@kind.lab")
+	addresses := []string{"ann@kind.lab"}
+	for d := range 10 {
+		fmt.Fprintf(&declaration, "domain d%d.lab mx=mx.wall.lab\n", d)
+		for m := range 20 {
+			fmt.Fprintf(&declaration, "mailbox m%d@d%d.lab\n", m, d)
+			addresses = append(addresses, fmt.Sprintf("m%d@d%d.lab", m, d))
+		}
+	}
+	l, v := world(t, declaration.String(), nil)
+	for i, r := range verifyAll(t, v, addresses) {
+		want := verify.Reason("sender_blocked")
+		if i == 0 {
+			want = "accepted"
+		}
+		if r.Reason != want || !r.RetryAt.IsZero() {
+			t.Errorf("%s: %s, retry at %s; want %s and no time", addresses[i], r.Reason, r.RetryAt, want)
+		}
+	}
+	if n := l.Count().Connections; n > 8 {
+		t.Errorf("%d connections, to a host that refuses us; want a handful", n)
+	}
+}
+
+func TestTheNextMXIsAskedWhereTheFirstIsDownBusyOrNotInCharge(t *testing.T) {
+	for name, first := range map[string]string{
+		"dead": "host mx1.a.lab dead", "busy": "host mx1.a.lab banner421", "no SMTP": "host mx1.a.lab garbage",
+	} {
+		_, v := world(t, first+"\nhost mx2.b.lab\ndomain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab\nunknown bob@corp.lab", nil)
+		results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})
+		if results[0].Reason != "accepted" || results[1].Reason != "mailbox_unknown" || results[0].MX != "mx2.b.lab" {
+			t.Errorf("%s: %s and %s from %s; want accepted and mailbox_unknown from mx2.b.lab", name, results[0].Reason, results[1].Reason, results[0].MX)
+		}
+	}
+}
+
+func TestAStoppedRunReturnsAndLeavesTheRestForLater(t *testing.T) {
+	stop := make(chan struct{})
+	close(stop)
+	l, v := world(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", func(c *verify.Config) { c.Stop = stop })
+	if _, err := v.Check(t.Context(), "ann@corp.lab"); err == nil {
+		t.Error("no error, though nothing was verified")
+	}
+	if n := l.Count().Rcpts; n != 0 {
+		t.Errorf("%d recipients asked for by a run that was stopped before", n)
+	}
+}

@@ -52,7 +52,7 @@ type Config struct {
 	Pace      *smtpprobe.Pace   // nil: the embedded table
 	Reference Reference         // nil: no address is disposable, free, role, special-use or a suspected trap
 	Sessions  int               // SMTP sessions at a time over all destinations; default 200
-	Lookups   int               // DNS look-ups at a time; default 64
+	Lookups   int               // DNS look-ups at a time; default 256
 	Sources   []netip.Addr      // our addresses; none: the system's choice
 	IPv4      bool              // use only IPv4 addresses of mail hosts
 	IPv6      bool              // use only IPv6 addresses of mail hosts
@@ -90,7 +90,7 @@ func New(config Config) (*Verifier, error) {
 		config.Sessions = 200
 	}
 	if config.Lookups == 0 {
-		config.Lookups = 64
+		config.Lookups = 256
 	}
 	if len(config.Sources) == 0 {
 		config.Sources = []netip.Addr{{}}

@@ -70,6 +70,9 @@ func (f *listFlags) names(input string) error {
 			f.output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified." + f.format
 		}
 	}
+	if same(f.output, input) {
+		return usagef("the output would replace the list %s; give another -o", input)
+	}
 	if f.state == "" {
 		if f.output == "-" {
 			return usagef("with output on standard output, say with --state where the run is kept")
@@ -77,6 +80,16 @@ func (f *listFlags) names(input string) error {
 		f.state = f.output + ".state"
 	}
 	return nil
+}
+
+// same says whether two paths lead to one file.
+func same(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {

@@ -75,7 +75,7 @@ func (p *progress) show() {
 	switch {
 	case p.bar != nil && now.Sub(p.shown) > 200*time.Millisecond:
 		p.shown = now
-		p.bar.Describe(p.words())
+		p.bar.Describe(p.fit(p.words()))
 	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoken) > plainEvery:
 		p.spoken = now
 		rate := float64(p.done) / now.Sub(p.begun).Seconds()
@@ -94,6 +94,22 @@ func (p *progress) words() string {
 		words += "; waiting for " + p.waiting
 	}
 	return words
+}
+
+// barWidth is what the bar, the count, the rate and the times take beside the words.
+const barWidth = 80
+
+// fit shortens the words to what the terminal has room for, since a line that wraps cannot be drawn over.
+func (p *progress) fit(words string) string {
+	width, _, err := term.GetSize(int(p.app.stderr.(*os.File).Fd()))
+	if err != nil {
+		return words
+	}
+	room := max(0, width-barWidth)
+	if len(words) <= room {
+		return words
+	}
+	return words[:room]
 }
 
 func (p *progress) finish() {

@@ -249,6 +249,27 @@ func TestNXDOMAINIsNotBelievedWhenAnotherResolverKnowsTheName(t *testing.T) {
 	}
 }
 
+func TestOneFamilyIsLookedUpWhereOnlyItIsWanted(t *testing.T) {
+	z := &zone{records: map[string][]string{
+		"corp.lab MX": {"corp.lab. 300 IN MX 10 mx.lab."}, "mx.lab A": {"mx.lab. 300 IN A 127.0.1.1"}, "mx.lab AAAA": {"mx.lab. 300 IN AAAA ::1"},
+	}}
+	server := z.serve(t)
+	for _, test := range []struct {
+		config mx.Config
+		want   string
+	}{
+		{mx.Config{IPv4: true}, "[127.0.1.1]"},
+		{mx.Config{IPv6: true}, "[::1]"},
+		{mx.Config{}, "[127.0.1.1 ::1]"},
+	} {
+		test.config.Servers, test.config.AllowPrivate = []string{server}, true
+		answer, err := newResolver(t, test.config).Lookup(t.Context(), "corp.lab")
+		if err != nil || fmt.Sprint(answer.Hosts[0].Addrs) != test.want {
+			t.Errorf("%+v, %v; want %s", answer, err, test.want)
+		}
+	}
+}
+
 func TestManyWaitersMakeOneQuery(t *testing.T) {
 	z := &zone{records: map[string][]string{"corp.lab MX": {"corp.lab. 300 IN MX 10 mx.lab."}, "mx.lab A": {"mx.lab. 300 IN A 127.0.1.1"}, "mx.lab AAAA": {}}}
 	r := newResolver(t, mx.Config{Servers: []string{z.serve(t)}, AllowPrivate: true})

@@ -247,3 +247,43 @@ func TestEveryRowOfThePaceTableStandsWithinReason(t *testing.T) {
 		}
 	}
 }
+
+func TestASessionComesFromTheSourceAddressAskedFor(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	from := make(chan string, 1)
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		from <- conn.RemoteAddr().(*net.TCPAddr).IP.String()
+		conn.Close()
+	}()
+	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "probe.lab", Port: listener.Addr().(*net.TCPAddr).Port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := home
+	target.Source = netip.MustParseAddr("127.0.0.9")
+	if _, err := prober.Open(t.Context(), target); !errors.Is(err, smtpprobe.ErrClosed) {
+		t.Errorf("error %v, want ErrClosed", err)
+	}
+	if got := <-from; got != "127.0.0.9" {
+		t.Errorf("the session came from %s, want 127.0.0.9", got)
+	}
+}
+
+func Example() {
+	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "verify.example.com", From: "check@example.com", Port: 1})
+	if err != nil {
+		panic(err)
+	}
+	// Nobody listens on this port; elsewhere the session would be asked with Probe and left with Close.
+	_, err = prober.Open(context.Background(), smtpprobe.Target{Host: "mx.example.com", Addr: netip.MustParseAddr("127.0.0.1")})
+	fmt.Println(err != nil)
+	// Output: true
+}
