@@ -49,6 +49,8 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 		w.asking = false
 		if out.question != nil {
 			w.inquiry.Answered(*out.question)
+		} else if w.unheard++; w.unheard >= askLimit {
+			w.inquiry.Close()
 		}
 	}
 	w.held = append(w.held, out.accepted...)
@@ -85,6 +87,9 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 	signal(s.wake)
 	return finished, done
 }
+
+// askLimit is how often the catch-all question of a domain may be lost on the way before it is let go.
+const askLimit = 5
 
 // acceptance says what a 2xx means, given the catch-all answer.
 func acceptance(c catchall.Answer, e evidence) (Reason, string, bool) {

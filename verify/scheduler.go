@@ -66,6 +66,7 @@ type domainWork struct {
 	leased   int    // tasks, and catch-all questions, out with a session
 	inquiry  *catchall.Inquiry
 	asking   bool                // a session carries the catch-all question
+	unheard  int                 // times the catch-all question got no answer
 	held     []heldTask          // accepted, waiting for the catch-all answer
 	down     map[string]evidence // hosts that failed for this domain, by name, with what is to be said if all do
 	refusing map[string]bool     // hosts that do not serve the domain

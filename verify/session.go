@@ -59,12 +59,6 @@ func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *
 		return nil
 	}
 	b := &batch{work: chosen}
-	n := min(most, len(chosen.requeued))
-	b.tasks, chosen.requeued = chosen.requeued[:n:n], chosen.requeued[n:]
-	b.fresh = min(most-n, chosen.waiting)
-	chosen.waiting -= b.fresh
-	d.waiting -= n + b.fresh
-	chosen.leased += n + b.fresh
 	if d.open != nil {
 		b.rest = d.open
 	} else if len(chosen.hosts()) == 0 {
@@ -73,7 +67,14 @@ func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *
 	} else if question, open := chosen.inquiry.Next(); open && !chosen.asking && !chosen.answer.Provider.AcceptsAll {
 		b.ask, chosen.asking = question, true
 		chosen.leased++
+		most = max(1, most-1) // the question is a recipient too
 	}
+	n := min(most, len(chosen.requeued))
+	b.tasks, chosen.requeued = chosen.requeued[:n:n], chosen.requeued[n:]
+	b.fresh = min(most-n, chosen.waiting)
+	chosen.waiting -= b.fresh
+	d.waiting -= n + b.fresh
+	chosen.leased += n + b.fresh
 	s.update(d)
 	return b
 }
@@ -224,7 +225,7 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 			for _, t := range asked[i] {
 				w.weigh(&out, t, a.Reply, m, i)
 			}
-		} else {
+		} else if w.answers(&out, a.Reply, m, i) {
 			out.question = &m
 		}
 	}
@@ -290,6 +291,20 @@ func (w *worker) weigh(out *outcome, t Task, r reply.Reply, m reply.Meaning, pos
 		out.answered = out.answered || m.Subject == reply.SubjectMailbox
 		out.finish(t, e)
 	}
+}
+
+// answers says whether a reply is an answer to its recipient. One about too many recipients or too fast a pace is none:
+// it is met by asking less at a time, or later.
+func (w *worker) answers(out *outcome, r reply.Reply, m reply.Meaning, position int) bool {
+	if m.Reason != reply.RateLimited || m.Subject == reply.SubjectMailbox {
+		return true
+	}
+	if r.Enhanced == (reply.Enhanced{Class: 4, Subject: 5, Detail: 3}) && position > 0 {
+		w.sched.shrink(w.dest, position) // a limit on the transaction, not on the pace
+	} else {
+		out.strain = true
+	}
+	return false
 }
 
 // evidence puts a reply and its meaning into evidence.
