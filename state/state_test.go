@@ -6,6 +6,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,9 +160,167 @@ func TestASecondRunAsksOnlyForWhatIsNewOrDue(t *testing.T) {
 	if len(taken) != 3 || tries["due"] != 1 {
 		t.Errorf("taken %v with tries %v, want due (tried once), old and new", taken, tries)
 	}
-	run = begin(t, f, state.Policy{Fresh: true}, "known@one.lab")
-	if n, err := run.Pending(t.Context()); err != nil || n != 0 {
-		t.Logf("pending %d, %v", n, err) // checked within this very second counts as fresh
+	if p, err := run.Plan(t.Context()); err != nil || p.Reused != 6 {
+		t.Errorf("plan %+v, %v; want all six reused by now", p, err)
+	}
+}
+
+func TestThePlanSaysWhatIsNewDueStaleAndReused(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	list := []string{"known@one.lab", "due@one.lab", "later@one.lab", "old@one.lab", "gone@one.lab"}
+	work(t, begin(t, f, state.Policy{}, list...), func(task verify.Task) verify.Result {
+		r := accepted(task)
+		switch task.Address.Local {
+		case "due":
+			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(-time.Minute)
+		case "later":
+			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(time.Hour)
+		case "old":
+			r.CheckedAt = time.Now().Add(-31 * 24 * time.Hour)
+		case "gone":
+			r.Reason, r.Verdict, r.CheckedAt = reply.MailboxUnknown, score.Invalid, time.Now().Add(-100*24*time.Hour)
+		}
+		return r
+	})
+	for _, test := range []struct {
+		name   string
+		policy state.Policy
+		want   state.Plan
+	}{
+		{"as a rule", state.Policy{}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 1, Reused: 3}},
+		{"nothing older than 90 days", state.Policy{MaxAge: 90 * 24 * time.Hour}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 2, Reused: 2}},
+	} {
+		run := begin(t, f, test.policy, append(list, "new@one.lab", "known@one.lab")...)
+		if got, err := run.Plan(t.Context()); err != nil || got != test.want {
+			t.Errorf("%s: %+v, %v; want %+v", test.name, got, err, test.want)
+		}
+	}
+}
+
+func TestAFreshRunThatWasBrokenOffDoesNotBeginAgain(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	list := []string{"a@one.lab", "b@one.lab"}
+	run := begin(t, f, state.Policy{}, list...)
+	work(t, run, func(task verify.Task) verify.Result {
+		r := accepted(task)
+		r.CheckedAt = time.Now().Add(-time.Hour)
+		return r
+	})
+	if err := run.Finish(t.Context(), state.Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	run = begin(t, f, state.Policy{Fresh: true}, list...)
+	if _, err := run.Domains(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	tasks, err := run.Lease(t.Context(), "one.lab", 1)
+	if err != nil || len(tasks) != 1 {
+		t.Fatal(tasks, err)
+	}
+	if err := run.Record(t.Context(), []verify.Done{{Task: tasks[0], Result: accepted(tasks[0])}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := begin(t, f, state.Policy{Fresh: true}, list...).Plan(t.Context()); err != nil || p.Stale != 1 || p.Reused != 1 {
+		t.Errorf("plan %+v, %v; want one to do and one done", p, err)
+	}
+}
+
+func entries(all ...state.Suppressed) iter.Seq2[state.Suppressed, error] {
+	return func(yield func(state.Suppressed, error) bool) {
+		for _, s := range all {
+			if !yield(s, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	added, err := f.Suppress(t.Context(), entries(
+		state.Suppressed{Name: "Ann@One.lab", Reason: "unsubscribe", Source: "manual"},
+		state.Suppressed{Name: "@two.lab", Reason: "manual", Source: "manual"},
+		state.Suppressed{Name: "ann@one.lab", Reason: "hard_bounce", Source: "sendgrid"},
+	))
+	if err != nil || added != 2 {
+		t.Errorf("added %d, %v; want 2", added, err)
+	}
+	list := []string{"ann@one.lab", "ANN@one.lab", "bob@one.lab", "x@two.lab", "x@sub.two.lab"}
+	check := func(how string) {
+		t.Helper()
+		run := begin(t, f, state.Policy{Fresh: true}, list...)
+		if p, err := run.Plan(t.Context()); err != nil || p.Suppressed != 3 {
+			t.Errorf("%s: plan %+v, %v; want 3 suppressed", how, p, err)
+		}
+		got := results(t, run)
+		for i, want := range []string{"hard_bounce", "hard_bounce", "", "manual", ""} {
+			if s := got[i].Suppressed; (s == nil) != (want == "") || s != nil && s.Reason != want {
+				t.Errorf("%s: %s is %+v, want %q", how, list[i], s, want)
+			}
+		}
+	}
+	check("plain")
+	if err := f.HashSuppression(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	check("hashed")
+	for s, err := range f.SuppressionList(t.Context()) {
+		if err != nil || !strings.HasPrefix(s.Name, "sha256:") {
+			t.Errorf("%+v, %v; want hashes only", s, err)
+		}
+	}
+	if err := f.Unsuppress(t.Context(), "ann@one.lab"); err != nil {
+		t.Error(err)
+	}
+	if err := f.Unsuppress(t.Context(), "ann@one.lab"); !errors.Is(err, state.ErrNotFound) {
+		t.Errorf("error %v, want ErrNotFound", err)
+	}
+}
+
+func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	at := time.Now().Add(-500 * 24 * time.Hour)
+	for _, reason := range []verify.Reason{reply.Accepted, reply.Accepted, reply.MailboxFull, reply.MailboxUnknown} {
+		at = at.Add(100 * 24 * time.Hour)
+		run := begin(t, f, state.Policy{Fresh: true, MaxAge: time.Second}, "ann@one.lab")
+		taken := work(t, run, func(verify.Task) verify.Result {
+			verdict := score.Deliverable
+			switch reason {
+			case reply.MailboxFull:
+				verdict = score.Risky
+			case reply.MailboxUnknown:
+				verdict = score.Invalid
+			}
+			return verify.Result{Reason: reason, Verdict: verdict, CheckedAt: at}
+		})
+		if len(taken) != 1 {
+			t.Fatalf("taken %v", taken)
+		}
+		if err := run.Finish(t.Context(), state.Summary{Rows: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ann, err := syntax.Parse("ann@one.lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := f.History(t.Context(), ann)
+	if err != nil || len(changes) != 3 || changes[2].Reason != reply.MailboxUnknown {
+		t.Errorf("%+v, %v; want three changes, the last to mailbox_unknown", changes, err)
+	}
+	months, err := f.Trend(t.Context())
+	if err != nil || len(months) != 1 || months[0].Rows != 1 {
+		t.Errorf("%+v, %v; want one month with one row", months, err)
+	}
+	if err := f.Prune(t.Context(), 150*24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if changes, err = f.History(t.Context(), ann); err != nil || len(changes) != 1 {
+		t.Errorf("%+v, %v; want the newest change alone", changes, err)
 	}
 }
 

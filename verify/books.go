@@ -56,6 +56,11 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 	w.held = append(w.held, out.accepted...)
 	w.requeued = append(w.requeued, out.requeue...)
 	d.waiting += len(out.requeue)
+	for _, t := range out.requeue {
+		if slices.Contains(s.config.Sources, t.Source) {
+			d.bound[t.Source]++
+		}
+	}
 	if session != nil {
 		s.hostSpoke(w, session.Host(), out)
 	}

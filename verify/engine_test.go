@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -210,4 +211,51 @@ func TestAStoppedRunReturnsAndLeavesTheRestForLater(t *testing.T) {
 	if n := l.Count().Rcpts; n != 0 {
 		t.Errorf("%d recipients asked for by a run that was stopped before", n)
 	}
+}
+
+func TestARetryComesFromTheAddressThatWasGreylisted(t *testing.T) {
+	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")}
+	declaration := "host mx.grey.lab greylist-first=300s\n"
+	var addresses []string
+	for d := range 6 {
+		declaration += fmt.Sprintf("domain d%d.lab mx=mx.grey.lab\nmailbox ann@d%d.lab bob@d%d.lab\n", d, d, d)
+		addresses = append(addresses, fmt.Sprintf("ann@d%d.lab", d), fmt.Sprintf("bob@d%d.lab", d))
+	}
+	l, v := world(t, declaration, func(c *verify.Config) { c.Sources = sources })
+	first := verifyAll(t, v, addresses)
+	l.Advance(5*time.Minute + time.Second)
+	tasks := map[int64]syntax.Address{}
+	for i, r := range first {
+		if r.Reason != "greylisted" || !r.Source.IsValid() {
+			t.Fatalf("%s: %s from %s; want greylisted from one of ours", addresses[i], r.Reason, r.Source)
+		}
+		a, err := syntax.Parse(addresses[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		tasks[int64(i)] = a
+	}
+	queue := &bound{MemoryQueue: verify.NewMemoryQueue(tasks), first: first}
+	if err := v.Run(t.Context(), queue, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i, address := range addresses {
+		if r := queue.Results[int64(i)]; r.Reason != "accepted" || r.Source != first[i].Source {
+			t.Errorf("%s: %s from %s, want accepted from %s", address, r.Reason, r.Source, first[i].Source)
+		}
+	}
+}
+
+// bound is a queue whose tasks are retries of first.
+type bound struct {
+	*verify.MemoryQueue
+	first []verify.Result
+}
+
+func (q *bound) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
+	tasks, err := q.MemoryQueue.Lease(ctx, domain, max)
+	for i := range tasks {
+		tasks[i].Tries, tasks[i].Source = 1, q.first[tasks[i].ID].Source
+	}
+	return tasks, err
 }

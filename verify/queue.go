@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -16,9 +17,10 @@ import (
 type Task struct {
 	ID      int64 // the queue's own
 	Address syntax.Address
-	Tries   int       // how often it met a temporary answer before
-	Since   time.Time // when it first did; zero if never
-	again   int       // how often it met a limit in this run
+	Tries   int        // how often it met a temporary answer before
+	Since   time.Time  // when it first did; zero if never
+	Source  netip.Addr // our address that met it, from which a retry should come; invalid: any
+	again   int        // how often it met a limit in this run
 }
 
 // Domain is a domain with addresses to verify, and what is remembered of it.

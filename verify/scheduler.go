@@ -45,6 +45,7 @@ type destination struct {
 	ceiling  int // sessions allowed now; adapts between 1 and the caps of the table
 	sessions int
 	sources  map[netip.Addr]int // sessions by our address
+	bound    map[netip.Addr]int // tasks that wait for a session from one of our addresses
 	waiting  int                // tasks that nobody has leased, and open catch-all questions
 	works    []*domainWork
 	limiter  *rate.Limiter
@@ -158,7 +159,7 @@ func (s *scheduler) add(w *domainWork) {
 	d := s.byName[w.answer.Destination]
 	if d == nil {
 		limits := s.config.Pace.For(w.answer.Destination)
-		d = &destination{name: w.answer.Destination, limits: limits, index: -1, sources: map[netip.Addr]int{}}
+		d = &destination{name: w.answer.Destination, limits: limits, index: -1, sources: map[netip.Addr]int{}, bound: map[netip.Addr]int{}}
 		d.ceiling = limits.Sessions * len(s.config.Sources)
 		d.limiter = rate.NewLimiter(rate.Inf, 1)
 		if limits.Rate > 0 {
@@ -252,9 +253,15 @@ func (s *scheduler) stopped(seen bool) <-chan struct{} {
 	return s.config.Stop
 }
 
-// source returns the one of our addresses that has fewest sessions with the destination.
+// source returns the one of our addresses that has fewest sessions with the destination, but first one that retries
+// wait for.
 func (d *destination) source(sources []netip.Addr) netip.Addr {
 	least := sources[0]
+	for _, a := range sources {
+		if d.bound[a] > 0 && d.sources[a] == 0 {
+			return a
+		}
+	}
 	for _, a := range sources[1:] {
 		if d.sources[a] < d.sources[least] {
 			least = a

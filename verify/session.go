@@ -24,16 +24,17 @@ const (
 
 // batch is what a session asks in one transaction.
 type batch struct {
-	work  *domainWork
-	tasks []Task    // asked before and not answered
-	fresh int       // tasks still to be leased from the queue
-	ask   string    // the recipient of the catch-all question that it carries; empty: none
-	rest  *evidence // ask nothing: this is the answer, since the circuit is open or no host is left
+	work     *domainWork
+	tasks    []Task    // asked before and not answered
+	fresh    int       // tasks still to be leased from the queue
+	ask      string    // the recipient of the catch-all question that it carries; empty: none
+	askFirst bool      // before the real recipients
+	rest     *evidence // ask nothing: this is the answer, since the circuit is open or no host is left
 }
 
 // take hands a session its next batch, of a domain that the session at hand can serve if there is one; nil when the
 // destination has nothing more for it.
-func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *batch {
+func (s *scheduler) take(d *destination, source netip.Addr, session *smtpprobe.Session, most int) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.sessions > d.ceiling || s.config.Now().Before(d.paused) && d.open == nil {
@@ -41,7 +42,7 @@ func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *
 	}
 	var chosen *domainWork
 	for i, w := range d.works {
-		if w.waiting == 0 && len(w.requeued) == 0 && !w.unasked() {
+		if w.waiting == 0 && !w.unasked() && !slices.ContainsFunc(w.requeued, s.mayAsk(source)) {
 			continue
 		}
 		if session == nil || w.reaches(session.Addr()) {
@@ -65,18 +66,42 @@ func (s *scheduler) take(d *destination, session *smtpprobe.Session, most int) *
 		e := chosen.verdictOfHosts()
 		b.rest = &e
 	} else if question, open := chosen.inquiry.Next(); open && !chosen.asking && !chosen.answer.Provider.AcceptsAll {
-		b.ask, chosen.asking = question, true
+		b.ask, b.askFirst, chosen.asking = question, chosen.unheard > 0, true
 		chosen.leased++
 		most = max(1, most-1) // the question is a recipient too
 	}
-	n := min(most, len(chosen.requeued))
-	b.tasks, chosen.requeued = chosen.requeued[:n:n], chosen.requeued[n:]
+	b.tasks = s.again(chosen, source, most)
+	n := len(b.tasks)
 	b.fresh = min(most-n, chosen.waiting)
 	chosen.waiting -= b.fresh
 	d.waiting -= n + b.fresh
 	chosen.leased += n + b.fresh
 	s.update(d)
 	return b
+}
+
+// mayAsk returns whether a task can be asked from one of our addresses: a retry comes from the address that met the
+// temporary answer, since greylisting knows the client by it.
+func (s *scheduler) mayAsk(source netip.Addr) func(Task) bool {
+	return func(t Task) bool {
+		return t.Source == source || !t.Source.IsValid() || !slices.Contains(s.config.Sources, t.Source)
+	}
+}
+
+// again takes tasks that were leased before and can be asked from an address.
+func (s *scheduler) again(w *domainWork, source netip.Addr, most int) (tasks []Task) {
+	may := s.mayAsk(source)
+	w.requeued = slices.DeleteFunc(w.requeued, func(t Task) bool {
+		if len(tasks) == most || !may(t) {
+			return false
+		}
+		tasks = append(tasks, t)
+		if t.Source == source {
+			w.dest.bound[source]--
+		}
+		return true
+	})
+	return tasks
 }
 
 // unasked says that accepted addresses wait for a catch-all question that no session carries.
@@ -125,7 +150,7 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 	w := &worker{run: r, dest: d, source: source}
 	defer w.hangUp(ctx)
 	for !r.stopping() {
-		b := r.sched.take(d, w.session, w.room())
+		b := r.sched.take(d, source, w.session, w.room())
 		if b == nil {
 			return nil
 		}
@@ -170,6 +195,13 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 		tasks = append(tasks, fresh...)
 	}
 	out := outcome{batch: b}
+	may := w.sched.mayAsk(w.source)
+	tasks = slices.DeleteFunc(tasks, func(t Task) bool {
+		if !may(t) {
+			out.requeue = append(out.requeue, t)
+		}
+		return !may(t)
+	})
 	if b.rest != nil {
 		e := *b.rest
 		e.answer = b.work.answer
@@ -180,31 +212,18 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 		return w.settle(ctx, &out)
 	}
 	if !w.connect(ctx, b.work) {
-		out.requeue = tasks
+		out.requeue = append(out.requeue, tasks...)
 		return errors.Join(w.settle(ctx, &out), ctx.Err())
 	}
-	asked, recipients := make([][]Task, 0, len(tasks)), make([]string, 0, len(tasks)+1)
-	for _, t := range tasks {
-		if w.isTrap(t) {
-			out.finish(t, trapEvidence(b.work.answer))
-			continue
-		}
-		if t.Address.SMTPUTF8 && !w.session.SMTPUTF8() {
-			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
-			continue
-		}
-		if last := len(asked) - 1; last >= 0 && b.work.answer.Provider.IgnoresCase && strings.EqualFold(asked[last][0].Address.Local, t.Address.Local) {
-			asked[last] = append(asked[last], t) // one mailbox in two spellings: one question
-			continue
-		}
-		asked = append(asked, []Task{t})
-		recipients = append(recipients, t.Address.String())
-	}
-	if b.ask != "" {
-		recipients = append(recipients, b.ask)
-	}
-	if len(recipients) == 0 {
+	asked := w.group(&out, tasks)
+	if len(asked) == 0 {
 		return w.settle(ctx, &out)
+	}
+	recipients := make([]string, len(asked))
+	for i, group := range asked {
+		if recipients[i] = b.ask; len(group) > 0 {
+			recipients[i] = group[0].Address.String()
+		}
 	}
 	if w.dest.limits.Rate > 0 {
 		if err := w.dest.limiter.WaitN(ctx, min(len(recipients), w.dest.limiter.Burst())); err != nil {
@@ -221,19 +240,46 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 		if a.Reply.Code/100 != 2 {
 			w.refused++
 		}
-		if i < len(asked) {
-			for _, t := range asked[i] {
-				w.weigh(&out, t, a.Reply, m, i)
-			}
-		} else if w.answers(&out, a.Reply, m, i) {
+		if len(asked[i]) == 0 && w.answers(&out, a.Reply, m, i) {
 			out.question = &m
 		}
+		for _, t := range asked[i] {
+			w.weigh(&out, t, a.Reply, m, i)
+		}
 	}
-	out.requeue = append(out.requeue, slices.Concat(asked[min(len(answers), len(asked)):]...)...)
+	out.requeue = append(out.requeue, slices.Concat(asked[len(answers):]...)...)
 	if err != nil {
 		w.stumbled(&out, err, len(answers) > 0)
 	}
 	return w.settle(ctx, &out)
+}
+
+// group puts tasks that are one mailbox together, a group a recipient, with an empty group for the catch-all question:
+// behind the real recipients, but first once it was lost on the way. Tasks that cannot be asked have their result here.
+func (w *worker) group(out *outcome, tasks []Task) (asked [][]Task) {
+	b := out.batch
+	if b.ask != "" && b.askFirst {
+		asked = append(asked, nil)
+	}
+	for _, t := range tasks {
+		if w.isTrap(t) {
+			out.finish(t, trapEvidence(b.work.answer))
+			continue
+		}
+		if t.Address.SMTPUTF8 && !w.session.SMTPUTF8() {
+			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
+			continue
+		}
+		if last := len(asked) - 1; last >= 0 && len(asked[last]) > 0 && b.work.answer.Provider.IgnoresCase && strings.EqualFold(asked[last][0].Address.Local, t.Address.Local) {
+			asked[last] = append(asked[last], t) // one mailbox in two spellings: one question
+			continue
+		}
+		asked = append(asked, []Task{t})
+	}
+	if b.ask != "" && !b.askFirst {
+		asked = append(asked, nil)
+	}
+	return asked
 }
 
 // outcome collects what a batch came to, before the scheduler's books are brought up to date.
@@ -309,7 +355,7 @@ func (w *worker) answers(out *outcome, r reply.Reply, m reply.Meaning, position 
 
 // evidence puts a reply and its meaning into evidence.
 func (w *worker) evidence(work *domainWork, r reply.Reply, m reply.Meaning, command reply.Command) evidence {
-	e := evidence{reason: m.Reason, answer: work.answer, after: m.RetryAfter, detail: fmt.Sprintf("%s answered %s with %s", w.hostName(work), command, r)}
+	e := evidence{reason: m.Reason, answer: work.answer, after: m.RetryAfter, source: w.source, detail: fmt.Sprintf("%s answered %s with %s", w.hostName(work), command, r)}
 	if w.session != nil {
 		e.host = w.session.Host()
 	}
@@ -384,7 +430,7 @@ func (w *worker) refusedBeforeRCPT(out *outcome, e evidence, m reply.Meaning) {
 
 // networkEvidence says what a failed connection or a broken session means.
 func (w *worker) networkEvidence(work *domainWork, host string, err error) evidence {
-	e := evidence{answer: work.answer, host: host, reason: reply.Unreachable, detail: err.Error()}
+	e := evidence{answer: work.answer, host: host, source: w.source, reason: reply.Unreachable, detail: err.Error()}
 	var timeout net.Error
 	switch {
 	case errors.Is(err, smtpprobe.ErrProtocol):

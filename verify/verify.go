@@ -138,11 +138,16 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 		return parsed, result, true
 	}
 	if ref := v.config.Reference; ref != nil && ref.SpecialUse(parsed.Domain) {
-		result = v.result(Task{Address: parsed}, evidence{reason: reply.SpecialUseDomain, detail: parsed.Domain + " is reserved and never carries mail on the internet"})
+		result = v.Conclude(parsed, reply.SpecialUseDomain, parsed.Domain+" is reserved and never carries mail on the internet")
 		result.Address = address
 		return parsed, result, true
 	}
 	return parsed, Result{}, false
+}
+
+// Conclude gives an address a result for a reason that others know of, such as a suppression list.
+func (v *Verifier) Conclude(a syntax.Address, reason Reason, detail string) Result {
+	return v.result(Task{Address: a}, evidence{reason: reason, detail: detail})
 }
 
 // evidence is what the later stages found out about an address.
@@ -153,6 +158,7 @@ type evidence struct {
 	host     string // the mail host that spoke; empty: the first of answer
 	reply    *Reply
 	after    time.Duration // the wait that the reply named
+	source   netip.Addr    // our address that asked
 	catchAll bool
 }
 
@@ -161,7 +167,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	now := v.config.Now()
 	r := Result{
 		Address: t.Address.String(), Normalized: t.Address.String(), Reason: e.reason, Detail: e.detail, Reply: e.reply,
-		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now,
+		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source,
 	}
 	if r.MX == "" && len(e.answer.Hosts) > 0 {
 		r.MX = e.answer.Hosts[0].Name

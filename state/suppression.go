@@ -1,0 +1,241 @@
+package state
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"presend/verify/syntax"
+)
+
+// Suppressed is an entry of the suppression list: an address or domain never to be written to.
+type Suppressed struct {
+	Name   string // an address, or @domain for a whole domain; sha256:HASH where only hashes are kept
+	Reason string // hard_bounce, unsubscribe, complaint, invalid, manual
+	Source string // who said so: sendgrid, mailgun, ..., manual
+	At     time.Time
+}
+
+// ErrNotFound: there is no such entry.
+var ErrNotFound = errors.New("not on the suppression list")
+
+// hashMark begins the name of an entry that is kept as a hash only.
+const hashMark = "sha256:"
+
+// suppressionName returns the name under which an address or @domain is kept. Case does not matter, not even in the
+// local part: who asked to be left alone meant every spelling.
+func suppressionName(name string) (string, error) {
+	if domain, ok := strings.CutPrefix(name, "@"); ok {
+		a, err := syntax.Parse("postmaster@" + domain)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		return "@" + a.Domain, nil
+	}
+	a, err := syntax.Parse(name)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return addressName(a), nil
+}
+
+func addressName(a syntax.Address) string { return strings.ToLower(a.Local) + "@" + a.Domain }
+
+// Suppress puts entries on the list. An entry that is there already keeps its date and gets the newer reason and
+// source. It returns how many were not there before.
+func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error]) (added int, err error) {
+	salt, err := f.salt(ctx)
+	if err != nil {
+		return 0, err
+	}
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("state: suppressing: %w", err)
+	}
+	defer tx.Rollback()
+	before, err := countSuppressed(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES (?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, source = excluded.source`)
+	if err != nil {
+		return 0, fmt.Errorf("state: suppressing: %w", err)
+	}
+	defer insert.Close()
+	for entry, err := range entries {
+		if err != nil {
+			return 0, err
+		}
+		name := entry.Name
+		if !strings.HasPrefix(name, hashMark) {
+			if name, err = suppressionName(name); err != nil {
+				return 0, fmt.Errorf("state: suppressing: %w", err)
+			}
+			name = salt.name(name)
+		}
+		if entry.At.IsZero() {
+			entry.At = f.now()
+		}
+		if _, err := insert.ExecContext(ctx, name, entry.Reason, entry.Source, entry.At.Unix()); err != nil {
+			return 0, fmt.Errorf("state: suppressing: %w", err)
+		}
+	}
+	after, err := countSuppressed(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if err := tx.Commit(); err != nil {
+		return 0, fmt.Errorf("state: suppressing: %w", err)
+	}
+	return after - before, nil
+}
+
+func countSuppressed(ctx context.Context, tx *sql.Tx) (n int, err error) {
+	if err = tx.QueryRowContext(ctx, "SELECT count(*) FROM suppression").Scan(&n); err != nil {
+		err = fmt.Errorf("state: counting the suppression list: %w", err)
+	}
+	return n, err
+}
+
+// Unsuppress takes an address or @domain off the list. The error is ErrNotFound where it is not on it.
+func (f *File) Unsuppress(ctx context.Context, name string) error {
+	salt, err := f.salt(ctx)
+	if err != nil {
+		return err
+	}
+	plain, err := suppressionName(name)
+	if err != nil {
+		return err
+	}
+	done, err := f.db.ExecContext(ctx, "DELETE FROM suppression WHERE name IN (?, ?)", plain, salt.name(plain))
+	if err != nil {
+		return fmt.Errorf("state: taking %s off the suppression list: %w", name, err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(fmt.Errorf("%s: %w", name, ErrNotFound), err)
+	}
+	return nil
+}
+
+// SuppressionList returns the entries, by name.
+func (f *File) SuppressionList(ctx context.Context) iter.Seq2[Suppressed, error] {
+	return func(yield func(Suppressed, error) bool) {
+		rows, err := f.db.QueryContext(ctx, "SELECT name, reason, source, at FROM suppression ORDER BY name")
+		if err != nil {
+			yield(Suppressed{}, fmt.Errorf("state: reading the suppression list: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var s Suppressed
+			var at int64
+			err := rows.Scan(&s.Name, &s.Reason, &s.Source, &at)
+			s.At = fromUnix(at)
+			if !yield(s, err) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(Suppressed{}, fmt.Errorf("state: reading the suppression list: %w", err))
+		}
+	}
+}
+
+// salt makes names unreadable; empty: names are kept as they are.
+type salt string
+
+func (s salt) name(plain string) string {
+	if s == "" {
+		return plain
+	}
+	sum := sha256.Sum256([]byte(string(s) + plain))
+	return hashMark + hex.EncodeToString(sum[:])
+}
+
+const saltName = "suppression_salt"
+
+func (f *File) salt(ctx context.Context) (salt, error) {
+	var value string
+	err := f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", saltName).Scan(&value)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("state: reading the salt: %w", err)
+	}
+	return salt(value), nil
+}
+
+// HashSuppression makes the list keep salted hashes only, from now on and of what is on it. There is no way back.
+func (f *File) HashSuppression(ctx context.Context) error {
+	have, err := f.salt(ctx)
+	if err != nil || have != "" {
+		return err
+	}
+	fresh := salt(rand.Text())
+	var names []string
+	for entry, err := range f.SuppressionList(ctx) {
+		if err != nil {
+			return err
+		}
+		names = append(names, entry.Name)
+	}
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state: hashing the suppression list: %w", err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", saltName, string(fresh)); err != nil {
+		return fmt.Errorf("state: hashing the suppression list: %w", err)
+	}
+	for _, name := range names {
+		if _, err := tx.ExecContext(ctx, "UPDATE suppression SET name = ? WHERE name = ?", fresh.name(name), name); err != nil {
+			return fmt.Errorf("state: hashing the suppression list: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state: hashing the suppression list: %w", err)
+	}
+	return nil
+}
+
+// suppressionList answers for a run's rows; empty lists cost nothing.
+type suppressionList struct {
+	empty bool
+	salt  salt
+}
+
+func (f *File) suppressionList(ctx context.Context) (*suppressionList, error) {
+	l := &suppressionList{}
+	var some int
+	if err := f.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM suppression)").Scan(&some); err != nil {
+		return nil, fmt.Errorf("state: reading the suppression list: %w", err)
+	}
+	l.empty = some == 0
+	var err error
+	l.salt, err = f.salt(ctx)
+	return l, err
+}
+
+// prepare returns a function that says which entry forbids an address; 0 for none. It lives as long as tx.
+func (l *suppressionList) prepare(ctx context.Context, tx *sql.Tx) (func(syntax.Address) (int64, error), error) {
+	if l.empty {
+		return func(syntax.Address) (int64, error) { return 0, nil }, nil
+	}
+	find, err := tx.PrepareContext(ctx, "SELECT id FROM suppression WHERE name IN (?, ?) ORDER BY name LIMIT 1")
+	if err != nil {
+		return nil, fmt.Errorf("state: reading the suppression list: %w", err)
+	}
+	return func(a syntax.Address) (id int64, err error) {
+		err = find.QueryRowContext(ctx, l.salt.name(addressName(a)), l.salt.name("@"+a.Domain)).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, nil
+		}
+		return id, err
+	}, nil
+}
