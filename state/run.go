@@ -63,6 +63,7 @@ type Run struct {
 	begun  int64 // when the run began first, if it goes on with one that was broken off
 	now    int64
 	policy Policy
+	all    bool // the run is over retries of every list, not over rows
 
 	mu     sync.Mutex
 	cursor cursor           // where Domains goes on
@@ -91,12 +92,32 @@ func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = f.db.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address, why) SELECT a.domain, lower(a.local), a.id, 1
-		FROM results s JOIN addresses a ON a.id = s.address WHERE s.retry_at > 0 AND s.retry_at <= ?`, r.now)
+	r.all = true
+	return r, r.planRetries(ctx)
+}
+
+// planRetries lays out the temporary answers whose time has come. Who was suppressed meanwhile is left alone.
+func (r *Run) planRetries(ctx context.Context) error {
+	list, err := r.file.suppressionList(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("state: laying out retries: %w", err)
+		return err
 	}
-	return r, nil
+	tx, err := r.file.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state: laying out retries: %w", err)
+	}
+	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address, why) SELECT a.domain, lower(a.local), a.id, 1
+		FROM results s JOIN addresses a ON a.id = s.address WHERE s.retry_at > 0 AND s.retry_at <= ?`, r.now); err != nil {
+		return fmt.Errorf("state: laying out retries: %w", err)
+	}
+	if err := list.strike(ctx, tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state: laying out retries: %w", err)
+	}
+	return nil
 }
 
 func (f *File) begin(ctx context.Context, input string, policy Policy, clear ...string) (*Run, error) {
@@ -277,10 +298,14 @@ func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	return p, nil
 }
 
-// NextRetry returns when the first of the list's temporary answers is worth another try; zero for none.
+// NextRetry returns when the first of the run's temporary answers is worth another try; zero for none.
 func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
 	var at sql.NullInt64
-	err := r.file.db.QueryRowContext(ctx, "SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address WHERE s.retry_at > 0").Scan(&at)
+	query := "SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address WHERE s.retry_at > 0 AND rows.suppressed = 0"
+	if r.all {
+		query = "SELECT min(retry_at) FROM results WHERE retry_at > 0"
+	}
+	err := r.file.db.QueryRowContext(ctx, query).Scan(&at)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("state: looking for retries: %w", err)
 	}
@@ -293,6 +318,9 @@ func (r *Run) Again(ctx context.Context) error {
 	r.cursor, r.next, r.ids = cursor{pending: 1 << 62}, map[string]place{}, map[string]int64{}
 	r.mu.Unlock()
 	r.now, r.policy = r.file.now().Unix(), Policy{}
+	if r.all {
+		return r.planRetries(ctx)
+	}
 	return r.plan(ctx)
 }
 

@@ -82,6 +82,14 @@ func Open(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
+// OpenExisting opens a state file that must be there already. The error is an os.ErrNotExist where it is not.
+func OpenExisting(ctx context.Context, path string) (*File, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("state file: %w", err)
+	}
+	return Open(ctx, path)
+}
+
 // migrate brings the schema up to date.
 func (f *File) migrate(ctx context.Context) error {
 	var have int

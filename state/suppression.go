@@ -239,3 +239,46 @@ func (l *suppressionList) prepare(ctx context.Context, tx *sql.Tx) (func(syntax.
 		return id, err
 	}, nil
 }
+
+// strike takes suppressed addresses out of the work.
+func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx) error {
+	if l.empty {
+		return nil
+	}
+	forbids, err := l.prepare(ctx, tx)
+	if err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, "SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address JOIN domains d ON d.id = w.domain")
+	if err != nil {
+		return fmt.Errorf("state: reading the work: %w", err)
+	}
+	defer rows.Close()
+	var struck []int64
+	for rows.Next() {
+		var id int64
+		var a syntax.Address
+		if err := rows.Scan(&id, &a.Local, &a.Domain); err != nil {
+			return fmt.Errorf("state: reading the work: %w", err)
+		}
+		entry, err := forbids(a)
+		if err != nil {
+			return fmt.Errorf("state: reading the suppression list: %w", err)
+		}
+		if entry > 0 {
+			struck = append(struck, id)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("state: reading the work: %w", err)
+	}
+	for _, id := range struck {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM work WHERE (domain, folded, address) = (SELECT domain, lower(local), id FROM addresses WHERE id = ?)", id); err != nil {
+			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, "UPDATE results SET retry_at = 0 WHERE address = ?", id); err != nil {
+			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
+		}
+	}
+	return nil
+}

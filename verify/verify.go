@@ -150,6 +150,11 @@ func (v *Verifier) Conclude(a syntax.Address, reason Reason, detail string) Resu
 	return v.result(Task{Address: a}, evidence{reason: reason, detail: detail})
 }
 
+// Score returns the score of a result by its reason and flags, for a caller that changed these.
+func (v *Verifier) Score(r Result) int {
+	return v.table.Score(score.Evidence{Reason: r.Reason, Flags: r.Flags})
+}
+
 // evidence is what the later stages found out about an address.
 type evidence struct {
 	reason   Reason

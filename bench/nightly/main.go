@@ -151,7 +151,7 @@ func fill(ctx context.Context, list, db string) (err error) {
 			done = done[:0]
 		}
 		if len(domains) == 0 {
-			return run.Finish(ctx)
+			return run.Finish(ctx, state.Summary{})
 		}
 	}
 }

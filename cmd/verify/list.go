@@ -17,6 +17,7 @@ import (
 	"presend/lists"
 	"presend/state"
 	"presend/verify"
+	"presend/verify/reply"
 	"presend/verify/score"
 	"presend/verify/syntax"
 )
@@ -31,6 +32,11 @@ type listFlags struct {
 	split    string
 	format   string
 	fresh    bool
+	maxAge   days
+	keep     days
+	// A contact without a sign of life for so long is flagged.
+	unengaged       days
+	unengagedColumn string
 }
 
 func listCommand(a *app) *cobra.Command {
@@ -54,6 +60,12 @@ was; run again later, it asks only about what is new, due or stale. IN.csv may b
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
 	flags.StringVar(&f.format, "format", "csv", "csv or jsonl")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
+	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
+	f.keep = 400 * day
+	flags.Var(&f.keep, "keep", "forget the history before this")
+	f.unengaged = 180 * day
+	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
+	flags.StringVar(&f.unengagedColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
 	return c
 }
 
@@ -123,25 +135,35 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	run, err := file.Begin(ctx, input, state.Policy{Fresh: f.fresh, Probing: !a.flags.noSMTP})
+	activity, err := activityColumn(reader, f)
+	if err != nil {
+		return err
+	}
+	run, err := file.Begin(ctx, input, state.Policy{Fresh: f.fresh, MaxAge: time.Duration(f.maxAge), Probing: !a.flags.noSMTP})
 	if err != nil {
 		return err
 	}
 	if err := run.Add(ctx, addresses(reader, verifier)); err != nil {
 		return err
 	}
-	if err := a.pass(ctx, verifier, run, f.wait); err != nil {
+	tally := newTally(activity, time.Now())
+	if tally.plan, err = run.Plan(ctx); err != nil {
+		return err
+	}
+	if tally.retried, err = a.pass(ctx, verifier, run, f.wait); err != nil {
 		return err
 	}
 	if a.stopped() {
 		fmt.Fprintf(a.stderr, "verify: stopped; what is known is kept in %s. To go on: verify list %s -o %s --state %s\n", f.state, input, f.output, f.state)
 		return &exitError{code: exitInterrupted}
 	}
-	tally, err := a.write(ctx, reader, verifier, run, f, rules)
-	if err != nil {
+	if err := a.write(ctx, reader, verifier, run, f, rules, tally); err != nil {
 		return err
 	}
-	if err := run.Finish(ctx); err != nil {
+	if err := run.Finish(ctx, tally.summary()); err != nil {
+		return err
+	}
+	if err := file.Prune(ctx, time.Duration(f.keep)); err != nil {
 		return err
 	}
 	if !a.flags.quiet {
@@ -162,25 +184,27 @@ func (a *app) stopped() bool {
 	}
 }
 
-// pass runs the engine, and again for what falls due while the user is willing to wait.
-func (a *app) pass(ctx context.Context, verifier *verify.Verifier, run *state.Run, wait time.Duration) error {
+// pass runs the engine, and again for what falls due while the user is willing to wait. It returns how many temporary
+// answers were asked about again.
+func (a *app) pass(ctx context.Context, verifier *verify.Verifier, run *state.Run, wait time.Duration) (retried int, err error) {
 	deadline := time.Now().Add(wait)
 	for {
-		pending, err := run.Pending(ctx)
+		plan, err := run.Plan(ctx)
 		if err != nil {
-			return err
+			return retried, err
 		}
-		if pending > 0 {
-			shown := newProgress(a, pending)
+		retried += plan.Due
+		if plan.Pending() > 0 {
+			shown := newProgress(a, plan.Pending())
 			err := verifier.Run(ctx, run, shown)
 			shown.finish()
 			if err != nil {
-				return err
+				return retried, err
 			}
 		}
 		due, err := run.NextRetry(ctx)
 		if err != nil || wait == 0 || a.stopped() || due.IsZero() || due.After(deadline) {
-			return err
+			return retried, err
 		}
 		if !a.flags.quiet {
 			fmt.Fprintf(a.stderr, "waiting until %s for temporary answers that fall due\n", due.Local().Format(time.TimeOnly))
@@ -188,12 +212,12 @@ func (a *app) pass(ctx context.Context, verifier *verify.Verifier, run *state.Ru
 		select {
 		case <-time.After(time.Until(due) + time.Second): // the state counts whole seconds
 		case <-a.stop:
-			return nil
+			return retried, nil
 		case <-ctx.Done():
-			return ctx.Err()
+			return retried, ctx.Err()
 		}
 		if err := run.Again(ctx); err != nil {
-			return err
+			return retried, err
 		}
 	}
 }
@@ -302,26 +326,23 @@ func (o outputs) abort() (err error) {
 }
 
 // write joins rows and results into the output.
-func (a *app) write(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, f listFlags, rules map[verify.Flag]verify.Verdict) (*tally, error) {
+func (a *app) write(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally) error {
 	out, err := a.outputs(reader, f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	counts := newTally()
 	if err := a.join(ctx, reader, verifier, run, out, counts, rules); err != nil {
-		return nil, errors.Join(err, out.abort())
+		return errors.Join(err, out.abort())
 	}
 	for _, s := range out {
 		if err := s.commit(); err != nil {
-			return nil, errors.Join(err, out.abort())
+			return errors.Join(err, out.abort())
 		}
 	}
 	if f.split != "" {
-		if err := a.suppression(ctx, run, filepath.Join(f.split, "suppress.csv")); err != nil {
-			return nil, err
-		}
+		return a.suppression(ctx, run, filepath.Join(f.split, "suppress.csv"))
 	}
-	return counts, nil
+	return nil
 }
 
 func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict) error {
@@ -344,8 +365,7 @@ func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.V
 		if !more {
 			return errors.New("the list has more rows than when it was first read; run the command again")
 		}
-		result := rowResult(verifier, row, known)
-		result = verify.Treat(result, rules)
+		result := verify.Treat(rowResult(verifier, row, known, counts.activity), rules)
 		counts.add(result)
 		record := toRecord(result)
 		if err := out[""].Write(row, record); err != nil {
@@ -361,10 +381,17 @@ func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.V
 }
 
 // rowResult gives a row its result: what is known of its address, with what is the row's own.
-func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult) verify.Result {
+func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult, active activity) verify.Result {
 	parsed, result, final := verifier.Examine(row.Address)
-	if !final && known.Result != nil {
+	switch {
+	case final:
+	case known.Suppressed != nil:
+		s := known.Suppressed
+		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
+	case known.Result != nil:
 		result = *known.Result
+	}
+	if !final {
 		result.Address = row.Address
 		if len(parsed.Repairs) > 0 {
 			result.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
@@ -372,6 +399,12 @@ func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult) 
 	}
 	if known.Duplicate {
 		result.Flags = append(result.Flags, score.Duplicate)
+	}
+	if active.unengaged(row) {
+		result.Flags = append(result.Flags, score.Unengaged)
+		if !final {
+			result.Score = verifier.Score(result)
+		}
 	}
 	return result
 }

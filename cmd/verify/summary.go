@@ -6,15 +6,21 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"time"
 
+	"presend/state"
 	"presend/verify"
 	"presend/verify/score"
 )
 
 // tally counts the rows of a list for its summary.
 type tally struct {
+	activity   activity
+	plan       state.Plan
+	retried    int
 	rows       int
 	duplicates int
+	unengaged  int
 	verdicts   map[verify.Verdict]*verdictTally
 }
 
@@ -25,7 +31,22 @@ type verdictTally struct {
 	retries int
 }
 
-func newTally() *tally { return &tally{verdicts: map[verify.Verdict]*verdictTally{}} }
+func newTally(a activity, now time.Time) *tally {
+	a.now = now
+	return &tally{activity: a, verdicts: map[verify.Verdict]*verdictTally{}}
+}
+
+// summary is what the state keeps of a run.
+func (t *tally) summary() state.Summary {
+	s := state.Summary{Plan: t.plan, Retried: t.retried, Rows: t.rows, Verdicts: map[verify.Verdict]int{}, Reasons: map[verify.Reason]int{}, Expected: t.expectedBounces()}
+	for verdict, v := range t.verdicts {
+		s.Verdicts[verdict] = v.rows
+		for reason, n := range v.reasons {
+			s.Reasons[reason] += n
+		}
+	}
+	return s
+}
 
 func (t *tally) add(r verify.Result) {
 	t.rows++
@@ -42,6 +63,9 @@ func (t *tally) add(r verify.Result) {
 	}
 	if slices.Contains(r.Flags, score.Duplicate) {
 		t.duplicates++
+	}
+	if slices.Contains(r.Flags, score.Unengaged) {
+		t.unengaged++
 	}
 }
 
@@ -86,7 +110,13 @@ func (t *tally) print(w io.Writer, f listFlags) {
 	if t.duplicates > 0 {
 		fmt.Fprintf(w, ", %d of them duplicates of an earlier row", t.duplicates)
 	}
+	if t.unengaged > 0 {
+		fmt.Fprintf(w, ", %d without a sign of life since %s", t.unengaged, t.activity.limit().Format(time.DateOnly))
+	}
 	fmt.Fprintln(w)
+	p := t.plan
+	fmt.Fprintf(w, "%d addresses new, %d due for another try, %d stale, %d known and reused, %d asked again after a temporary answer, %d rows suppressed\n\n",
+		p.New, p.Due, p.Stale, p.Reused, t.retried, p.Suppressed)
 	retries := 0
 	for _, verdict := range verdictOrder {
 		v := t.verdicts[verdict]

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"presend/state"
+)
+
+func retryCommand(a *app) *cobra.Command {
+	var path string
+	var wait time.Duration
+	c := &cobra.Command{
+		Use:   "retry --state FILE",
+		Short: "Ask again about temporary answers whose time has come",
+		Long:  "Ask again about temporary answers whose time has come, of every list in the state file. The next verify list on the same file writes what came of it.",
+		Args:  arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			file, err := openState(c, path)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, file.Close()) }()
+			verifier, resolver, err := a.verifier()
+			if err != nil {
+				return err
+			}
+			defer resolver.Close() // it only frees sockets
+			run, err := file.BeginRetries(c.Context())
+			if err != nil {
+				return err
+			}
+			retried, err := a.pass(c.Context(), verifier, run, wait)
+			if err != nil {
+				return err
+			}
+			if a.stopped() {
+				return &exitError{exitInterrupted, "stopped; run the same command again to go on"}
+			}
+			if !a.flags.quiet {
+				fmt.Fprintf(a.stderr, "%d addresses asked again\n", retried)
+			}
+			return run.Finish(c.Context(), state.Summary{Retried: retried})
+		},
+	}
+	stateFlag(c, &path)
+	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
+	return c
+}
+
+// stateFlag is --state of the commands that work on a state file alone.
+func stateFlag(c *cobra.Command, path *string) {
+	c.Flags().StringVar(path, "state", "", "state `FILE`")
+}
+
+// openState opens the file of --state, which must be there.
+func openState(c *cobra.Command, path string) (*state.File, error) {
+	if path == "" {
+		return nil, usagef("--state is missing: the file that verify list --state wrote; see %s --help", c.CommandPath())
+	}
+	return state.OpenExisting(c.Context(), path)
+}
