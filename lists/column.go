@@ -38,20 +38,20 @@ var addressNames = []string{
 
 // findColumn tells whether there is a header, and which column holds the addresses.
 func (r *Reader) findColumn(records []sampled, wanted string) error {
-	first := records[0]
-	if hasHeader(records) {
-		r.columns = first.cells
-		r.header = &Row{Line: first.line, Raw: first.raw, End: first.end, reader: r}
-		records = records[1:]
-	}
-	if wanted != "" {
-		return r.takeColumn(wanted, len(first.cells))
-	}
-	var named, filled []int
-	width := len(first.cells)
+	width := 0
 	for _, record := range records {
 		width = max(width, len(record.cells))
 	}
+	if first := records[0]; hasHeader(records, wanted) {
+		r.columns = first.cells
+		r.header = &Row{Raw: first.raw, End: first.end, reader: r}
+		r.skip++
+		records = records[1:]
+	}
+	if wanted != "" {
+		return r.takeColumn(wanted, width)
+	}
+	var named, filled []int
 	for i := range width {
 		isNamed := i < len(r.columns) && namesAddresses(r.columns[i])
 		share := addressShare(records, i)
@@ -104,7 +104,7 @@ func (r *Reader) takeColumn(wanted string, width int) error {
 	}
 	if len(matches) == 0 {
 		for i, name := range r.columns {
-			if strings.EqualFold(strings.TrimSpace(name), strings.TrimSpace(wanted)) {
+			if sameName(name, wanted) {
 				matches = append(matches, i)
 			}
 		}
@@ -127,24 +127,29 @@ func (r *Reader) takeColumn(wanted string, width int) error {
 	return &NoColumnError{Wanted: wanted, Columns: r.describe(width)}
 }
 
-// hasHeader says whether the first record names the columns: it holds no address, and either a name that columns of
-// addresses have, or the records after it do hold addresses.
-func hasHeader(records []sampled) bool {
-	for _, cell := range records[0].cells {
-		if strings.Contains(cell, "@") {
-			return false
-		}
-	}
-	if slices.ContainsFunc(records[0].cells, namesAddresses) {
+// hasHeader says whether the first record names the columns: it has the name that was asked for; or it holds no
+// address, and either a name that columns of addresses have, or some text over a column of addresses.
+func hasHeader(records []sampled, wanted string) bool {
+	first := records[0].cells
+	if wanted != "" && slices.ContainsFunc(first, func(cell string) bool { return sameName(cell, wanted) }) {
 		return true
 	}
-	for i := range records[0].cells {
-		if addressShare(records[1:], i) >= 0.5 {
+	if slices.ContainsFunc(first, func(cell string) bool { return strings.Contains(cell, "@") }) {
+		return false
+	}
+	if slices.ContainsFunc(first, namesAddresses) {
+		return true
+	}
+	for i, cell := range first {
+		// An address without its @ is a slip in the first row of a list without a header.
+		if strings.TrimSpace(cell) != "" && !strings.Contains(cell, ".") && addressShare(records[1:], i) >= 0.5 {
 			return true
 		}
 	}
 	return false
 }
+
+func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 
 // addressShare is the share of a column's filled cells that hold an @.
 func addressShare(records []sampled, column int) float64 {

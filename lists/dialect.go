@@ -2,7 +2,9 @@ package lists
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -47,26 +49,28 @@ func detectEncoding(sample []byte) (Dialect, error) {
 		return d, errors.New("this is an old Excel workbook (.xls); save it as CSV first")
 	case bytes.IndexByte(sample, 0) >= 0:
 		return d, errors.New("this is a binary file, not a list")
-	case !validUTF8(cutRune(sample)):
+	case !mostlyUTF8(sample):
 		d.Encoding = Windows1252
 	}
 	return d, nil
 }
 
-// cutRune leaves out a last rune that the sample may have cut in two.
-func cutRune(b []byte) []byte {
-	for i := 1; i < utf8.UTFMax && i <= len(b); i++ {
-		if c := b[len(b)-i]; utf8.RuneStart(c) {
-			if c >= utf8.RuneSelf && !utf8.FullRune(b[len(b)-i:]) {
-				return b[:len(b)-i]
-			}
-			break
+// mostlyUTF8 says whether text is UTF-8, perhaps with some cells pasted from elsewhere: it holds more letters of
+// several bytes that are whole than bytes that belong to none.
+func mostlyUTF8(text []byte) bool {
+	whole, stray := 0, 0
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && size == 1 && utf8.FullRune(text): // else the sample's end cuts it
+			stray++
+		case size > 1:
+			whole++
 		}
+		text = text[size:]
 	}
-	return b
+	return stray == 0 || whole > stray
 }
-
-func validUTF8(b []byte) bool { return utf8.Valid(b) }
 
 func isASCII(b []byte) bool {
 	for _, c := range b {
@@ -80,42 +84,91 @@ func isASCII(b []byte) bool {
 // layoutRecords is how many records are looked at to find the delimiter.
 const layoutRecords = 50
 
+const delimiters = ",;\t|"
+
 // detectLayout tells line ends and delimiter from a list's text.
 func (d *Dialect) detectLayout(text []byte) {
 	d.Newline = '\n'
 	if bytes.IndexByte(text, '\n') < 0 && bytes.IndexByte(text, '\r') >= 0 {
 		d.Newline = '\r'
 	}
-	best := 0
-	d.Delimiter = ','
-	for _, delimiter := range []byte{',', ';', '\t', '|'} {
+	var hinted bool
+	if d.Delimiter, hinted = delimiterHint(text); hinted {
+		return
+	}
+	d.Delimiter = delimiters[0]
+	best := fit{}
+	for _, delimiter := range []byte(delimiters) {
 		candidate := *d
 		candidate.Delimiter = delimiter
-		if score := candidate.regularity(text); score > best {
-			best, d.Delimiter = score, delimiter
+		if found := candidate.fit(text); found.compare(best) > 0 {
+			best, d.Delimiter = found, delimiter
 		}
 	}
 }
 
-// regularity says how well a delimiter explains the text: how many records have the most common number of fields, if
-// that is more than one and most records have it.
-func (d Dialect) regularity(text []byte) int {
+// delimiterHint reads the line that Excel takes as a hint and no row: sep=; for one.
+func delimiterHint(text []byte) (delimiter byte, ok bool) {
+	line, _, _ := bytes.Cut(text[:min(len(text), 64)], []byte{'\n'})
+	line, _, _ = bytes.Cut(line, []byte{'\r'})
+	line = bytes.Trim(line, `"`)
+	const hint = "sep="
+	if len(line) != len(hint)+1 || !bytes.EqualFold(line[:len(hint)], []byte(hint)) {
+		return 0, false
+	}
+	delimiter = line[len(hint)]
+	return delimiter, strings.IndexByte(delimiters, delimiter) >= 0
+}
+
+// fit says how well a delimiter explains a text; zero: it does not divide most records.
+type fit struct {
+	clean   int // records whose cells with an @ are each an address and no more
+	regular int // records with the most common number of fields
+	fields  int // that number
+}
+
+func (f fit) compare(other fit) int {
+	return cmp.Or(cmp.Compare(f.clean, other.clean), cmp.Compare(f.regular, other.regular), cmp.Compare(f.fields, other.fields))
+}
+
+// fit looks at the first records of a text.
+func (d Dialect) fit(text []byte) (f fit) {
 	counts := map[int]int{}
-	total := 0
+	total, divided := 0, 0
 	for scan := newScanner(bytes.NewReader(text), d); total < layoutRecords && scan.next(); {
-		if scan.fields > 0 {
-			counts[scan.fields]++
-			total++
+		if scan.fields == 0 {
+			continue
+		}
+		total++
+		counts[scan.fields]++
+		if scan.fields > 1 {
+			divided++
+		}
+		if cleanAddresses(scan.raw, d.Delimiter) {
+			f.clean++
 		}
 	}
-	mode := 0
+	if divided*10 < total*6 {
+		return fit{}
+	}
 	for fields, n := range counts {
-		if n > counts[mode] || n == counts[mode] && fields > mode {
-			mode = fields
+		if n > f.regular || n == f.regular && fields > f.fields {
+			f.regular, f.fields = n, fields
 		}
 	}
-	if mode < 2 || counts[mode]*10 < total*6 {
-		return 0
+	return f
+}
+
+// cleanAddresses says whether a record has a cell with an @, and no such cell has a delimiter in it.
+func cleanAddresses(record []byte, delimiter byte) (clean bool) {
+	for cell := range fields(record, delimiter) {
+		if bytes.IndexByte(cell, '@') < 0 {
+			continue
+		}
+		if bytes.ContainsAny(cell, delimiters) {
+			return false
+		}
+		clean = true
 	}
-	return counts[mode]*1000 + min(mode, 999)
+	return clean
 }

@@ -17,8 +17,9 @@
 //
 // A row is kept as the bytes it came in, so that it goes out as it came in: [Writer] only adds columns, in the list's
 // own dialect. Where some rows have more fields than the header, all others and the header are filled up with empty
-// fields, so that the added columns stand under their names. Blank lines are passed through and are no
-// rows; those before the header come after it.
+// fields, so that the added columns stand under their names. Blank lines are passed through and are no rows, and so is
+// the line sep=; with which Excel is told the delimiter. Only where UTF-16 holds units that are no text does something
+// else come out, U+FFFD.
 package lists
 
 import (
@@ -31,6 +32,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
@@ -47,7 +49,7 @@ type Options struct {
 // ErrChanged: the list's file is another one than when it was opened.
 var ErrChanged = errors.New("the list was changed while it was read; run the command again")
 
-// Reader is an open list. It can be read several times, not concurrently. Close it.
+// Reader is an open list. It can be read several times. Close it.
 type Reader struct {
 	name    string
 	file    *os.File
@@ -58,6 +60,9 @@ type Reader struct {
 	header  *Row     // nil: none
 	column  int      // of the address
 	width   int      // most fields of a row; 0: not measured yet
+
+	preamble []byte // blank lines and Excel's hint, before the header or the first row
+	skip     int    // records of preamble and header
 }
 
 // Row is one row of a list. Its bytes are valid until the next row is read.
@@ -104,7 +109,22 @@ func (r *Reader) open(path string, stdin io.Reader) (err error) {
 	if r.info.IsDir() {
 		return errors.Join(errors.New("it is a folder, not a file"), r.file.Close())
 	}
+	if !r.info.Mode().IsRegular() {
+		return r.spoolPipe()
+	}
 	return nil
+}
+
+// spoolPipe puts a copy in the place of an input that can be read only once, such as the shell's <(command).
+func (r *Reader) spoolPipe() (err error) {
+	pipe := r.file
+	if r.file, err = spool(pipe); err != nil {
+		return errors.Join(err, pipe.Close())
+	}
+	if r.info, err = r.file.Stat(); err != nil {
+		return errors.Join(err, pipe.Close(), r.file.Close())
+	}
+	return pipe.Close()
 }
 
 // spool copies a stream that can be read once into a file that can be read twice and has no name.
@@ -151,7 +171,8 @@ func (r *Reader) learn(column string) error {
 		return err
 	}
 	r.dialect.detectLayout(text)
-	records := sampleRecords(text, r.dialect, whole)
+	var records []sampled
+	records, r.preamble, r.skip = sampleRecords(text, r.dialect, whole)
 	if len(records) == 0 {
 		return errors.New("the file holds no rows")
 	}
@@ -160,13 +181,11 @@ func (r *Reader) learn(column string) error {
 
 // stream returns the file's bytes from the start, unpacked.
 func (r *Reader) stream() (io.Reader, error) {
-	if _, err := r.file.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
+	raw := io.NewSectionReader(r.file, 0, r.info.Size())
 	if !r.gzipped {
-		return r.file, nil
+		return raw, nil
 	}
-	unpacked, err := gzip.NewReader(bufio.NewReaderSize(r.file, 1<<16))
+	unpacked, err := gzip.NewReader(bufio.NewReaderSize(raw, 1<<16))
 	if err != nil {
 		return nil, fmt.Errorf("gzip: %w", err)
 	}
@@ -231,42 +250,60 @@ func (r *Reader) Rows() iter.Seq2[Row, error] {
 	}
 }
 
-// Lines returns rows and blank lines after the header, for a copy that leaves nothing out.
+// Lines returns rows and the blank lines among them, for a copy that leaves nothing out. A list that was changed in the
+// meantime ends them with ErrChanged.
 func (r *Reader) Lines() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		if info, err := r.file.Stat(); err != nil || info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) {
-			yield(Row{}, errors.Join(fmt.Errorf("list %s: %w", r.name, ErrChanged), err))
-			return
-		}
-		raw, err := r.stream()
-		if err != nil {
+		if err := r.lines(yield); err != nil {
 			yield(Row{}, fmt.Errorf("list %s: %w", r.name, err))
-			return
 		}
-		scan := newScanner(r.decode(raw), r.dialect)
-		header, n, width := r.header != nil, int64(0), len(r.columns)
-		for scan.next() {
-			row := Row{Line: scan.line, Raw: scan.raw, End: scan.end, reader: r, Blank: scan.fields == 0}
-			if !row.Blank {
-				width = max(width, scan.fields)
-				if header {
-					header = false
-					continue
-				}
-				n++
-				row.N = n
-				row.Address, _ = row.Field(r.column)
-			}
-			if !yield(row, nil) {
-				return
-			}
-		}
-		if scan.err != nil {
-			yield(Row{}, fmt.Errorf("list %s: %w", r.name, scan.err))
-			return
-		}
-		r.width = width
 	}
+}
+
+func (r *Reader) lines(yield func(Row, error) bool) error {
+	if err := r.unchanged(); err != nil {
+		return err
+	}
+	raw, err := r.stream()
+	if err != nil {
+		return err
+	}
+	scan := newScanner(r.decode(raw), r.dialect)
+	n, width := int64(0), len(r.columns)
+	for range r.skip {
+		scan.next()
+	}
+	for scan.next() {
+		row := Row{Line: scan.line, Raw: scan.raw, End: scan.end, reader: r, Blank: scan.fields == 0}
+		if !row.Blank {
+			n++
+			row.N = n
+			row.Address, _ = row.Field(r.column)
+			width = max(width, scan.fields)
+		}
+		if !yield(row, nil) {
+			return nil
+		}
+	}
+	if scan.err != nil {
+		return fmt.Errorf("row %d, %w", n+1, errors.Join(scan.err, r.unchanged()))
+	}
+	if err := r.unchanged(); err != nil {
+		return err
+	}
+	r.width = width
+	return nil
+}
+
+func (r *Reader) unchanged() error {
+	info, err := r.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) {
+		return ErrChanged
+	}
+	return nil
 }
 
 // measure reads the list once to learn the most fields that a row has, unless that is known.
@@ -293,7 +330,7 @@ func (row Row) fields() int { return countFields(row.Raw, row.reader.dialect.Del
 
 // text makes UTF-8 of a cell: a cell that is not UTF-8 already is taken for Windows-1252.
 func (d Dialect) text(cell []byte) string {
-	if d.Encoding != Windows1252 && validUTF8(cell) || isASCII(cell) {
+	if d.Encoding != Windows1252 && utf8.Valid(cell) || isASCII(cell) {
 		return string(cell)
 	}
 	decoded, err := charmap.Windows1252.NewDecoder().Bytes(cell)

@@ -135,6 +135,15 @@ func TestListsComeOutAsTheyCameInWithColumnsAdded(t *testing.T) {
 		{"UTF-16 from Excel", utf16("email\tname\r\na@x.lab\tZoë\r\n", unicode.UseBOM), []string{"a@x.lab"}, utf16("email\tname"+strings.ReplaceAll(head, ",", "\t")+"\r\na@x.lab\tZoë"+strings.ReplaceAll(tail, ",", "\t")+"\r\n", unicode.UseBOM)},
 		{"Windows-1252", cp1252("email;name\na@x.lab;Zoë €\n"), []string{"a@x.lab"}, cp1252("email;name" + semi(head) + "\na@x.lab;Zoë €" + semi(tail) + "\n")},
 		{"an international address in Windows-1252", cp1252("email;n\ninfo@bücher.lab;1\n"), []string{"info@bücher.lab"}, cp1252("email;n" + semi(head) + "\ninfo@bücher.lab;1" + semi(tail) + "\n")},
+		{"blank lines before the header stay there", "\n \nemail,n\na@x.lab,1\n", []string{"a@x.lab"}, "\n \nemail,n" + head + "\na@x.lab,1" + tail + "\n"},
+		{"blank lines before the first row stay there", "\na@x.lab,1\n", []string{"a@x.lab"}, "\na@x.lab,1" + tail + "\n"},
+		{"Excel's hint is no row", "sep=;\r\nemail;n\r\na@x.lab;1\r\n", []string{"a@x.lab"}, "sep=;\r\nemail;n" + semi(head) + "\r\na@x.lab;1" + semi(tail) + "\r\n"},
+		{"Excel's hint in a file of one column", "\"sep=|\"\na@x.lab\n", []string{"a@x.lab"}, "\"sep=|\"\na@x.lab" + strings.ReplaceAll(tail, ",", "|") + "\n"},
+		{"names with a comma between semicolons", "Lee, Ann;a@x.lab\nRay, Bob;b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "Lee, Ann;a@x.lab" + semi(tail) + "\nRay, Bob;b@x.lab" + semi(tail) + "\n"},
+		{"rows of every length", "email;a;b;c\na@x.lab;1\nb@x.lab;1;2\nc@x.lab;1;2;3\nd@x.lab\n", []string{"a@x.lab", "b@x.lab", "c@x.lab", "d@x.lab"}, "email;a;b;c" + semi(head) + "\na@x.lab;1;;" + semi(tail) + "\nb@x.lab;1;2;" + semi(tail) + "\nc@x.lab;1;2;3" + semi(tail) + "\nd@x.lab;;;" + semi(tail) + "\n"},
+		{"two addresses in a cell stay in it", "email\na@x.lab\nb@x.lab;c@x.lab\nd@x.lab\n", []string{"a@x.lab", "b@x.lab;c@x.lab", "d@x.lab"}, "email" + head + "\na@x.lab" + tail + "\nb@x.lab;c@x.lab" + tail + "\nd@x.lab" + tail + "\n"},
+		{"a slip in the first row of a list without a header", "ann.x.lab\nb@x.lab\n", []string{"ann.x.lab", "b@x.lab"}, "ann.x.lab" + tail + "\nb@x.lab" + tail + "\n"},
+		{"UTF-8 with a stray byte of Windows-1252", "email;n\nzoë@x.lab;Zoë\ninfo@bücher.lab;" + cp1252("é") + "\n", []string{"zoë@x.lab", "info@bücher.lab"}, "email;n" + semi(head) + "\nzoë@x.lab;Zoë" + semi(tail) + "\ninfo@bücher.lab;" + cp1252("é") + semi(tail) + "\n"},
 		{"gzip", zip("email\na@x.lab\n"), []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail + "\n"},
 	}
 	for _, test := range tests {
@@ -161,6 +170,13 @@ func TestTheAddressColumnIsFoundByNameAndThenByContent(t *testing.T) {
 		if got, _ := r.Column(); got != want {
 			t.Errorf("%s: column %d, want %d", header, got, want)
 		}
+	}
+}
+
+func TestAColumnThatIsAskedForMakesAHeader(t *testing.T) {
+	r := open(t, "contact@,x\na@x.lab,1\n", lists.Options{Column: "Contact@"})
+	if got := addresses(t, r); !cmp.Equal(got, []string{"a@x.lab"}) {
+		t.Errorf("addresses %q", got)
 	}
 }
 
@@ -208,8 +224,25 @@ func TestAQuotationMarkThatIsNeverClosedIsNamedByItsLine(t *testing.T) {
 	for _, err := range r.Rows() {
 		last = err
 	}
-	if last == nil || !strings.Contains(last.Error(), "line 3") {
-		t.Errorf("error %v, want one that names line 3", last)
+	if last == nil || !strings.Contains(last.Error(), "row 2, line 3") {
+		t.Errorf("error %v, want one that names row 2 and line 3", last)
+	}
+}
+
+func TestRowsBeyondAllBoundsAreNamed(t *testing.T) {
+	for name, long := range map[string]string{
+		"a long line": strings.Repeat("x", 2<<20), "a long cell of short lines": "\"" + strings.Repeat("x\n", 1<<20) + "\"", "more fields than a spreadsheet has": strings.Repeat(",", 1<<15),
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := open(t, "email\n"+strings.Repeat("a@x.lab\n", 200_000)+long+"\n", lists.Options{})
+			var last error
+			for _, err := range r.Rows() {
+				last = err
+			}
+			if last == nil || !strings.Contains(last.Error(), "row 200001, line 200002:") {
+				t.Errorf("error %v, want one that names row 200001 and line 200002", last)
+			}
+		})
 	}
 }
 
@@ -228,6 +261,26 @@ func TestAListThatChangesBetweenTwoReadingsIsNoticed(t *testing.T) {
 		if !errors.Is(err, lists.ErrChanged) {
 			t.Errorf("error %v, want ErrChanged", err)
 		}
+	}
+}
+
+func TestAListThatGrowsWhileItIsReadIsNoticed(t *testing.T) {
+	path := write(t, "email\na@x.lab\n")
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var last error
+	for row, err := range r.Rows() {
+		if last = err; err == nil && row.N == 1 {
+			if err := os.WriteFile(path, []byte("email\na@x.lab\nb@x.lab\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if !errors.Is(last, lists.ErrChanged) {
+		t.Errorf("error %v, want ErrChanged", last)
 	}
 }
 
@@ -254,10 +307,37 @@ func TestTextOfServersCannotBecomeAFormulaOrSteerATerminal(t *testing.T) {
 	if got := records[1][1]; got != "'=HYPERLINK(\"http://x\")" {
 		t.Errorf("verdict %q", got)
 	}
-	for i, want := range map[int]string{4: "550  [31mred ", 5: "'+1", 6: "'-1", 7: "'@x", 3: "a,b"} {
+	for i, want := range map[int]string{4: "550  [31mred", 5: "'+1", 6: "'-1", 7: "'@x", 3: "a,b"} {
 		if records[1][i] != want {
 			t.Errorf("column %d is %q, want %q", i, records[1][i], want)
 		}
+	}
+}
+
+func TestOurCellsFitTheListsEncoding(t *testing.T) {
+	r := open(t, cp1252("email\nzoë@x.lab\n"), lists.Options{})
+	if out := annotate(t, r, lists.Record{Verdict: "é 東"}); !strings.Contains(out, cp1252("zoë@x.lab,é ")+"?,") {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
+	r := open(t, "email\na@x.lab\n", lists.Options{})
+	if out := annotate(t, r, lists.Record{Verdict: "\u202egnp\u2028\xff", Score: "\uff1d1"}); !strings.Contains(out, "a@x.lab,gnp \ufffd,'\uff1d1,") {
+		t.Errorf("%q", out)
+	}
+}
+
+// full has something else in every column.
+var full = lists.Record{
+	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p", MX: "mx.x.lab",
+	SMTPCode: "250", EnhancedCode: "2.1.5", Normalized: "n", CheckedAt: "c", RetryAt: "r",
+}
+
+func TestEveryCellStandsUnderItsName(t *testing.T) {
+	out := annotate(t, open(t, "email\na@x.lab\n", lists.Options{}), full)
+	if want := "\na@x.lab,risky,80,catch_all,<all>,s,free,p,mx.x.lab,250,2.1.5,n,c,r\n"; !strings.HasSuffix(out, want) {
+		t.Errorf("%q does not end with %q", out, want)
 	}
 }
 
@@ -272,15 +352,18 @@ func TestJSONLinesHoldTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.Write(row, lists.Record{Verdict: "risky"}); err != nil {
+		if err := w.Write(row, full); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"",`; !strings.HasPrefix(b.String(), want) {
-		t.Errorf("%s does not begin with %s", b.String(), want)
+	want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"80","verify_reason":"catch_all","verify_detail":"<all>",` +
+		`"verify_suggestion":"s","verify_flags":"free","verify_provider":"p","verify_mx":"mx.x.lab","verify_smtp_code":"250","verify_enhanced_code":"2.1.5",` +
+		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r"}` + "\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -317,6 +400,55 @@ func TestAnAtomicFileAppearsWhenItIsWhole(t *testing.T) {
 	}
 }
 
+func TestAnAtomicFileFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
+	folder := t.TempDir()
+	target, link := filepath.Join(folder, "out.csv"), filepath.Join(folder, "link")
+	if err := os.WriteFile(target, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	f, err := lists.CreateAtomic(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f, "x"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if content, err := os.ReadFile(target); err != nil || string(content) != "x" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if info, err := os.Stat(target); err != nil || info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v: want that of the file before", info.Mode(), err)
+	}
+	null, err := os.Stat(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := filepath.Join(folder, "null")
+	if err := os.Symlink(os.DevNull, device); err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []func(*lists.AtomicFile) error{(*lists.AtomicFile).Commit, (*lists.AtomicFile).Abort} {
+		if f, err = lists.CreateAtomic(device); err != nil {
+			t.Fatal(err)
+		}
+		if err := end(f); err != nil {
+			t.Error(err)
+		}
+	}
+	if now, err := os.Stat(os.DevNull); err != nil || !os.SameFile(null, now) {
+		t.Errorf("the device was replaced: %v", err)
+	}
+	if _, err := lists.CreateAtomic(folder); err == nil {
+		t.Error("a folder is no error")
+	}
+}
+
 func TestSuppressionWriter(t *testing.T) {
 	var b bytes.Buffer
 	w := lists.NewSuppressionWriter(&b)
@@ -343,28 +475,34 @@ func ExampleOpen() {
 	// Output: 1 ann@corp.lab <nil>
 }
 
-func FuzzRoundTrip(f *testing.F) {
+func FuzzRowsComeOutByteForByte(f *testing.F) {
 	f.Add("email,n\na@x.lab,1\n")
 	f.Add("\"a\nb\";a@x.lab\r\nc;d@x.lab")
+	f.Add("sep=;\n\n\"a\"\"\";b@x.lab\r\n \n\"c\nd;\"e;f")
 	f.Fuzz(func(t *testing.T, content string) {
-		r, err := lists.Open(write(t, content), lists.Options{Column: "1"})
+		r, err := lists.Open("-", lists.Options{Column: "1", Stdin: strings.NewReader(content)})
 		if err != nil {
 			return
 		}
-		if first, _, _ := strings.Cut(content, "\n"); strings.TrimSpace(first) == "" || r.Dialect().Encoding == lists.UTF16BE || r.Dialect().Encoding == lists.UTF16LE {
-			return // blank lines before the header come after it
-		}
 		defer r.Close()
-		var joined bytes.Buffer
-		for row, err := range r.Lines() {
+		if e := r.Dialect().Encoding; e == lists.UTF16BE || e == lists.UTF16LE || strings.HasPrefix(content, "\x1f\x8b") {
+			return
+		}
+		for _, err := range r.Rows() {
 			if err != nil {
 				return
 			}
-			joined.Write(row.Raw)
-			joined.Write(row.End)
 		}
-		if !strings.HasSuffix(content, joined.String()) {
-			t.Errorf("%q comes out as %q", content, joined.String())
+		out := annotate(t, r, lists.Record{Verdict: "\x01"}) // a cell that no input has
+		delimiter := string(r.Dialect().Delimiter)
+		added := strings.Repeat(delimiter, 13)
+		header := delimiter + strings.ReplaceAll(strings.TrimPrefix(head, ","), ",", delimiter)
+		got := strings.Replace(out, header, "", 1)
+		if rest := strings.ReplaceAll(got, delimiter, ""); rest != strings.ReplaceAll(content, delimiter, "") {
+			t.Errorf("%q comes out as %q", content, out)
+		}
+		if n := strings.Count(got, added); n < len(addresses(t, r)) {
+			t.Errorf("%q comes out as %q: %d rows have our columns", content, out, n)
 		}
 	})
 }
@@ -405,4 +543,44 @@ func BenchmarkRows(b *testing.B) {
 			}
 		}
 	})
+}
+
+func BenchmarkWrite(b *testing.B) {
+	var content strings.Builder
+	content.WriteString("id,name,email,company\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&content, "%d,First Last,first.last%d@company%d.lab,Company of Some Name\n", i, i, i%1000)
+	}
+	r := open(b, content.String(), lists.Options{})
+	for name, create := range map[string]func(io.Writer, *lists.Reader) (rowWriter, error){
+		"csv":   func(w io.Writer, r *lists.Reader) (rowWriter, error) { return lists.NewWriter(w, r) },
+		"jsonl": func(w io.Writer, r *lists.Reader) (rowWriter, error) { return lists.NewJSONWriter(w, r) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(content.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				w, err := create(io.Discard, r)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for row, err := range r.Rows() {
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := w.Write(row, full); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := w.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+type rowWriter interface {
+	Write(lists.Row, lists.Record) error
+	Close() error
 }

@@ -5,10 +5,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"iter"
 )
 
-// maxRecord bounds a record: beyond it a quotation mark is missing rather than a cell long.
-const maxRecord = 1 << 20
+// Bounds of a record. Beyond them a quotation mark is missing, or it is no list; a spreadsheet has as many columns.
+const (
+	maxRecord = 1 << 20 // bytes
+	maxFields = 1 << 14
+)
 
 // scanner splits text into records and keeps their bytes. A field that begins with a quotation mark is quoted; a
 // doubled one inside stands for itself; elsewhere a quotation mark is a character like any other.
@@ -30,6 +34,9 @@ func newScanner(r io.Reader, d Dialect) *scanner {
 
 // next reads a record; false at the end or on an error.
 func (s *scanner) next() bool {
+	if s.err != nil {
+		return false
+	}
 	s.line = s.next1
 	record, err := s.chunk()
 	if err != nil && err != io.EOF || len(record) == 0 {
@@ -38,14 +45,19 @@ func (s *scanner) next() bool {
 	}
 	if bytes.IndexByte(record, '"') >= 0 {
 		s.long = s.long[:0]
-		for open(record, s.delimiter) {
-			if err == io.EOF || len(record) > maxRecord {
+		for from := 0; open(record, from, s.delimiter); {
+			if err == io.EOF {
 				s.fail(fmt.Errorf("line %d: a quotation mark opens a cell there that is not closed; close it, double it or take it away", s.line))
+				return false
+			}
+			if len(record) > maxRecord {
+				s.fail(fmt.Errorf("line %d: the row that begins there is longer than %d KiB; a quotation mark that is not closed may be why", s.line, maxRecord>>10))
 				return false
 			}
 			if len(s.long) == 0 {
 				s.long = append(s.long, record...)
 			}
+			from = len(s.long)
 			var more []byte
 			more, err = s.chunk()
 			if err != nil && err != io.EOF {
@@ -60,6 +72,10 @@ func (s *scanner) next() bool {
 	s.fields = 0
 	if len(bytes.TrimSpace(s.raw)) > 0 || bytes.IndexByte(s.raw, s.delimiter) >= 0 {
 		s.fields = countFields(s.raw, s.delimiter)
+	}
+	if s.fields > maxFields {
+		s.fail(fmt.Errorf("line %d: the row that begins there has %d fields; at most %d can be read", s.line, s.fields, maxFields))
+		return false
 	}
 	return true
 }
@@ -77,7 +93,7 @@ func (s *scanner) chunk() ([]byte, error) {
 		whole := bytes.Clone(line)
 		for err == bufio.ErrBufferFull {
 			if len(whole) > maxRecord {
-				return nil, fmt.Errorf("line %d: it is longer than %d KiB", s.line, maxRecord>>10)
+				return nil, fmt.Errorf("line %d: the row that begins there is longer than %d KiB", s.line, maxRecord>>10)
 			}
 			line, err = s.r.ReadSlice(s.newline)
 			whole = append(whole, line...)
@@ -101,20 +117,24 @@ func cutEnd(record []byte, newline byte) (raw, end []byte) {
 	return record[:n], record[n:]
 }
 
-// open says whether a record ends inside quotes.
-func open(record []byte, delimiter byte) bool {
-	for i := 0; ; {
-		if i < len(record) && record[i] == '"' {
-			var closed bool
-			if i, closed = pastQuoted(record, i+1); !closed {
+// open says whether a record ends inside quotes. What stands before from was looked at and ends inside quotes; nothing
+// was where from is 0.
+func open(record []byte, from int, delimiter byte) bool {
+	i, quoted := from, from > 0
+	for {
+		if !quoted && i < len(record) && record[i] == '"' {
+			i, quoted = i+1, true
+		}
+		if quoted {
+			if i, quoted = pastQuoted(record, i); !quoted {
 				return true
 			}
 		}
-		next := bytes.IndexByte(record[min(i, len(record)):], delimiter)
+		next := bytes.IndexByte(record[i:], delimiter)
 		if next < 0 {
 			return false
 		}
-		i += next + 1
+		i, quoted = i+next+1, false
 	}
 }
 
@@ -171,6 +191,19 @@ func fieldAt(record []byte, delimiter byte, index int) ([]byte, bool) {
 	}
 }
 
+// fields returns all fields, unquoted.
+func fields(record []byte, delimiter byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for start := 0; start <= len(record); {
+			end := fieldEnd(record, start, delimiter)
+			if !yield(unquote(record[start:end])) {
+				return
+			}
+			start = end + 1
+		}
+	}
+}
+
 func unquote(field []byte) []byte {
 	if len(field) == 0 || field[0] != '"' {
 		return field
@@ -189,16 +222,21 @@ func unquote(field []byte) []byte {
 	return inner
 }
 
-// sampleRecords returns the first records as cells in UTF-8, the last one left out where the sample may have cut it.
-func sampleRecords(text []byte, d Dialect, whole bool) (records []sampled) {
+// sampleRecords returns the first records as cells in UTF-8, the last one left out where the sample may have cut it. What
+// stands before the first, blank lines and Excel's hint, is the preamble; it counts skipped records.
+func sampleRecords(text []byte, d Dialect, whole bool) (records []sampled, preamble []byte, skipped int) {
 	const enough = 1000
+	_, hinted := delimiterHint(text)
 	for scan := newScanner(bytes.NewReader(text), d); len(records) < enough && scan.next(); {
-		if scan.fields == 0 {
+		if len(records) == 0 && (scan.fields == 0 || hinted && scan.line == 1) {
+			preamble = append(append(preamble, scan.raw...), scan.end...)
+			skipped++
+		}
+		if scan.fields == 0 || hinted && scan.line == 1 {
 			continue
 		}
-		record := sampled{raw: bytes.Clone(scan.raw), end: bytes.Clone(scan.end), line: scan.line}
-		for i := range scan.fields {
-			cell, _ := fieldAt(scan.raw, d.Delimiter, i)
+		record := sampled{raw: bytes.Clone(scan.raw), end: bytes.Clone(scan.end)}
+		for cell := range fields(scan.raw, d.Delimiter) {
 			record.cells = append(record.cells, d.text(cell))
 		}
 		records = append(records, record)
@@ -206,11 +244,10 @@ func sampleRecords(text []byte, d Dialect, whole bool) (records []sampled) {
 	if !whole && len(records) > 1 && len(records) < enough {
 		records = records[:len(records)-1]
 	}
-	return records
+	return records, preamble, skipped
 }
 
 type sampled struct {
 	raw, end []byte
-	line     int64
 	cells    []string
 }

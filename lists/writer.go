@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/gocarina/gocsv"
-	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/transform"
 )
@@ -32,6 +30,13 @@ type Record struct {
 	Normalized   string `csv:"verify_normalized"`
 	CheckedAt    string `csv:"verify_checked_at"` // RFC 3339
 	RetryAt      string `csv:"verify_retry_at"`   // RFC 3339; empty: no
+}
+
+// values are the cells in the order of the columns.
+func (r Record) values() []string {
+	return []string{
+		r.Verdict, r.Score, r.Reason, r.Detail, r.Suggestion, r.Flags, r.Provider, r.MX, r.SMTPCode, r.EnhancedCode, r.Normalized, r.CheckedAt, r.RetryAt,
+	}
 }
 
 // names are the columns' names.
@@ -77,6 +82,9 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 		if _, err := out.w.Write(utf8BOM); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := out.w.Write(list.preamble); err != nil {
+		return nil, err
 	}
 	if list.header != nil {
 		added, err := names()
@@ -153,7 +161,7 @@ func (w *Writer) row(row pendingRow, added []string) error {
 	}
 	for _, cell := range added {
 		b.WriteByte(w.list.dialect.Delimiter)
-		w.cell(b, neutral(cell))
+		w.cell(b, neutral(harmless(cell)))
 	}
 	b.Write(row.end)
 	_, err := w.w.Write(b.Bytes())
@@ -163,9 +171,7 @@ func (w *Writer) row(row pendingRow, added []string) error {
 // cell writes one of our cells in the list's encoding, quoted where it must be.
 func (w *Writer) cell(b *bytes.Buffer, text string) {
 	if w.cp1252 {
-		if encoded, err := encoding.ReplaceUnsupported(charmap.Windows1252.NewEncoder()).String(text); err == nil {
-			text = encoded
-		}
+		text = windows1252(text)
 	}
 	if strings.IndexByte(text, w.list.dialect.Delimiter) < 0 && !strings.ContainsAny(text, "\"\r\n") {
 		b.WriteString(text)
@@ -176,22 +182,48 @@ func (w *Writer) cell(b *bytes.Buffer, text string) {
 	b.WriteByte('"')
 }
 
-// neutral takes the power away from text of others: control characters, and a beginning that a spreadsheet would read
-// as a formula.
+// windows1252 encodes text; what that encoding lacks becomes a question mark.
+func windows1252(text string) string {
+	encoded := make([]byte, 0, len(text))
+	for _, r := range text {
+		b, ok := charmap.Windows1252.EncodeRune(r)
+		if !ok {
+			b = '?'
+		}
+		encoded = append(encoded, b)
+	}
+	return string(encoded)
+}
+
+// harmless takes out of text of others what steers a terminal or deceives the eye: control characters and those that
+// turn the direction of writing.
+func harmless(text string) string {
+	if isPlain(text) {
+		return text
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, text))
+}
+
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// neutral makes of harmless text a cell that no spreadsheet reads as a formula, full-width signs included.
 func neutral(cell string) string {
-	if cell == "" {
-		return cell
-	}
-	if strings.ContainsFunc(cell, unicode.IsControl) {
-		cell = strings.Map(func(r rune) rune {
-			if unicode.IsControl(r) {
-				return ' '
-			}
-			return r
-		}, cell)
-	}
-	if strings.IndexByte("=+-@", cell[0]) >= 0 {
-		return "'" + cell
+	for _, sign := range []string{"=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"} {
+		if strings.HasPrefix(cell, sign) {
+			return "'" + cell
+		}
 	}
 	return cell
 }
@@ -210,11 +242,14 @@ func (w *Writer) Close() error {
 	return nil
 }
 
-// JSONWriter writes a list's rows as JSON, an object a line: the list's columns by name, then those of Record.
+// JSONWriter writes a list's rows as JSON, an object a line: the list's columns by name, then those of Record, all as
+// strings. A column that a short row lacks is left out.
 type JSONWriter struct {
-	w     *bufio.Writer
-	keys  []string // of the list's columns
-	added []string
+	w       *bufio.Writer
+	keys    [][]byte // of the list's columns and then of Record's, encoded, with the colon
+	columns int      // how many of them are the list's
+	line    bytes.Buffer
+	text    *json.Encoder // to line
 }
 
 // NewJSONWriter returns a JSONWriter. Columns without a name are column1, column2 and so on; a name that comes again
@@ -227,7 +262,25 @@ func NewJSONWriter(w io.Writer, list *Reader) (*JSONWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &JSONWriter{w: bufio.NewWriterSize(w, 1<<16), added: added}
+	out := &JSONWriter{w: bufio.NewWriterSize(w, 1<<16), columns: list.width}
+	out.text = json.NewEncoder(&out.line)
+	out.text.SetEscapeHTML(false)
+	for _, key := range append(columnKeys(list, added), added...) {
+		out.line.Reset()
+		if err := out.value(key); err != nil {
+			return nil, err
+		}
+		out.keys = append(out.keys, append(bytes.Clone(out.line.Bytes()), ':'))
+	}
+	return out, nil
+}
+
+// columnKeys names a list's columns, each differently.
+func columnKeys(list *Reader, taken []string) (keys []string) {
+	seen := map[string]bool{}
+	for _, key := range taken {
+		seen[key] = true
+	}
 	for i := range list.width {
 		key := ""
 		if i < len(list.columns) {
@@ -236,49 +289,49 @@ func NewJSONWriter(w io.Writer, list *Reader) (*JSONWriter, error) {
 		if key == "" {
 			key = "column" + strconv.Itoa(i+1)
 		}
-		for n, base := 2, key; slices.Contains(out.keys, key) || slices.Contains(added, key); n++ {
+		for n, base := 2, key; seen[key]; n++ {
 			key = base + "_" + strconv.Itoa(n)
 		}
-		out.keys = append(out.keys, key)
+		seen[key] = true
+		keys = append(keys, key)
 	}
-	return out, nil
+	return keys
 }
 
 // Write writes a row with what is added to it.
 func (w *JSONWriter) Write(row Row, r Record) error {
-	separator := byte('{')
-	pair := func(key string, value any) error {
-		name, err := json.Marshal(key)
-		if err != nil {
+	w.line.Reset()
+	next := byte('{')
+	pair := func(key []byte, value string) error {
+		w.line.WriteByte(next)
+		w.line.Write(key)
+		next = ','
+		return w.value(value)
+	}
+	i := 0
+	for cell := range fields(row.Raw, row.reader.dialect.Delimiter) {
+		if err := pair(w.keys[i], row.reader.dialect.text(cell)); err != nil {
 			return err
 		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			return err
-		}
-		w.w.WriteByte(separator) // errors stick to the writer and come with Close
-		w.w.Write(name)
-		w.w.WriteByte(':')
-		w.w.Write(text)
-		separator = ','
-		return nil
+		i++
 	}
-	for i, key := range w.keys {
-		if value, ok := row.Field(i); ok {
-			if err := pair(key, value); err != nil {
-				return err
-			}
-		}
-	}
-	for i, value := range []string{
-		r.Verdict, r.Score, r.Reason, r.Detail, r.Suggestion, r.Flags, r.Provider, r.MX, r.SMTPCode, r.EnhancedCode, r.Normalized, r.CheckedAt, r.RetryAt,
-	} {
-		if err := pair(w.added[i], value); err != nil {
+	for i, value := range r.values() {
+		if err := pair(w.keys[w.columns+i], harmless(value)); err != nil {
 			return err
 		}
 	}
-	_, err := w.w.WriteString("}\n")
+	w.line.WriteString("}\n")
+	_, err := w.w.Write(w.line.Bytes())
 	return err
+}
+
+// value appends text as JSON to the line.
+func (w *JSONWriter) value(text string) error {
+	if err := w.text.Encode(text); err != nil {
+		return err
+	}
+	w.line.Truncate(w.line.Len() - 1) // Encode ends the line
+	return nil
 }
 
 // Blank passes over an empty line, which JSON has none of.

@@ -163,3 +163,23 @@ func (f *File) Prune(ctx context.Context, keep time.Duration) error {
 	}
 	return nil
 }
+
+// Known returns how many addresses have a result.
+func (f *File) Known(ctx context.Context) (n int, err error) {
+	if err = f.db.QueryRowContext(ctx, "SELECT count(*) FROM results").Scan(&n); err != nil {
+		err = fmt.Errorf("state: counting results: %w", err)
+	}
+	return n, err
+}
+
+// Check reads the whole file and returns an error that is ErrNotState if it is damaged.
+func (f *File) Check(ctx context.Context) error {
+	var verdict string
+	if err := f.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
+		return fmt.Errorf("state: checking the file: %w", err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("state file %s: %w: %s", f.path, ErrNotState, verdict)
+	}
+	return nil
+}

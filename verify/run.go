@@ -16,7 +16,7 @@ import (
 const (
 	ahead     = 20000 // domains looked up and not yet done: enough that probing never waits, and a bound on memory
 	batchSize = 500   // results recorded at once
-	batchTime = 250 * time.Millisecond
+	batchTime = 100 * time.Millisecond
 )
 
 // Observer is told what a run does; its methods must return at once and be safe for concurrent use.

@@ -81,7 +81,7 @@ func optionOf(options []string, address string) string {
 }
 
 func TestSilentHostsAndTarpitsEndInATimeOutAndHoldNobodyUp(t *testing.T) {
-	l, v := world(t, `
+	l, _ := world(t, `
 		host mx.silent.lab silent
 		host mx.tar.lab tarpit
 		host mx.quick.lab
@@ -98,7 +98,8 @@ func TestSilentHostsAndTarpitsEndInATimeOutAndHoldNobodyUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resolver.Close()
-	if v, err = verify.New(verify.Config{Resolver: resolver, Prober: prober}); err != nil {
+	v, err := verify.New(verify.Config{Resolver: resolver, Prober: prober})
+	if err != nil {
 		t.Fatal(err)
 	}
 	got := verifyAll(t, v, []string{"ann@silent.lab", "ann@tar.lab", "ann@quick.lab"})

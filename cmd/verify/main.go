@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"presend/state"
 )
 
 // Exit codes. They are a contract with scripts.
@@ -83,6 +85,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return exitInterrupted
 	}
 	fmt.Fprintln(stderr, "verify:", err)
+	if advice := state.Advice(err); advice != "" {
+		fmt.Fprintln(stderr, "verify:", advice)
+	}
 	return exitFailed
 }
 

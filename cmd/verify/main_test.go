@@ -159,8 +159,8 @@ func TestARunKilledHalfWayGoesOnWithoutAskingAgain(t *testing.T) {
 	}
 	slices.Sort(twice)
 	t.Logf("%d of 400 addresses probed twice: %v", len(twice), twice)
-	// What was answered within the last quarter second may be lost, and what was in flight: 4 sessions.
-	if len(twice) > 4*(18+int(250*time.Millisecond/(20*time.Millisecond))) {
+	// What was answered within the last tenth of a second may be lost, and what was in flight: 4 sessions.
+	if len(twice) > 4*(18+int(100*time.Millisecond/(20*time.Millisecond))) {
 		t.Errorf("%d addresses were probed twice, more than the batch in flight", len(twice))
 	}
 }

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"presend/state"
+)
+
+// known checks a state file and returns how many results it holds.
+func known(t *testing.T, path string) int {
+	t.Helper()
+	file, err := state.Open(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := file.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n, err := file.Known(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestKilledAtAnyMomentNothingThatWasRecordedIsLost(t *testing.T) {
+	kills := 200
+	if testing.Short() {
+		kills = 20
+	}
+	declaration, list := bigList(40, 50)
+	declaration = strings.Replace(declaration, "latency=20ms", "latency=5ms", 1)
+	directory := t.TempDir()
+	in, db := filepath.Join(directory, "list.csv"), filepath.Join(directory, "s.db")
+	if err := os.WriteFile(in, list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, toLab := startLab(t, declaration)
+	verify := func(output string, args ...string) *exec.Cmd {
+		args = append(append([]string{"list", in, "-q", "-o", filepath.Join(directory, output)}, args...), toLab...)
+		return exec.CommandContext(t.Context(), "verify", args...)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	before, whole := 0, 0
+	for i := range kills {
+		run := verify("killed.csv", "--state", db, "--fresh") // so that there is always something to do
+		if err := run.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(random.Int64N(int64(800 * time.Millisecond)))) // a random moment, not a wait for anything
+		if err := run.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := run.Wait(); err == nil {
+			whole++
+		}
+		if _, err := os.Stat(db); err != nil {
+			continue // killed before there was a file
+		}
+		after := known(t, db)
+		if after < before {
+			t.Fatalf("kill %d: %d results, after %d before it", i, after, before)
+		}
+		before = after
+	}
+	if before == 0 {
+		t.Error("every kill came before there was a result: the test shows nothing")
+	}
+	t.Logf("%d kills, %d runs ended before theirs, %d results by then", kills, whole, before)
+	for output, args := range map[string][]string{"killed.csv": {"--state", db}, "undisturbed.csv": nil} {
+		if out, err := verify(output, args...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	var outputs [2]string
+	for i, name := range []string{"undisturbed.csv", "killed.csv"} {
+		content, err := os.ReadFile(filepath.Join(directory, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		outputs[i] = timestamps.ReplaceAllString(string(content), "TIME")
+	}
+	if diff := cmp.Diff(outputs[0], outputs[1]); diff != "" {
+		t.Errorf("the outputs differ (-undisturbed +killed):\n%.2000s", diff)
+	}
+	if left, err := filepath.Glob(filepath.Join(directory, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("what was killed while it wrote an output left %v, %v", left, err)
+	}
+}
+
+// small mounts a file system of so many KiB for a test; it needs root.
+func small(t *testing.T, kib int) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("LEFT OUT: a full disk and a read-only one need root, to mount a small file system")
+	}
+	directory := t.TempDir()
+	if err := syscall.Mount("tmpfs", directory, "tmpfs", 0, fmt.Sprintf("size=%dk", kib)); err != nil {
+		t.Skip("LEFT OUT: a file system cannot be mounted here: ", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(directory, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	return directory
+}
+
+func TestAFullDiskIsAClearErrorAndLosesNothing(t *testing.T) {
+	declaration, list := bigList(40, 50)
+	declaration = strings.Replace(declaration, "latency=20ms", "", 1)
+	_, toLab := startLab(t, declaration)
+	disk := small(t, 700)
+	in := filepath.Join(t.TempDir(), "list.csv")
+	if err := os.WriteFile(in, list, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{"list", in, "-q", "-o", filepath.Join(disk, "out.csv")}, toLab...)
+	out, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "disk is full") {
+		t.Fatalf("%v: %s; want an error that says that the disk is full", err, out)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=64m"); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput(); err != nil {
+		t.Errorf("with room again: %v: %s", err, out)
+	}
+}
+
+func TestAStateThatCannotBeUsedIsAClearError(t *testing.T) {
+	_, toLab := startLab(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab")
+	directory := t.TempDir()
+	in := filepath.Join(directory, "list.csv")
+	if err := os.WriteFile(in, []byte("email\nann@corp.lab\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	verify := func(db string) string {
+		out, err := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", db}, toLab...)...).CombinedOutput()
+		if err == nil {
+			t.Errorf("%s is used: %s", db, out)
+		}
+		return string(out)
+	}
+	damaged := filepath.Join(directory, "damaged.db")
+	if out, err := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", damaged}, toLab...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	content, err := os.ReadFile(damaged)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 4096; i < len(content); i++ {
+		content[i] ^= 0x5a
+	}
+	if err := os.WriteFile(damaged, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if said := verify(damaged); !strings.Contains(said, "damaged") {
+		t.Errorf("a damaged file: %s", said)
+	}
+	readOnly := small(t, 100)
+	if err := syscall.Mount("tmpfs", readOnly, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if said := verify(filepath.Join(readOnly, "s.db")); !strings.Contains(said, "read-only file system") {
+		t.Errorf("a read-only folder: %s", said)
+	}
+}
