@@ -56,9 +56,14 @@ func (f *AtomicFile) create() error {
 		mode = old.Mode().Perm()
 	}
 	f.temp = true
+	if err := sweep(name); err != nil {
+		return err
+	}
 	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()[:8]+".partial")
-	f.file, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	return err
+	if f.file, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode); err != nil {
+		return err
+	}
+	return hold(f.file)
 }
 
 // Write implements io.Writer.
