@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type found struct {
 	status  int
 	mx      []*dns.MX
 	addrs   []netip.Addr
+	proven  bool // NXDOMAIN, or an SOA came along: a zone stands behind what is not there
 	expires time.Time
 }
 
@@ -129,12 +131,13 @@ func (r *Resolver) read(reply *dns.Msg, name string, kind uint16) (f found, alia
 			f.status = dns.RcodeSuccess // it is the alias's target that does not exist, not the name (RFC 6604 aside)
 		}
 	}
+	f.proven = reply.Rcode == dns.RcodeNameError || hasSOA(reply)
 	f.expires = r.config.Now().Add(min(max(ttl, minTTL), maxTTL))
 	return f, ""
 }
 
 func hasSOA(reply *dns.Msg) bool {
-	for _, rr := range reply.Ns {
+	for _, rr := range slices.Concat(reply.Answer, reply.Ns) {
 		if _, ok := rr.(*dns.SOA); ok {
 			return true
 		}

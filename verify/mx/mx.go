@@ -46,7 +46,7 @@ var (
 
 // TemporaryError says that DNS gave no answer; it says nothing about the domain.
 type TemporaryError struct {
-	Kind string // servfail, refused, timeout, network, malformed
+	Kind string // servfail, refused, timeout, network, malformed, lame (delegated to servers that do not know the zone)
 	Err  error  // the cause; nil where the server's answer says it all
 }
 
@@ -270,7 +270,16 @@ func (r *Resolver) addresses(ctx context.Context, name string) ([]netip.Addr, er
 	if len(addrs) > 0 {
 		return addrs, nil
 	}
-	return nil, cmp.Or(failures[0], failures[1])
+	if err := cmp.Or(failures[0], failures[1]); err != nil || answers[0].proven || answers[1].proven {
+		return nil, err
+	}
+	// Resolvers answer with nothing at all where a name is delegated to servers that do not know it, and some leave
+	// the SOA out of every empty answer: who has a zone can show its SOA.
+	zone, err := r.ask(ctx, name, dns.TypeSOA)
+	if err == nil && !zone.proven {
+		err = &TemporaryError{Kind: "lame", Err: errors.New("an empty answer with no zone behind it")}
+	}
+	return nil, err
 }
 
 // isPublic says whether an address is one that a mail host on the internet can have.

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // zone is a resolver over UDP and TCP that answers from records, "NAME TYPE" -> zone file lines. A line may also be
-// one of the words servfail, refused, drop, tc (truncate over UDP).
+// one of the words servfail, refused, drop, tc (truncate over UDP), bare (an empty answer without SOA).
 type zone struct {
 	records map[string][]string
 	queries atomic.Int64
@@ -44,12 +44,15 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 		target := strings.TrimSuffix(strings.Fields(cname[0])[4], ".")
 		lines = append(lines, z.records[target+" "+dns.TypeToString[m.Question[0].Qtype]]...)
 	}
+	bare := false
 	for _, line := range lines {
 		switch line {
 		case "servfail":
 			r.Rcode = dns.RcodeServerFailure
 		case "refused":
 			r.Rcode = dns.RcodeRefused
+		case "bare":
+			bare = true
 		case "drop":
 			return
 		case "tc":
@@ -76,7 +79,7 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 			}
 		}
 	}
-	if len(r.Answer) == 0 {
+	if len(r.Answer) == 0 && !bare {
 		soa, err := dns.NewRR("lab. 300 IN SOA ns.lab. root.lab. 1 2 3 4 60")
 		if err != nil {
 			panic(err)
@@ -149,7 +152,9 @@ func TestLookup(t *testing.T) {
 		"c.lab CNAME":     {"c.lab. 300 IN CNAME mx1.corp.lab."},
 		"literal.lab MX":  {"literal.lab. 300 IN MX 10 127.0.1.9."},
 		"half.lab MX":     {"half.lab. 300 IN MX 10 gone.lab.", "half.lab. 300 IN MX 20 mx2.corp.lab."},
-		"fail.lab MX":     {"fail.lab. 300 IN MX 10 sf.lab."}, "sf.lab A": {"servfail"}, "sf.lab AAAA": {"servfail"},
+		"lame.lab MX":     {"bare"}, "lame.lab A": {"bare"}, "lame.lab AAAA": {"bare"}, "lame.lab SOA": {"bare"},
+		"terse.lab MX": {"bare"}, "terse.lab A": {"bare"}, "terse.lab AAAA": {"bare"}, "terse.lab SOA": {"terse.lab. 300 IN SOA ns.lab. root.lab. 1 2 3 4 60"},
+		"fail.lab MX": {"fail.lab. 300 IN MX 10 sf.lab."}, "sf.lab A": {"servfail"}, "sf.lab AAAA": {"servfail"},
 		"tenant.lab MX": {"tenant.lab. 300 IN MX 0 tenant-lab.mail.protection.outlook.com."},
 		"tenant-lab.mail.protection.outlook.com A": {"tenant-lab.mail.protection.outlook.com. 300 IN A 127.0.1.7"},
 	}}
@@ -173,6 +178,8 @@ func TestLookup(t *testing.T) {
 		{name: "SERVFAIL is temporary", domain: "servfail.lab", temporary: "servfail"},
 		{name: "REFUSED is temporary", domain: "refused.lab", temporary: "refused"},
 		{name: "silence is temporary", domain: "silent.lab", temporary: "timeout"},
+		{name: "an empty answer with no zone behind it is temporary", domain: "lame.lab", temporary: "lame"},
+		{name: "an empty answer without SOA from a zone that there is, is one", domain: "terse.lab", err: mx.ErrNoMailHost},
 		{name: "SERVFAIL about the host is temporary", domain: "fail.lab", temporary: "servfail"},
 		{name: "a truncated answer is asked for over TCP", domain: "big.lab", hosts: []string{"mx1.corp.lab"}, destination: "corp.lab"},
 		{name: "a domain that is an alias", domain: "alias.lab", hosts: []string{"mx1.corp.lab", "mx2.corp.lab"}, destination: "corp.lab"},
