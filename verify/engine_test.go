@@ -149,6 +149,20 @@ func TestSpellingsThatDifferInCaseShareOneProbeWhereTheProviderIgnoresCase(t *te
 	}
 }
 
+func TestAnAddressThatIsRefusedInULabelsIsAskedForInALabels(t *testing.T) {
+	for _, labels := range []string{"", "alabels"} {
+		l, v := world(t, "host mx.corp.lab "+labels+"\ndomain пример.lab mx=mx.corp.lab\nmailbox иван@пример.lab\nmailbox ann@пример.lab", nil)
+		for i, r := range verifyAll(t, v, []string{"иван@пример.lab", "nobody@пример.lab", "ann@xn--e1afmkfd.lab", "никто@пример.lab"}) {
+			if want := []string{"accepted", "mailbox_unknown"}[i%2]; string(r.Reason) != want {
+				t.Errorf("host %s: %s: %s (%s), want %s", labels, r.Normalized, r.Reason, r.Detail, want)
+			}
+		}
+		if got, want := l.Probes("иван@xn--e1afmkfd.lab"), 1+len(labels)/len("alabels"); got != want {
+			t.Errorf("host %s: asked %d times, want %d", labels, got, want)
+		}
+	}
+}
+
 func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *testing.T) {
 	for _, kind := range []struct{ domain, want string }{{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"}} {
 		l, v := world(t, "host mx.grey.lab greylist-first=300s\n"+kind.domain+"\nmailbox ann@grey.lab", nil)

@@ -21,6 +21,15 @@ type Task struct {
 	Since   time.Time  // when it first did; zero if never
 	Source  netip.Addr // our address that met it, from which a retry should come; invalid: any
 	again   int        // how often it met a limit in this run
+	aLabels bool       // to be asked with its domain in A-labels, since the server refused the U-labels
+}
+
+// recipient is the address as RCPT TO carries it.
+func (t Task) recipient() string {
+	if t.aLabels {
+		return t.Address.String()
+	}
+	return t.Address.Wire()
 }
 
 // Domain is a domain with addresses to verify, and what is remembered of it.

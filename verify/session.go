@@ -222,7 +222,7 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 	recipients := make([]string, len(asked))
 	for i, group := range asked {
 		if recipients[i] = b.ask; len(group) > 0 {
-			recipients[i] = group[0].Address.String()
+			recipients[i] = group[0].recipient()
 		}
 	}
 	if w.dest.limits.Rate > 0 {
@@ -316,6 +316,10 @@ func (w *worker) weigh(out *outcome, t Task, r reply.Reply, m reply.Meaning, pos
 	case m.Reason == reply.Accepted:
 		out.answered = true
 		out.accepted = append(out.accepted, heldTask{t, e})
+	case m.AgainstAddress() && t.recipient() != t.Address.String():
+		// The server may hold the domain in A-labels only: nothing is said of the address, still less of the domain.
+		t.aLabels = true
+		out.requeue = append(out.requeue, t)
 	case m.Reason == reply.DomainNotServed:
 		out.notHere = true
 		out.requeue = append(out.requeue, t)

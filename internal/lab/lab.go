@@ -33,6 +33,7 @@
 //	starttls         offered, with a certificate that nobody signed; nostarttls is the default
 //	nopipelining     PIPELINING is not offered, and using it is a violation
 //	nosmtputf8       SMTPUTF8 is not offered
+//	alabels          a domain in U-labels is one it does not carry, as where a table of domains holds A-labels only
 //	a mood           one of [Moods]; the sessions or recipients it counts follow a =, as in drops-after=3
 //	greylist=300s    a mailbox is refused until so long after it was first asked for; unknown ones are refused at once
 //	greylist-first=300s  the same for every recipient, known or not

@@ -98,6 +98,8 @@ func (h *Host) set(option string) (err error) {
 		h.NoPipelining = true
 	case "nosmtputf8":
 		h.NoSMTPUTF8 = true
+	case "alabels":
+		h.ALabels = true
 	default:
 		h.Mood = Mood(key)
 		if value != "" {

@@ -385,7 +385,7 @@ func (s *session) judge(path, local, domain string) (reply string, taken bool) {
 		return wantsSMTPUTF8(path), false
 	}
 	temper := NoRelay
-	if d := s.host.serves(domain); d != nil {
+	if d := s.host.serves(domain); d != nil && !(s.host.ALabels && !isASCII(path[strings.LastIndexByte(path, '@')+1:])) {
 		temper = d.temper(local)
 	}
 	if s.host.Greylist > 0 && temper != NoRelay && (temper != Unknown || s.host.GreylistFirst) {

@@ -40,6 +40,7 @@ type Host struct {
 	STARTTLS     bool
 	NoPipelining bool
 	NoSMTPUTF8   bool
+	ALabels      bool // a domain in U-labels is one it does not carry
 
 	Greylist      time.Duration // since the first attempt
 	GreylistFirst bool          // unknown recipients are greylisted too

@@ -40,6 +40,19 @@ type Address struct {
 // String returns the normalised address.
 func (a Address) String() string { return a.Local + "@" + a.Domain }
 
+// Wire returns the address as RCPT TO carries it: one that needs SMTPUTF8 has its domain in U-labels, since a server
+// looks such an address up as its user writes it (RFC 6531 section 3.2; Postfix converts nothing).
+func (a Address) Wire() string {
+	if !a.SMTPUTF8 {
+		return a.String()
+	}
+	domain, err := profile.ToUnicode(a.Domain)
+	if err != nil {
+		return a.String()
+	}
+	return a.Local + "@" + domain
+}
+
 // Key returns what two spellings of the same mailbox have in common: the domain in lower case, the local part as it
 // is, since only its own host knows whether case counts there.
 func (a Address) Key() string { return a.String() }
