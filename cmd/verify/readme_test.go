@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,40 +25,76 @@ var volatile = []struct {
 	{regexp.MustCompile(`127\.0\.0\.1:\d+`), "127.0.0.1:5353"},
 	{regexp.MustCompile(`--smtp-port \d+`), "--smtp-port 2525"},
 	{regexp.MustCompile(`\S*/contacts`), "contacts"},
+	{regexp.MustCompile(`\S*bounce/testdata/`), ""},
 }
 
-func TestREADMEShowsWhatTheProgramPrints(t *testing.T) {
-	const readme = "../../README.md"
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
+// shown is a block of a page that shows what the program prints: <!-- name -->, then the command and its output.
+type shown struct {
+	page, name string
+	command    []string // as a reader would type it
+	unseen     []string // what the test needs beside it
+}
+
+func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 	_, toLab := startLab(t, lab.Demo)
-	got := string(text)
-	for name, args := range map[string][]string{
-		"demo":  {"demo", "--dir", t.TempDir()},
-		"check": append([]string{"check", "peter.gone@northwind.lab"}, toLab...),
+	pages := map[string]string{}
+	for _, s := range []shown{
+		{"README.md", "demo", []string{"demo"}, []string{"--dir", t.TempDir()}},
+		{"README.md", "check", []string{"check", "peter.gone@northwind.lab"}, toLab},
+		{"README.md", "explain", []string{"explain", "550 5.7.1 Service unavailable; Client host [192.0.2.44] blocked using zen.spamhaus.org"}, nil},
+		{"docs/explain.md", "limit", []string{"explain", "452 4.5.3 Error: too many recipients"}, nil},
+		{"docs/explain.md", "code", []string{"explain", "5.2.2"}, nil},
+		{"docs/explain.md", "json", []string{"explain", "--json", "450 4.2.0 Greylisted, try again in 300 seconds"}, nil},
+		{"docs/explain.md", "qmail", []string{"explain", "qmail.eml"}, nil},
+		{"docs/explain.md", "vacation", []string{"explain", "vacation.eml"}, nil},
 	} {
-		var printed bytes.Buffer
-		run(args, strings.NewReader(""), &printed, &printed)
-		out := printed.String()
-		for _, v := range volatile {
-			out = v.pattern.ReplaceAllString(out, v.instead)
+		if pages[s.page] == "" {
+			text, err := os.ReadFile(filepath.Join("../..", s.page))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pages[s.page] = string(text)
 		}
-		block := regexp.MustCompile(`(?s)<!-- ` + name + " -->\n.*?\n<!-- end -->")
-		if !block.MatchString(got) {
-			t.Fatalf("the README has no block %s", name)
+		block := regexp.MustCompile(`(?s)<!-- ` + s.name + " -->\n.*?\n<!-- end -->")
+		if !block.MatchString(pages[s.page]) {
+			t.Fatalf("%s has no block %s", s.page, s.name)
 		}
-		want := "<!-- " + name + " -->\n```\n$ verify " + strings.Join(args[:min(len(args), map[string]int{"demo": 1, "check": 2}[name])], " ") + "\n" + strings.TrimRight(out, "\n") + "\n```\n<!-- end -->"
-		got = block.ReplaceAllLiteralString(got, want)
+		pages[s.page] = block.ReplaceAllLiteralString(pages[s.page], "<!-- "+s.name+" -->\n```\n"+s.session(t)+"\n```\n<!-- end -->")
 	}
-	if *update {
-		if err := os.WriteFile(readme, []byte(got), 0o644); err != nil {
+	for page, want := range pages {
+		path := filepath.Join("../..", page)
+		if *update {
+			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
 			t.Fatal(err)
 		}
-		return
+		if diff := cmp.Diff(string(text), want); diff != "" {
+			t.Errorf("%s is behind (-page +program); go test ./cmd/verify -run Pages -update mends it:\n%s", page, diff)
+		}
 	}
-	if diff := cmp.Diff(string(text), got); diff != "" {
-		t.Errorf("the README is behind (-README +program); go test ./cmd/verify -run README -update mends it:\n%s", diff)
+}
+
+// session is the command and what it prints, as a terminal would show both.
+func (s shown) session(t *testing.T) string {
+	typed, args := "verify", slices.Concat(s.command, s.unseen)
+	for i, word := range s.command {
+		if strings.Contains(word, " ") {
+			word = "'" + word + "'"
+		}
+		typed += " " + word
+		if strings.HasSuffix(word, ".eml") {
+			args[i] = filepath.Join("../../bounce/testdata", word)
+		}
 	}
+	var printed bytes.Buffer
+	run(args, strings.NewReader(""), &printed, &printed)
+	out := printed.String()
+	for _, v := range volatile {
+		out = v.pattern.ReplaceAllString(out, v.instead)
+	}
+	return "$ " + typed + "\n" + strings.TrimRight(out, "\n")
 }

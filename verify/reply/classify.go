@@ -40,6 +40,7 @@ type rule struct {
 
 // reasonInfo is what every meaning of one reason shares.
 type reasonInfo struct {
+	Means   string
 	Subject Subject
 	Kind    Kind // where neither code nor enhanced code tells
 	Hard    string
@@ -126,6 +127,16 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		return nil, fmt.Errorf("reply: rules.toml: %w", err)
 	}
 	return c, nil
+}
+
+// Registered returns the name of an enhanced status code in the IANA registry and the document that defines it, as
+// "no such mailbox" and "RFC 3463"; empty for a code that is not there.
+func (c *Classifier) Registered(e Enhanced) (name, document string) {
+	s := c.statuses[subjectDetail{e.Subject, e.Detail}]
+	if s.RFC != "" {
+		document = "RFC " + s.RFC
+	}
+	return s.Name, document
 }
 
 func decodeStrictly(data []byte, into any) error {
@@ -259,10 +270,10 @@ type query struct {
 }
 
 func (c *Classifier) positive(q query) Meaning {
-	m := Meaning{Reason: Unknown, Subject: SubjectServer, Kind: Info, Action: "go on", Confidence: 0.99, Rule: "code/positive"}
+	m := Meaning{Reason: Unknown, Subject: SubjectServer, Kind: Info, Means: "nothing is wrong", Action: "go on", Confidence: 0.99, Rule: "code/positive"}
 	if q.class == 2 && (q.command == RCPT || q.command == "") {
 		m.Reason, m.Subject = Accepted, SubjectMailbox
-		m.Action = c.reasons[Accepted].Hard
+		m.Action, m.Means = c.reasons[Accepted].Hard, c.reasons[Accepted].Means
 	}
 	return m
 }
@@ -336,6 +347,7 @@ func (q query) soft() bool {
 // finish fills in kind, action, the wait asked for, and how far the enhanced code bears out the words.
 func (c *Classifier) finish(m Meaning, q query, text string, s status, known bool) Meaning {
 	info := c.reasons[m.Reason]
+	m.Means = info.Means
 	if m.Kind == "" {
 		switch {
 		case q.soft():

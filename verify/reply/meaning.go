@@ -29,6 +29,7 @@ type Meaning struct {
 	Reason     Reason
 	Subject    Subject
 	Kind       Kind
+	Means      string        // the reason in words
 	Action     string        // what to do, in words
 	Confidence float64       // 0 to 1: how sure the reason is
 	Rule       string        // the rule that decided, as "mailbox/unknown", "enhanced/X.1.1" or "code/421"

@@ -1,0 +1,122 @@
+package bounce
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/emersion/go-mbox"
+)
+
+// Source is a message with where it came from.
+type Source struct {
+	Name    string // the file; of an mbox with the number of the message, as "inbox#3"
+	Message Message
+}
+
+// Each yields the messages of a file, which is a message or an mbox, or of a directory, which is a Maildir or holds
+// messages as files, in the order of their names. With a message that cannot be read comes its error, and the next
+// ones follow.
+func Each(path string) iter.Seq2[Source, error] {
+	return func(yield func(Source, error) bool) {
+		info, err := os.Stat(path)
+		if err != nil {
+			yield(Source{Name: path}, err)
+			return
+		}
+		files := []string{path}
+		if info.IsDir() {
+			if files, err = filesOf(path); err != nil {
+				yield(Source{Name: path}, err)
+				return
+			}
+			if len(files) == 0 {
+				yield(Source{Name: path}, errors.New("no message in this directory"))
+				return
+			}
+		}
+		for _, file := range files {
+			for s, err := range open(file) {
+				if !yield(s, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// filesOf returns the messages of a Maildir, or else the files of a directory.
+func filesOf(directory string) ([]string, error) {
+	places := []string{directory}
+	if _, err := os.Stat(filepath.Join(directory, "cur")); err == nil {
+		places = []string{filepath.Join(directory, "cur"), filepath.Join(directory, "new")}
+	}
+	var files []string
+	for _, place := range places {
+		entries, err := os.ReadDir(place)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+				files = append(files, filepath.Join(place, e.Name()))
+			}
+		}
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+func open(path string) iter.Seq2[Source, error] {
+	return func(yield func(Source, error) bool) {
+		f, err := os.Open(path)
+		if err != nil {
+			yield(Source{Name: path}, err)
+			return
+		}
+		defer f.Close()
+		for s, err := range In(path, f) {
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// In yields the messages of an mbox, or the one message that r holds. The name is for [Source].
+func In(name string, r io.Reader) iter.Seq2[Source, error] {
+	return func(yield func(Source, error) bool) {
+		buffered := bufio.NewReader(r)
+		if start, _ := buffered.Peek(len("From ")); string(start) != "From " {
+			m, err := Read(buffered)
+			yield(Source{name, m}, err)
+			return
+		}
+		box := mbox.NewReader(buffered)
+		for i := 1; ; i++ {
+			one, err := box.NextMessage()
+			if err == io.EOF {
+				return
+			}
+			numbered := fmt.Sprintf("%s#%d", name, i)
+			if err != nil {
+				yield(Source{Name: numbered}, fmt.Errorf("bounce: %w", err))
+				return
+			}
+			m, err := Read(one)
+			if !yield(Source{numbered, m}, err) {
+				return
+			}
+		}
+	}
+}
