@@ -3,7 +3,9 @@ package reply_test
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -77,6 +79,7 @@ func TestUndoubtfulWireRepliesOfTheCorpusAreClassifiedRightly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var total, right, blamed, blamedRightly int
+	byClass := map[reply.Reason][2]int{} // right, all
 	for _, s := range readCorpus(t) {
 		cmd := reply.Command(s.Command)
 		if cmd == "HELO" {
@@ -91,15 +94,22 @@ func TestUndoubtfulWireRepliesOfTheCorpusAreClassifiedRightly(t *testing.T) {
 			continue
 		}
 		total++
+		count := byClass[s.want()]
+		count[1]++
 		if ok {
 			right++
+			count[0]++
 		}
+		byClass[s.want()] = count
 		if got.AgainstAddress() {
 			blamed++
 			if ok {
 				blamedRightly++
 			}
 		}
+	}
+	for _, class := range slices.Sorted(maps.Keys(byClass)) {
+		t.Logf("%-20s %3d of %3d", class, byClass[class][0], byClass[class][1])
 	}
 	t.Logf("%d of %d in the right class; of %d called mailbox or domain, %d rightly", right, total, blamed, blamedRightly)
 	if right*100 < total*94 {
