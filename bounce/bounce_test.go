@@ -162,3 +162,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func ExampleRead() {
+	f, err := os.Open("testdata/exim.eml")
+	if err != nil {
+		panic(err)
+	}
+	defer f.Close()
+	m, err := Read(f)
+	if err != nil {
+		panic(err)
+	}
+	c, err := reply.New()
+	if err != nil {
+		panic(err)
+	}
+	for _, r := range m.Recipients {
+		meaning := r.Meaning(c)
+		fmt.Println(r.Address, meaning.Kind, meaning.Reason)
+	}
+	// Output:
+	// ann@corp.example hard mailbox_unknown
+	// bob@else.example hard mailbox_full
+}
