@@ -449,20 +449,6 @@ func TestAnAtomicFileFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
 	}
 }
 
-func TestSuppressionWriter(t *testing.T) {
-	var b bytes.Buffer
-	w := lists.NewSuppressionWriter(&b)
-	if err := w.Write(lists.SuppressedRecord{Email: "a@x.lab", Reason: "mailbox_unknown"}); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if got, want := b.String(), "email,reason\na@x.lab,mailbox_unknown\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 func ExampleOpen() {
 	list, err := lists.Open("-", lists.Options{Stdin: strings.NewReader("Name;E-Mail\nAnn;ann@corp.lab\n")})
 	if err != nil {

@@ -39,9 +39,9 @@ func (r Record) values() []string {
 	}
 }
 
-// names are the columns' names.
-func names() ([]string, error) {
-	header, err := gocsv.MarshalBytes([]Record{})
+// columnNames are the names of the columns of T's fields.
+func columnNames[T any]() ([]string, error) {
+	header, err := gocsv.MarshalBytes([]T{})
 	if err != nil {
 		return nil, fmt.Errorf("lists: naming the columns: %w", err)
 	}
@@ -87,7 +87,7 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 		return nil, err
 	}
 	if list.header != nil {
-		added, err := names()
+		added, err := columnNames[Record]()
 		if err != nil {
 			return nil, err
 		}
@@ -258,7 +258,7 @@ func NewJSONWriter(w io.Writer, list *Reader) (*JSONWriter, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	added, err := names()
+	added, err := columnNames[Record]()
 	if err != nil {
 		return nil, err
 	}

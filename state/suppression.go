@@ -23,6 +23,9 @@ type Suppressed struct {
 	At     time.Time
 }
 
+// Hashed says whether the entry is kept as a hash only.
+func (s Suppressed) Hashed() bool { return strings.HasPrefix(s.Name, hashMark) }
+
 // ErrNotFound: there is no such entry.
 var ErrNotFound = errors.New("not on the suppression list")
 

@@ -434,13 +434,16 @@ func (a *app) suppression(ctx context.Context, run *state.Run, path string) erro
 	if err != nil {
 		return err
 	}
-	out := lists.NewSuppressionWriter(file)
+	out, err := lists.NewSuppressionWriter(file, lists.CSV)
+	if err != nil {
+		return errors.Join(err, file.Abort())
+	}
 	for row, err := range run.Results(ctx) {
 		if err != nil {
 			return errors.Join(err, file.Abort())
 		}
 		if r := row.Result; r != nil && r.Verdict == score.Invalid && !row.Duplicate {
-			if err := out.Write(lists.SuppressedRecord{Email: r.Normalized, Reason: string(r.Reason)}); err != nil {
+			if err := out.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt}); err != nil {
 				return errors.Join(err, file.Abort())
 			}
 		}

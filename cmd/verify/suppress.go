@@ -3,11 +3,17 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"presend/lists"
 	"presend/state"
+	"presend/verify/reply"
 )
 
 func suppressCommand(a *app) *cobra.Command {
@@ -16,7 +22,7 @@ func suppressCommand(a *app) *cobra.Command {
 		Short: "Keep the list of whom never to write to",
 		Long:  "Keep the list of whom never to write to: addresses that bounced hard or asked to be left alone, and whole domains, written @example.com. They are never probed, and verify list calls them invalid (suppressed).",
 	}
-	c.AddCommand(suppressAdd(a), suppressRemove(a), suppressList(a))
+	c.AddCommand(suppressAdd(a), suppressRemove(a), suppressList(a), suppressImport(a), suppressExport(a))
 	return c
 }
 
@@ -108,4 +114,141 @@ func suppressList(a *app) *cobra.Command {
 		}
 		return t, nil
 	})
+}
+
+func suppressImport(a *app) *cobra.Command {
+	var path string
+	var hashed bool
+	c := &cobra.Command{
+		Use:   "import FILE... --state FILE",
+		Short: "Put what mail services suppress on the list",
+		Long: `Put what mail services suppress on the list: the bounces, complaints and unsubscribes of SendGrid, Mailgun, Postmark,
+Amazon SES, Mailchimp and HubSpot, as CSV or as the JSON of their APIs, our own CSV, or any list with a column of addresses,
+in which every address counts. The format is told by the columns.
+
+A bounce whose reply is about the sender, the message or the moment is left out: it says nothing about the address. What is
+left out is counted, and named with -v.`,
+		Args: arguments(cobra.MinimumNArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			classifier, err := reply.New()
+			if err != nil {
+				return err
+			}
+			for _, name := range args {
+				if err := a.importSuppression(c, path, hashed, name, classifier); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	stateFlag(c, &path)
+	hashedFlag(c, &hashed)
+	return c
+}
+
+func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, classifier *reply.Classifier) error {
+	format, rows, err := lists.ReadSuppression(name, a.stdin, classifier)
+	if err != nil {
+		return err
+	}
+	taken, left := 0, map[string]int{}
+	err = a.suppress(c, path, hashed, func(yield func(state.Suppressed, error) bool) {
+		for row, err := range rows {
+			if err == nil && row.Left != "" {
+				why, _, _ := strings.Cut(row.Left, ":")
+				left[why]++
+				if a.flags.verbose {
+					fmt.Fprintf(a.stderr, "%s, line %d: %s left out: %s\n", name, row.Line, printable(row.Name), printable(row.Left))
+				}
+				continue
+			}
+			taken++
+			if !yield(state.Suppressed{Name: row.Name, Reason: row.Reason, Source: string(format), At: row.At}, err) {
+				return
+			}
+		}
+	})
+	if err != nil || a.flags.quiet {
+		return err
+	}
+	fmt.Fprintf(a.stderr, "%s (%s): %d taken\n", name, format, taken)
+	for _, why := range slices.Sorted(maps.Keys(left)) {
+		fmt.Fprintf(a.stderr, "  %d left out: %s\n", left[why], why)
+	}
+	return nil
+}
+
+func suppressExport(a *app) *cobra.Command {
+	var path, format, output string
+	var reasons []string
+	c := &cobra.Command{
+		Use:   "export --state FILE [--format FORMAT] [-o FILE]",
+		Short: "Write the list as a mail service imports it",
+		Args:  arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if !slices.Contains(lists.SuppressionFormats, lists.SuppressionFormat(format)) {
+				return usagef("--format %s: want one of %s", format, formatNames())
+			}
+			file, err := openState(c, path)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, file.Close()) }()
+			entries := file.SuppressionList(c.Context())
+			if output == "" || output == "-" {
+				return a.exportSuppression(a.stdout, entries, lists.SuppressionFormat(format), reasons)
+			}
+			out, err := lists.CreateAtomic(output)
+			if err != nil {
+				return err
+			}
+			if err := a.exportSuppression(out, entries, lists.SuppressionFormat(format), reasons); err != nil {
+				return errors.Join(err, out.Abort())
+			}
+			return out.Commit()
+		},
+	}
+	stateFlag(c, &path)
+	c.Flags().StringVar(&format, "format", string(lists.CSV), "one of "+formatNames())
+	c.Flags().StringVarP(&output, "output", "o", "", "the file to write (default: standard output)")
+	c.Flags().StringSliceVar(&reasons, "reason", nil, "only entries with one of these reasons, as unsubscribe")
+	return c
+}
+
+func formatNames() string {
+	var names []string
+	for _, f := range lists.SuppressionFormats {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
+func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format lists.SuppressionFormat, reasons []string) error {
+	out, err := lists.NewSuppressionWriter(w, format)
+	if err != nil {
+		return err
+	}
+	domains := 0
+	for s, err := range entries {
+		if err != nil {
+			return err
+		}
+		if s.Hashed() {
+			return errors.New("the list keeps hashes only: the addresses cannot be written")
+		}
+		if len(reasons) > 0 && !slices.Contains(reasons, s.Reason) {
+			continue
+		}
+		err := out.Write(lists.Suppressed{Name: s.Name, Reason: s.Reason, At: s.At})
+		if errors.Is(err, lists.ErrWholeDomain) {
+			domains++
+		} else if err != nil {
+			return err
+		}
+	}
+	if domains > 0 {
+		fmt.Fprintf(a.stderr, "%d whole domains left out: %s has addresses only\n", domains, format)
+	}
+	return out.Close()
 }

@@ -36,6 +36,12 @@ type Meaning struct {
 	RetryAfter time.Duration // the wait that the reply asks for; 0 where it names none
 }
 
+// Suppresses says whether nobody will ever get mail at the address, so that it belongs on a suppression list. A full
+// mailbox and one that takes no mail from us exist.
+func (m Meaning) Suppresses() bool {
+	return m.AgainstAddress() && m.Reason != MailboxFull && m.Reason != RecipientRestricted
+}
+
 // AgainstAddress says whether the reply is lasting evidence against the address itself: a hard failure of the
 // mailbox or its domain. A soft one, as 450 4.1.1, is not yet.
 func (m Meaning) AgainstAddress() bool {

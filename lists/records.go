@@ -1,0 +1,273 @@
+package lists
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// maxJSON bounds a suppression list in JSON, which is read whole.
+const maxJSON = 256 << 20
+
+// records are rows of cells under named columns, from CSV or JSON. Close them.
+type records struct {
+	columns []string // none where there is no header
+	address int      // the column of addresses, where it was found
+	rows    iter.Seq2[record, error]
+	close   func() error
+}
+
+type record struct {
+	line  int64
+	cells []string
+}
+
+// recordBatch is a gocsv.CSVReader of a header and some rows.
+type recordBatch struct {
+	rows  [][]string // the first is the header
+	lines []int64    // of the rest
+}
+
+// Read implements gocsv.CSVReader.
+func (b *recordBatch) Read() ([]string, error) {
+	if len(b.rows) == 0 {
+		return nil, io.EOF
+	}
+	row := b.rows[0]
+	b.rows = b.rows[1:]
+	return row, nil
+}
+
+// ReadAll implements gocsv.CSVReader.
+func (b *recordBatch) ReadAll() ([][]string, error) { return b.rows, nil }
+
+// batches yields the rows under the columns, each as long as there are columns.
+func (r *records) batches() iter.Seq2[*recordBatch, error] {
+	return func(yield func(*recordBatch, error) bool) {
+		batch := &recordBatch{}
+		for row, err := range r.rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if len(batch.rows) == 0 {
+				batch.rows = append(batch.rows, slices.Clone(r.columns))
+			}
+			cells := make([]string, len(r.columns))
+			copy(cells, row.cells)
+			batch.rows, batch.lines = append(batch.rows, cells), append(batch.lines, row.line)
+			if len(batch.lines) == writeBatch {
+				if !yield(batch, nil) {
+					return
+				}
+				batch = &recordBatch{}
+			}
+		}
+		if len(batch.lines) > 0 {
+			yield(batch, nil)
+		}
+	}
+}
+
+// keep leaves one column, under a new name.
+func (r *records) keep(column int, name string) {
+	all := r.rows
+	r.columns = []string{name}
+	r.rows = func(yield func(record, error) bool) {
+		for row, err := range all {
+			kept := ""
+			if column < len(row.cells) {
+				kept = row.cells[column]
+			}
+			if !yield(record{row.line, []string{kept}}, err) {
+				return
+			}
+		}
+	}
+}
+
+// openRecords opens a file of records; path "-" is stdin.
+func openRecords(path string, stdin io.Reader) (*records, error) {
+	file, spooled, err := openAgain(path, stdin)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", path, err)
+	}
+	start := make([]byte, 512)
+	n, err := file.ReadAt(start, 0)
+	if err != nil && err != io.EOF {
+		return nil, errors.Join(fmt.Errorf("list %s: %w", path, err), file.Close())
+	}
+	start = bytes.TrimLeft(bytes.TrimPrefix(start[:n], []byte("\xef\xbb\xbf")), " \t\r\n")
+	if len(start) > 0 && (start[0] == '{' || start[0] == '[') {
+		r, err := jsonRecords(io.NewSectionReader(file, 0, maxJSON+1))
+		if err = errors.Join(err, file.Close()); err != nil {
+			return nil, fmt.Errorf("list %s: %w", path, err)
+		}
+		return r, nil
+	}
+	r, err := csvRecords(path, file, spooled)
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return r, nil
+}
+
+// openAgain opens what can be read several times: the file itself, or a copy of what comes only once.
+func openAgain(path string, stdin io.Reader) (file *os.File, spooled bool, err error) {
+	if path == "-" {
+		file, err = spool(stdin)
+		return file, true, err
+	}
+	file, err = os.Open(path)
+	if err != nil {
+		var problem *os.PathError
+		if errors.As(err, &problem) {
+			err = problem.Err
+		}
+		return nil, false, err
+	}
+	info, err := file.Stat()
+	if err == nil && info.IsDir() {
+		err = errors.New("it is a folder, not a file")
+	}
+	if err != nil {
+		return nil, false, errors.Join(err, file.Close())
+	}
+	if info.Mode().IsRegular() {
+		return file, false, nil
+	}
+	copied, err := spool(file)
+	return copied, true, errors.Join(err, file.Close())
+}
+
+func csvRecords(path string, file *os.File, spooled bool) (*records, error) {
+	open := func(column string) (*Reader, error) {
+		if !spooled {
+			return Open(path, Options{Column: column})
+		}
+		return Open("-", Options{Column: column, Stdin: io.NewSectionReader(file, 0, 1<<62)})
+	}
+	list, doubt := open("")
+	var none *NoColumnError
+	var many *AmbiguousColumnError
+	switch {
+	case errors.As(doubt, &none), errors.As(doubt, &many):
+		// A service's own columns tell which is the address, and in a list of one column there is no doubt.
+		first, err := open("1")
+		if err != nil {
+			return nil, doubt
+		}
+		if _, ok := serviceOf(first.Columns()); !ok && (none == nil || len(none.Columns) > 1) {
+			return nil, errors.Join(doubt, first.Close())
+		}
+		list = first
+	case doubt != nil:
+		return nil, doubt
+	}
+	r := &records{columns: list.Columns(), close: func() error { return errors.Join(list.Close(), file.Close()) }}
+	r.address, _ = list.Column()
+	r.rows = func(yield func(record, error) bool) {
+		for row, err := range list.Rows() {
+			one := record{line: row.Line}
+			for i := 0; err == nil; i++ {
+				cell, ok := row.Field(i)
+				if !ok {
+					break
+				}
+				one.cells = append(one.cells, cell)
+			}
+			if !yield(one, err) || err != nil {
+				return
+			}
+		}
+	}
+	return r, nil
+}
+
+// jsonRecords reads what services' APIs answer: objects, in arrays or in a member of an object, or a line each.
+func jsonRecords(r io.Reader) (*records, error) {
+	counted := &io.LimitedReader{R: r, N: maxJSON}
+	decoder := json.NewDecoder(bufio.NewReader(counted))
+	decoder.UseNumber()
+	var objects []map[string]any
+	for {
+		var value any
+		err := decoder.Decode(&value)
+		if err == io.EOF {
+			break
+		}
+		if counted.N == 0 {
+			return nil, fmt.Errorf("it is larger than %d MiB; split it", maxJSON>>20)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("it is no JSON: %w", err)
+		}
+		objects = append(objects, objectsIn(value)...)
+	}
+	if len(objects) == 0 {
+		return nil, errors.New("there are no records in this JSON")
+	}
+	named := map[string]bool{}
+	for _, o := range objects {
+		for name := range o {
+			named[name] = true
+		}
+	}
+	columns := slices.Sorted(maps.Keys(named))
+	address := slices.IndexFunc(columns, namesAddresses)
+	if address < 0 {
+		return nil, &NoColumnError{Columns: columns}
+	}
+	return &records{columns: columns, address: address, close: func() error { return nil }, rows: func(yield func(record, error) bool) {
+		for i, o := range objects {
+			row := record{line: int64(i + 1)}
+			for _, name := range columns {
+				row.cells = append(row.cells, text(o[name]))
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}}, nil
+}
+
+func objectsIn(value any) (objects []map[string]any) {
+	switch v := value.(type) {
+	case []any:
+		for _, one := range v {
+			objects = append(objects, objectsIn(one)...)
+		}
+	case map[string]any:
+		for _, member := range v {
+			if list, ok := member.([]any); ok && len(list) > 0 {
+				if _, ok := list[0].(map[string]any); ok {
+					return objectsIn(list)
+				}
+			}
+		}
+		objects = append(objects, v)
+	}
+	return objects
+}
+
+func text(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case []any:
+		var words []string
+		for _, one := range v {
+			words = append(words, text(one))
+		}
+		return strings.Join(words, " ")
+	}
+	return fmt.Sprint(value)
+}
