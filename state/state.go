@@ -18,7 +18,7 @@ package state
 import (
 	"context"
 	"database/sql"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,9 +30,13 @@ import (
 	_ "modernc.org/sqlite" // the driver, in pure Go
 )
 
-//go:embed schema.sql
-var schema string
+// The files are the steps of the schema: N.sql makes version N out of the one before. A file that was released is never
+// changed; a new version is a new file, with a file of that version in testdata.
+//
+//go:embed schema/*.sql
+var steps embed.FS
 
+// version is the newest one.
 const version = 1
 
 // Errors on opening a file.
@@ -110,8 +114,14 @@ func (f *File) migrate(ctx context.Context) error {
 		return err
 	}
 	defer tx.Rollback() // after Commit it does nothing
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
-		return fmt.Errorf("creating the schema: %w", err)
+	for v := have + 1; v <= version; v++ {
+		step, err := steps.ReadFile(fmt.Sprintf("schema/%d.sql", v))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, string(step)); err != nil {
+			return fmt.Errorf("bringing the schema to version %d: %w", v, err)
+		}
 	}
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
 		return err

@@ -2,10 +2,13 @@ package state_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -357,6 +360,67 @@ func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
 	var locked *state.LockedError
 	if !errors.As(err, &locked) || locked.Holder == "" || locked.Holder == "another process" {
 		t.Errorf("error %v, want a LockedError that names the holder", err)
+	}
+}
+
+// withSQL runs statements on a file behind the package's back.
+func withSQL(t *testing.T, path, statements string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileOfEveryVersionIsBroughtUpToDate(t *testing.T) {
+	steps, err := filepath.Glob("schema/*.sql")
+	if err != nil || len(steps) == 0 {
+		t.Fatal(steps, err)
+	}
+	for i := range steps {
+		dump, err := os.ReadFile(fmt.Sprintf("testdata/version%d.sql", i+1))
+		if err != nil {
+			t.Fatalf("every version needs a file that was written by it: %v", err)
+		}
+		path := filepath.Join(t.TempDir(), "s.db")
+		withSQL(t, path, string(dump))
+		f := open(t, path)
+		if err := f.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		run := begin(t, f, state.Policy{}, "ann@x.lab", "gone@x.lab", "new@x.lab", "never@y.lab")
+		if taken := work(t, run, accepted); !slices.Equal(taken, []string{"new@x.lab"}) {
+			t.Errorf("version %d: taken %v, want only what is new", i+1, taken)
+		}
+		var got []string
+		for _, r := range results(t, run) {
+			if r.Suppressed != nil {
+				got = append(got, "suppressed")
+				continue
+			}
+			got = append(got, string(r.Result.Reason))
+		}
+		if want := []string{"accepted", "mailbox_unknown", "accepted", "suppressed"}; !slices.Equal(got, want) {
+			t.Errorf("version %d: %v, want %v", i+1, got, want)
+		}
+		if err := f.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestAFileOfANewerVersionIsRefused(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	withSQL(t, path, "PRAGMA user_version = 99")
+	if _, err := state.Open(t.Context(), path); !errors.Is(err, state.ErrNewer) || !strings.Contains(err.Error(), "99") {
+		t.Errorf("error %v, want ErrNewer with its version", err)
 	}
 }
 

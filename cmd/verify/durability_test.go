@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -171,6 +172,31 @@ func TestAStateThatCannotBeUsedIsAClearError(t *testing.T) {
 			t.Errorf("%s is used: %s", db, out)
 		}
 		return string(out)
+	}
+	newer := filepath.Join(directory, "newer.db")
+	db, err := sql.Open("sqlite", newer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE t (x); PRAGMA user_version = 99"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if said := verify(newer); !strings.Contains(said, "newer version of this program") || !strings.Contains(said, "99") {
+		t.Errorf("a file of a newer schema: %s", said)
+	}
+	held := filepath.Join(directory, "held.db")
+	file, err := state.Open(t.Context(), held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := verify(held); !strings.Contains(said, fmt.Sprintf("in use by process %d", os.Getpid())) {
+		t.Errorf("a file that another process holds: %s", said)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
 	}
 	damaged := filepath.Join(directory, "damaged.db")
 	if out, err := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", damaged}, toLab...)...).CombinedOutput(); err != nil {

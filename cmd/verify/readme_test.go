@@ -26,6 +26,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`--smtp-port \d+`), "--smtp-port 2525"},
 	{regexp.MustCompile(`\S*/contacts`), "contacts"},
 	{regexp.MustCompile(`\S*bounce/testdata/`), ""},
+	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-24T02:30:00Z"},
+	{regexp.MustCompile(`since \d{4}-\d\d-\d\d`), "since 2026-05-28"},
 }
 
 // shown is a block of a page that shows what the program prints: <!-- name -->, then the command and its output.
@@ -37,6 +39,11 @@ type shown struct {
 
 func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 	_, toLab := startLab(t, lab.Demo)
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	aNight(t, toLab)
 	pages := map[string]string{}
 	for _, s := range []shown{
 		{"README.md", "demo", []string{"demo"}, []string{"--dir", t.TempDir()}},
@@ -47,9 +54,12 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 		{"docs/explain.md", "json", []string{"explain", "--json", "450 4.2.0 Greylisted, try again in 300 seconds"}, nil},
 		{"docs/explain.md", "qmail", []string{"explain", "qmail.eml"}, nil},
 		{"docs/explain.md", "vacation", []string{"explain", "vacation.eml"}, nil},
+		{"docs/nightly.md", "second", []string{"list", "export.csv", "--state", "crm.db", "-o", "checked.csv"}, toLab},
+		{"docs/nightly.md", "import", []string{"suppress", "import", "bounces.csv", "--state", "crm.db"}, nil},
+		{"docs/nightly.md", "runs", []string{"runs", "--state", "crm.db"}, nil},
 	} {
 		if pages[s.page] == "" {
-			text, err := os.ReadFile(filepath.Join("../..", s.page))
+			text, err := os.ReadFile(filepath.Join(root, s.page))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,10 +69,10 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 		if !block.MatchString(pages[s.page]) {
 			t.Fatalf("%s has no block %s", s.page, s.name)
 		}
-		pages[s.page] = block.ReplaceAllLiteralString(pages[s.page], "<!-- "+s.name+" -->\n```\n"+s.session(t)+"\n```\n<!-- end -->")
+		pages[s.page] = block.ReplaceAllLiteralString(pages[s.page], "<!-- "+s.name+" -->\n```\n"+s.session(root)+"\n```\n<!-- end -->")
 	}
 	for page, want := range pages {
-		path := filepath.Join("../..", page)
+		path := filepath.Join(root, page)
 		if *update {
 			if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 				t.Fatal(err)
@@ -78,8 +88,27 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 	}
 }
 
+// aNight goes into a folder with an export and what a first night left there.
+func aNight(t *testing.T, toLab []string) {
+	t.Chdir(t.TempDir())
+	write := func(name, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const first = "email,last activity\nheidi@alpina.lab,2999-11-01\npeter@alpina.lab,2020-01-31\nklara@alpina.lab,\nbrief@postkasten.lab,\n"
+	write("export.csv", first)
+	var printed bytes.Buffer
+	args := []string{"list", "export.csv", "--state", "crm.db", "-o", "checked.csv"}
+	if code := run(slices.Concat(args, toLab), strings.NewReader(""), &printed, &printed); code != 0 {
+		t.Fatal(printed.String())
+	}
+	write("export.csv", first+"bob@hollow.lab,\n")
+	write("bounces.csv", "email,reason,status,created\npeter@alpina.lab,550 5.1.1 no such user,5.1.1,1793836800\nheidi@alpina.lab,550 5.7.1 blocked using Spamhaus,5.7.1,1793836800\n")
+}
+
 // session is the command and what it prints, as a terminal would show both.
-func (s shown) session(t *testing.T) string {
+func (s shown) session(root string) string {
 	typed, args := "verify", slices.Concat(s.command, s.unseen)
 	for i, word := range s.command {
 		if strings.Contains(word, " ") {
@@ -87,7 +116,7 @@ func (s shown) session(t *testing.T) string {
 		}
 		typed += " " + word
 		if strings.HasSuffix(word, ".eml") {
-			args[i] = filepath.Join("../../bounce/testdata", word)
+			args[i] = filepath.Join(root, "bounce/testdata", word)
 		}
 	}
 	var printed bytes.Buffer
