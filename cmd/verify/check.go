@@ -1,35 +1,42 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
 
+	"presend/state"
 	"presend/verify"
 	"presend/verify/score"
+	"presend/verify/syntax"
 )
 
 func checkCommand(a *app) *cobra.Command {
 	var asJSON bool
+	var path string
 	c := &cobra.Command{
 		Use:   "check ADDRESS...",
 		Short: "Verify addresses and show the evidence",
 		Long:  "Verify addresses and show the evidence.\n\nExit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.",
 		Args:  arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.check(c, args, asJSON)
+			return a.check(c, args, asJSON, path)
 		},
 	}
+	c.Flags().StringVar(&path, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }
 
-func (a *app) check(c *cobra.Command, addresses []string, asJSON bool) error {
+func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path string) error {
 	rules, err := a.flags.treatRules()
 	if err != nil {
 		return err
@@ -42,8 +49,12 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool) error {
 	worst := 0
 	codes := map[verify.Verdict]int{score.Deliverable: 0, score.Risky: exitRisky, score.Invalid: exitInvalid, score.Unknown: exitUnknown}
 	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
-	for i, address := range addresses {
-		result, err := verifier.Check(c.Context(), address)
+	results := each(c.Context(), verifier, addresses)
+	if path != "" {
+		results = remembered(c.Context(), verifier, addresses, path)
+	}
+	first := true
+	for result, err := range results {
 		if err != nil {
 			return err
 		}
@@ -53,9 +64,10 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool) error {
 				return err
 			}
 		} else {
-			if i > 0 {
+			if !first {
 				fmt.Fprintln(a.stdout)
 			}
+			first = false
 			writeResult(a.stdout, result)
 		}
 		if code := codes[result.Verdict]; order[code] > order[worst] {
@@ -66,6 +78,66 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool) error {
 		return &exitError{code: worst}
 	}
 	return nil
+}
+
+// each verifies one address after the other and remembers nothing.
+func each(ctx context.Context, verifier *verify.Verifier, addresses []string) iter.Seq2[verify.Result, error] {
+	return func(yield func(verify.Result, error) bool) {
+		for _, address := range addresses {
+			if result, err := verifier.Check(ctx, address); !yield(result, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// remembered verifies the addresses that a state file does not know, all at once, and yields what is known then.
+func remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string) iter.Seq2[verify.Result, error] {
+	return func(yield func(verify.Result, error) bool) {
+		results, err := runOver(ctx, verifier, addresses, path)
+		if err != nil {
+			yield(verify.Result{}, err)
+			return
+		}
+		for _, result := range results {
+			if !yield(result, nil) {
+				return
+			}
+		}
+	}
+}
+
+func runOver(ctx context.Context, verifier *verify.Verifier, addresses []string, path string) (results []verify.Result, err error) {
+	file, err := state.Open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	run, err := file.Begin(ctx, "", state.Policy{})
+	if err != nil {
+		return nil, err
+	}
+	err = run.Add(ctx, func(yield func(*syntax.Address, error) bool) {
+		for _, address := range addresses {
+			if !yield(toVerify(verifier, address), nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := verifier.Run(ctx, run, nil); err != nil {
+		return nil, err
+	}
+	for known, err := range run.Results(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		result, _ := knownResult(verifier, addresses[len(results)], known)
+		results = append(results, result)
+	}
+	return results, run.Finish(ctx, state.Summary{})
 }
 
 // writeResult shows a result to a person.

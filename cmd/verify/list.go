@@ -230,16 +230,19 @@ func addresses(reader *lists.Reader, verifier *verify.Verifier) iter.Seq2[*synta
 				yield(nil, err)
 				return
 			}
-			parsed, _, final := verifier.Examine(row.Address)
-			address := &parsed
-			if final {
-				address = nil
-			}
-			if !yield(address, nil) {
+			if !yield(toVerify(verifier, row.Address), nil) {
 				return
 			}
 		}
 	}
+}
+
+func toVerify(verifier *verify.Verifier, address string) *syntax.Address {
+	parsed, _, final := verifier.Examine(address)
+	if final {
+		return nil
+	}
+	return &parsed
 }
 
 // rowWriter is what lists' writers have in common.
@@ -382,21 +385,7 @@ func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.V
 
 // rowResult gives a row its result: what is known of its address, with what is the row's own.
 func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult, active activity) verify.Result {
-	parsed, result, final := verifier.Examine(row.Address)
-	switch {
-	case final:
-	case known.Suppressed != nil:
-		s := known.Suppressed
-		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
-	case known.Result != nil:
-		result = *known.Result
-	}
-	if !final {
-		result.Address = row.Address
-		if len(parsed.Repairs) > 0 {
-			result.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
-		}
-	}
+	result, final := knownResult(verifier, row.Address, known)
 	if known.Duplicate {
 		result.Flags = append(result.Flags, score.Duplicate)
 	}
@@ -407,6 +396,26 @@ func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult, 
 		}
 	}
 	return result
+}
+
+// knownResult gives an address its result: what the address alone tells, which is final, or what the state knows.
+func knownResult(verifier *verify.Verifier, address string, known state.RowResult) (result verify.Result, final bool) {
+	parsed, result, final := verifier.Examine(address)
+	switch {
+	case final:
+	case known.Suppressed != nil:
+		s := known.Suppressed
+		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
+	case known.Result != nil:
+		result = *known.Result
+	}
+	if !final {
+		result.Address = address
+		if len(parsed.Repairs) > 0 {
+			result.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
+		}
+	}
+	return result, final
 }
 
 func toRecord(r verify.Result) lists.Record {
