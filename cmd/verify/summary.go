@@ -106,7 +106,7 @@ func health(percent float64) string {
 }
 
 func (t *tally) print(w io.Writer, f listFlags) {
-	fmt.Fprintf(w, "\n%d rows", t.rows)
+	fmt.Fprintf(w, "\n%s", rowsOf(t.rows))
 	if t.duplicates > 0 {
 		fmt.Fprintf(w, ", %d of them duplicates of an earlier row", t.duplicates)
 	}
@@ -115,8 +115,7 @@ func (t *tally) print(w io.Writer, f listFlags) {
 	}
 	fmt.Fprintln(w)
 	p := t.plan
-	fmt.Fprintf(w, "%d addresses new, %d due for another try, %d stale, %d known and reused, %d asked again after a temporary answer, %d rows suppressed\n\n",
-		p.New, p.Due, p.Stale, p.Reused, t.retried, p.Suppressed)
+	fmt.Fprintf(w, "addresses: %d new, %d due, %d stale, %d reused, %d retried; %s suppressed\n\n", p.New, p.Due, p.Stale, p.Reused, t.retried, rowsOf(p.Suppressed))
 	retries := 0
 	for _, verdict := range verdictOrder {
 		v := t.verdicts[verdict]
@@ -146,20 +145,27 @@ func (t *tally) print(w io.Writer, f listFlags) {
 	}
 	fmt.Fprintln(w, "\nWhat to do next")
 	if v := t.verdicts[score.Invalid]; v != nil {
-		fmt.Fprintf(w, "  Take out the %d invalid rows: they would bounce.\n", v.rows)
+		fmt.Fprintf(w, "  Take out the invalid: %s would bounce.\n", rowsOf(v.rows))
 	}
 	if v := t.verdicts[score.Risky]; v != nil {
-		fmt.Fprintf(w, "  Send to the %d risky rows only if they matter, and in small lots.\n", v.rows)
+		fmt.Fprintf(w, "  Send to the risky (%s) only if they matter, and in small lots.\n", rowsOf(v.rows))
 	}
 	if retries > 0 {
-		fmt.Fprintf(w, "  %d answers were temporary: run the same command again later, or with --wait 30m.\n", retries)
+		fmt.Fprintf(w, "  Temporary answers for %s: run the same command again later, or with --wait 30m.\n", rowsOf(retries))
 	}
 	if v := t.verdicts[score.Unknown]; v != nil {
 		if n := v.reasons["sender_blocked"] + v.reasons["sender_auth"] + v.reasons["policy"]; n > 0 {
-			fmt.Fprintf(w, "  %d rows are unknown because servers refuse this machine, not the addresses: mend that first.\n", n)
+			fmt.Fprintf(w, "  Servers refuse this machine, not the address, for %s: mend that first.\n", rowsOf(n))
 		}
 	}
 	if f.output != "-" {
 		fmt.Fprintf(w, "\nWritten to %s; what is known is kept in %s\n", f.output, f.state)
 	}
+}
+
+func rowsOf(n int) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return fmt.Sprintf("%d rows", n)
 }
