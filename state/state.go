@@ -70,7 +70,7 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, err
 	}
 	// WAL with synchronous FULL: what was committed survives a crash of the machine, not only of the process.
-	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(MEMORY)"}, "_txlock": {"immediate"}}
+	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(FILE)"}, "_txlock": {"immediate"}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path, RawQuery: query.Encode()}).String())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())

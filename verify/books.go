@@ -27,6 +27,28 @@ func (s *scheduler) leased(b *batch, got int) {
 	}
 }
 
+// met notes how far away a destination is, and whether it pipelines.
+func (s *scheduler) met(d *destination, session *smtpprobe.Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.trip, d.stepwise = session.RoundTrip(), !session.Pipelining()
+	s.update(d)
+}
+
+// tried notes whether a server took its time over refusals that were more than those that any server bears: in a
+// transaction that took so long, after some refusals in the session and with some.
+func (s *scheduler) tried(d *destination, session *smtpprobe.Session, before, refused int, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	excess := min(refused, before+refused-d.limits.Errors-1)
+	if excess < 2 || d.patient || d.slows {
+		return
+	}
+	const slow = 500 * time.Millisecond // Postfix takes a second over each
+	d.slows = took > session.RoundTrip()+time.Duration(excess)*slow
+	d.patient = !d.slows && session.Pipelining() // one by one, time says too little
+}
+
 // shrink lowers the recipients a transaction, as the server asked.
 func (s *scheduler) shrink(d *destination, recipients int) {
 	s.mu.Lock()
@@ -53,6 +75,8 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 			w.inquiry.Close()
 		}
 	}
+	d.asked += out.asked
+	d.refused += out.refused
 	w.held = append(w.held, out.accepted...)
 	w.requeued = append(w.requeued, out.requeue...)
 	d.waiting += len(out.requeue)

@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
+	"math"
 	"net/netip"
 	"sync"
 	"time"
@@ -17,12 +19,15 @@ import (
 )
 
 const (
-	circuitLimit = 3  // refusals of us in a row, without an honest answer between them, that open a destination's circuit
-	sessionPays  = 25 // recipients waiting for each session already there, from which on one more session pays for its set-up
+	circuitLimit = 3                      // refusals of us in a row, without an honest answer between them, that open a destination's circuit
+	sessionCost  = 4                      // round trips to begin and end a session: the connection, the banner, EHLO, QUIT
+	trialErrors  = 5                      // more refusals than Errors with which a server's patience is tried,
+	trialSize    = 500                    // where so many recipients wait
+	usualTrip    = 100 * time.Millisecond // a round trip to a host not met yet
 	maxPause     = time.Minute
 )
 
-// scheduler gives sessions to destinations: to the one with most left to ask for each session it has.
+// scheduler gives sessions to destinations: to the one that needs longest with the sessions it has.
 type scheduler struct {
 	config   Config
 	group    *errgroup.Group
@@ -49,12 +54,18 @@ type destination struct {
 	waiting  int                // tasks that nobody has leased, and open catch-all questions
 	works    []*domainWork
 	limiter  *rate.Limiter
-	paused   time.Time // nothing is opened before
-	pauses   int       // in a row
-	refusals int       // of us, in a row
-	open     *evidence // the circuit: what the rest of the addresses get
-	quiet    int       // transactions since the last sign of strain
-	index    int       // in the heap, -1 outside
+	paused   time.Time     // nothing is opened before
+	pauses   int           // in a row
+	refusals int           // of us, in a row
+	open     *evidence     // the circuit: what the rest of the addresses get
+	quiet    int           // transactions since the last sign of strain
+	trip     time.Duration // a round trip, as the last session measured it; 0: not met yet
+	stepwise bool          // no PIPELINING: a round trip for each command
+	asked    int           // recipients answered
+	refused  int           // of them refused
+	slows    bool          // it was seen to take its time over refusals
+	patient  bool          // it was seen not to
+	index    int           // in the heap, -1 outside
 }
 
 // domainWork is a domain on its way through probing. Guarded by scheduler.mu but for what is said otherwise.
@@ -184,7 +195,7 @@ func (s *scheduler) resolved() {
 
 // update puts a destination into its place among those that can use a session.
 func (s *scheduler) update(d *destination) {
-	wants := d.waiting > 0 && d.sessions < d.ceiling && (d.sessions == 0 || d.waiting > sessionPays*d.sessions) && !s.config.Now().Before(d.paused)
+	wants := d.waiting > 0 && d.sessions < d.ceiling && d.pays() && !s.config.Now().Before(d.paused)
 	switch {
 	case wants && d.index < 0:
 		heap.Push(&s.ready, d)
@@ -196,6 +207,57 @@ func (s *scheduler) update(d *destination) {
 	if wants {
 		signal(s.wake)
 	}
+}
+
+// trips is how many round trips what waits will take in one session: one for each transaction, or for each command.
+func (d *destination) trips() int {
+	if d.stepwise {
+		return d.waiting + 3*len(d.works)
+	}
+	return d.waiting/d.limits.Recipients + len(d.works)
+}
+
+// pays says whether one more session saves more time than it costs: n sessions need trips/n.
+func (d *destination) pays() bool {
+	return d.sessions == 0 || d.trips() > sessionCost*d.sessions*(d.sessions+1)
+}
+
+// left is how long what waits will take with one more session.
+func (d *destination) left() time.Duration {
+	return time.Duration(d.trips()) * cmp.Or(d.trip, usualTrip) / time.Duration(d.sessions+1)
+}
+
+// bears is how many refusals a server bears in a session. Postfix takes a second over each from the 11th on and hangs up
+// at the 20th, so one that was not seen to do otherwise is taken for that. Where much waits, it is tried.
+func (d *destination) bears() int {
+	switch {
+	case d.patient:
+		return 2*d.limits.Errors + 1
+	case !d.slows && d.waiting > trialSize:
+		return d.limits.Errors + trialErrors
+	}
+	return d.limits.Errors + 1
+}
+
+// room is how many recipients the next transaction of a session may hold that was served so many and refused so many
+// of them, so that the refusals in it are borne: all of them while nothing is known of the destination, and else as
+// many as two standard deviations allow.
+func (d *destination) room(served, refused int) int {
+	left := max(0, d.bears()-refused)
+	n := left
+	if d.asked >= d.limits.Errors {
+		share := (float64(d.refused) + 1) / (float64(d.asked) + 2)
+		spread := 2 * math.Sqrt(share*(1-share))
+		root := (math.Sqrt(spread*spread+4*share*float64(left)) - spread) / (2 * share) // of share n + spread sqrt(n) = left
+		n = max(n, int(root*root))
+	}
+	return max(1, min(n, d.limits.Recipients, d.limits.PerSession-served))
+}
+
+// spent says that a new session would serve better than one that was served so many and refused so many of them.
+func (d *destination) spent(served, refused int) bool {
+	next := d.room(served, refused)
+	return refused >= d.bears() || served >= d.limits.PerSession || (sessionCost+1)*next < min(d.waiting, d.room(0, 0))
 }
 
 // dispatch opens sessions until all work is done.
@@ -320,13 +382,11 @@ func (d *destination) calm(sources int) {
 	}
 }
 
-// destinationHeap orders destinations by what is left to ask for each session, most first.
+// destinationHeap orders destinations by the time that they still need, longest first.
 type destinationHeap []*destination
 
-func (h destinationHeap) Len() int { return len(h) }
-func (h destinationHeap) Less(i, j int) bool {
-	return h[i].waiting*(h[j].sessions+1) > h[j].waiting*(h[i].sessions+1)
-}
+func (h destinationHeap) Len() int           { return len(h) }
+func (h destinationHeap) Less(i, j int) bool { return h[i].left() > h[j].left() }
 
 func (h destinationHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

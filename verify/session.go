@@ -157,20 +157,24 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 		if err := w.serve(ctx, b); err != nil {
 			return err
 		}
-		if w.session != nil && (w.session.Over() || w.refused >= d.limits.Errors || w.served >= d.limits.PerSession) {
+		if w.session != nil && (w.session.Over() || w.spent()) {
 			w.hangUp(ctx)
 		}
 	}
 	return nil
 }
 
-// room is how many recipients the next transaction may hold, so that a server's limit on errors is not met in flight.
+// room is how many recipients the next transaction may hold.
 func (w *worker) room() int {
-	n := min(w.dest.limits.Recipients, 2*w.dest.limits.Errors-w.refused-1)
-	if w.session != nil {
-		n = min(n, w.dest.limits.PerSession-w.served)
-	}
-	return max(1, n)
+	w.sched.mu.Lock()
+	defer w.sched.mu.Unlock()
+	return w.dest.room(w.served, w.refused)
+}
+
+func (w *worker) spent() bool {
+	w.sched.mu.Lock()
+	defer w.sched.mu.Unlock()
+	return w.dest.spent(w.served, w.refused)
 }
 
 func (w *worker) hangUp(ctx context.Context) {
@@ -230,15 +234,19 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
+	begun := time.Now()
 	answers, err := w.session.Probe(ctx, recipients)
+	took := time.Since(begun)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	w.served += len(recipients)
 	for i, a := range answers {
 		m := w.classifier.Classify(a.Reply, reply.RCPT, b.work.answer.Provider.Name)
+		out.asked++
 		if a.Reply.Code/100 != 2 {
 			w.refused++
+			out.refused++
 		}
 		if len(asked[i]) == 0 && w.answers(&out, a.Reply, m, i) {
 			out.question = &m
@@ -247,6 +255,7 @@ func (w *worker) serve(ctx context.Context, b *batch) error {
 			w.weigh(&out, t, a.Reply, m, i)
 		}
 	}
+	w.sched.tried(w.dest, w.session, w.refused-out.refused, out.refused, took)
 	out.requeue = append(out.requeue, slices.Concat(asked[len(answers):]...)...)
 	if err != nil {
 		w.stumbled(&out, err, len(answers) > 0)
@@ -291,6 +300,8 @@ type outcome struct {
 	requeue  []Task
 	question *reply.Meaning
 	unknowns int // real recipients refused as unknown
+	asked    int // recipients answered
+	refused  int // of them refused
 	answered bool
 	refusal  *evidence // the server refused us
 	strain   bool      // the server asks for a slower pace
@@ -464,6 +475,7 @@ func (w *worker) connect(ctx context.Context, work *domainWork) bool {
 			session, err := w.open(ctx, host, addr)
 			if err == nil {
 				w.session = session
+				w.sched.met(w.dest, session)
 				return true
 			}
 			if ctx.Err() != nil {

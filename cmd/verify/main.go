@@ -112,7 +112,7 @@ func rootCommand(a *app) *cobra.Command {
 	})
 	a.flags.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.flags.load(c) }
-	root.AddCommand(listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a), historyCommand(a), runsCommand(a), trendCommand(a), versionCommand(a), manCommand(a))
+	root.AddCommand(listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a), historyCommand(a), runsCommand(a), trendCommand(a), paceCommand(a), versionCommand(a), manCommand(a))
 	return root
 }
 

@@ -24,7 +24,11 @@ type Counts struct {
 	// Violations are the rules broken, in order: a session cap exceeded, a pipeline that was not announced, a command
 	// after 421, a connection closed without QUIT, DATA. Past a thousand they are only counted.
 	Violations []string
+	unkept     int
 }
+
+// ViolationCount returns how many rules were broken.
+func (c Counts) ViolationCount() int { return len(c.Violations) + c.unkept }
 
 const violationsKept = 1000
 
@@ -92,10 +96,7 @@ func (l *Lab) Count() Counts {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c.Violations = append(c.Violations, t.violations...)
-	if t.more > 0 {
-		c.Violations = append(c.Violations, fmt.Sprintf("and %d more", t.more))
-	}
+	c.Violations, c.unkept = append(c.Violations, t.violations...), t.more
 	return c
 }
 

@@ -29,7 +29,8 @@
 //	latency=20ms     a round trip: TCP's handshake, the banner, and every flight of commands take one each
 //	sessions=5       more sessions at a time get 421 4.7.0, and are a violation
 //	rcpts=50         more recipients in a transaction get 452 4.5.3
-//	errors=20        so many refusals end a session with 421 4.7.0, as Postfix does
+//	errors=20        so many refusals end a session with 421 4.7.0, and from half of them on each takes a second, as
+//	                 Postfix does
 //	starttls         offered, with a certificate that nobody signed; nostarttls is the default
 //	nopipelining     PIPELINING is not offered, and using it is a violation
 //	nosmtputf8       SMTPUTF8 is not offered

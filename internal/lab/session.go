@@ -120,9 +120,13 @@ func (s *session) dribble() {
 // say queues a reply. Replies go out together once there is no further command at hand.
 func (s *session) say(reply string) { _, _ = s.w.WriteString(reply + "\r\n") } // a lost client shows when reading
 
-// refuse queues a reply that counts as an error.
+// refuse queues a reply that counts as an error. Past half of the errors that it bears, the server takes a second over
+// each, as Postfix does.
 func (s *session) refuse(reply string) {
 	s.errors++
+	if s.host.Errors > 0 && s.errors > s.host.Errors/2 && s.flush() == nil {
+		pause(s.ctx, time.Second)
+	}
 	s.say(reply)
 }
 

@@ -25,7 +25,7 @@ type Limits struct {
 	Sessions   int     `toml:"sessions"`   // sessions at a time, for each of our addresses
 	Recipients int     `toml:"recipients"` // recipients a transaction
 	PerSession int     `toml:"session"`    // recipients a session
-	Errors     int     `toml:"errors"`     // refused recipients after which a session ends itself
+	Errors     int     `toml:"errors"`     // refused recipients after which a session ends itself, at least
 	Rate       float64 `toml:"rate"`       // recipients a second; 0 in the default row is no limit
 }
 

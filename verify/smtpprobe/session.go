@@ -18,6 +18,7 @@ type Session struct {
 	conn       *conn
 	tls        bool
 	extensions map[string]bool // by keyword, in upper case
+	trip       time.Duration   // from the last EHLO to its answer
 	over       bool            // the server said 421, hung up or lost step: nothing may be sent any more
 }
 
@@ -41,6 +42,9 @@ func (s *Session) SMTPUTF8() bool { return s.offers("SMTPUTF8") }
 
 // Pipelining says whether commands may be sent without waiting (RFC 2920).
 func (s *Session) Pipelining() bool { return s.offers("PIPELINING") }
+
+// RoundTrip returns how long the answer to EHLO took: the way there and back, and what the server needs for a word.
+func (s *Session) RoundTrip() time.Duration { return s.trip }
 
 // Over says that the session has ended and a new one is needed.
 func (s *Session) Over() bool { return s.over }
@@ -105,6 +109,10 @@ func (s *Session) transaction(ctx context.Context, mail string, recipients []str
 	answers := make([]Answer, 0, len(recipients))
 	for _, recipient := range recipients {
 		if flight == 0 {
+			if s.conn.buffered() { // a 421 that came behind the last reply: nothing may be sent any more
+				_, err := s.next(ctx, s.config.Timeout)
+				return answers, errors.Join(err, ErrClosed)
+			}
 			if err := s.conn.write(ctx, s.config.Timeout, []byte("RCPT TO:<"+recipient+">\r\n")); err != nil {
 				return answers, err
 			}

@@ -170,7 +170,9 @@ func (s *Session) greet(ctx context.Context, plain bool) error {
 // hello says EHLO, and HELO where EHLO is refused as not known (RFC 5321 section 4.1.1.1).
 func (s *Session) hello(ctx context.Context) error {
 	s.extensions = nil
+	begun := time.Now()
 	answer, err := s.ask(ctx, "EHLO "+s.config.HELO)
+	s.trip = time.Since(begun)
 	if err != nil {
 		return fmt.Errorf("EHLO: %w", err)
 	}

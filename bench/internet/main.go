@@ -1,0 +1,238 @@
+// Command internet measures the scheduler on a simulated internet: 20,000 domains on 2,000 mail hosts with latencies,
+// caps and tempers of their own, in this process, over sockets. It prints how long a list takes, how near that is to
+// the least time that caps and round trips allow, what it cost the hosts, and what the naive way costs on a part of
+// the same list.
+//
+//	go run ./bench/internet -addresses 200000 -sessions 500
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"runtime/pprof"
+	"slices"
+	"sync"
+	"time"
+
+	"presend/bench/figures"
+	"presend/internal/lab"
+	"presend/verify"
+	"presend/verify/mx"
+	"presend/verify/smtpprobe"
+	"presend/verify/syntax"
+)
+
+func main() {
+	var o options
+	flag.IntVar(&o.addresses, "addresses", 200_000, "addresses of the list, about")
+	flag.IntVar(&o.domains, "domains", 20_000, "their domains")
+	flag.IntVar(&o.hosts, "hosts", 2_000, "mail hosts of these")
+	flag.IntVar(&o.sessions, "sessions", 500, "sessions at a time")
+	flag.IntVar(&o.naive, "naive", 10_000, "addresses to ask the naive way; 0: none")
+	flag.Uint64Var(&o.seed, "seed", 1, "of the random numbers that make the world")
+	flag.DurationVar(&o.patience, "patience", 5*time.Second, "for a reply; as short as the latencies, so that tarpits do not outlast all else")
+	flag.IntVar(&o.last, "last", 0, "tell so many of the hosts that were done last")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the run to a file")
+	flag.StringVar(&o.json, "json", "", "write the figures to a file, too")
+	flag.Parse()
+	if err := o.measure(context.Background()); err != nil {
+		log.Fatal("internet: ", err)
+	}
+}
+
+type options struct {
+	scale
+	sessions, naive int
+	last            int
+	seed            uint64
+	patience        time.Duration
+	profile, json   string
+}
+
+func (o options) measure(ctx context.Context) (err error) {
+	in, err := build(o.scale, rand.New(rand.NewPCG(o.seed, 0)))
+	if err != nil {
+		return err
+	}
+	pace, err := smtpprobe.LoadPace("")
+	if err != nil {
+		return err
+	}
+	best := floorOf(in, pace, o.sessions, o.patience)
+	table := figures.New("internet")
+	table.Add("addresses", float64(len(in.list)), "")
+	table.Add("domains", float64(o.domains), "")
+	table.Add("hosts", float64(o.hosts), "")
+	table.Add("sessions at a time", float64(o.sessions), "")
+	table.Add("floor: the busiest host", best.Busiest.Seconds(), "s")
+	table.Add("floor: all sessions", best.Total.Seconds(), "s")
+
+	ours, err := o.scheduled(ctx, in, table)
+	if err != nil {
+		return err
+	}
+	table.Add("efficiency", best.least().Seconds()/ours.took.Seconds(), "")
+	if o.naive > 0 {
+		if err := o.compare(ctx, in, table, ours); err != nil {
+			return err
+		}
+	}
+	return table.Write(os.Stdout, o.json)
+}
+
+// outcome is what a way of asking came to.
+type outcome struct {
+	answered int
+	took     time.Duration
+}
+
+func (w outcome) perSecond() float64 { return float64(w.answered) / w.took.Seconds() }
+
+// start brings the world up with a resolver on it.
+func start(ctx context.Context, in *internet) (*lab.Lab, *mx.Resolver, error) {
+	l, err := in.world.Start(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	resolver, err := mx.New(mx.Config{Servers: []string{l.DNS()}, AllowPrivate: true})
+	if err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	return l, resolver, nil
+}
+
+// scheduled runs the engine over the whole list.
+func (o options) scheduled(ctx context.Context, in *internet, table *figures.Table) (w outcome, err error) {
+	l, resolver, err := start(ctx, in)
+	if err != nil {
+		return w, err
+	}
+	defer func() { err = errors.Join(err, resolver.Close(), l.Close()) }()
+	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "probe.lab", From: "check@probe.lab", Port: l.SMTPPort(), Dial: l.Dial, Timeout: o.patience, RCPT: o.patience})
+	if err != nil {
+		return w, err
+	}
+	verifier, err := verify.New(verify.Config{Resolver: resolver, Prober: prober, Sessions: o.sessions})
+	if err != nil {
+		return w, err
+	}
+	parsed := make(map[int64]syntax.Address, len(in.list))
+	for i, address := range in.list {
+		if parsed[int64(i)], err = syntax.Parse(address); err != nil {
+			return w, err
+		}
+	}
+	queue := verify.NewMemoryQueue(parsed)
+	if o.profile != "" {
+		f, err := os.Create(o.profile)
+		if err != nil {
+			return w, err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return w, err
+		}
+	}
+	begun := time.Now()
+	last := &finishing{begun: begun, at: map[string]time.Duration{}}
+	err = verifier.Run(ctx, queue, last)
+	w.took = time.Since(begun)
+	pprof.StopCPUProfile()
+	if err = errors.Join(err, l.Settle(ctx)); err != nil {
+		return w, err
+	}
+	w.answered = len(queue.Results)
+	wrong := 0
+	for i, address := range in.list {
+		r := queue.Results[int64(i)]
+		if truth := l.TruthOf(address); r.Verdict == "invalid" && truth.Reason != string(r.Reason) && truth.Later != string(r.Reason) {
+			wrong++
+		}
+	}
+	table.Add("time", w.took.Seconds(), "s")
+	table.Add("addresses a second", w.perSecond(), "1/s")
+	table.Add("called invalid, against the truth", float64(wrong), "")
+	last.note(table, in, o)
+	behaviour(table, "", l.Count(), len(in.list))
+	return w, nil
+}
+
+// behaviour adds what the hosts saw.
+func behaviour(table *figures.Table, prefix string, c lab.Counts, addresses int) {
+	table.Add(prefix+"connections", float64(c.Connections), "")
+	table.Add(prefix+"connections an address", float64(c.Connections)/float64(addresses), "")
+	table.Add(prefix+"commands", float64(c.Commands), "")
+	table.Add(prefix+"RCPTs", float64(c.Rcpts), "")
+	table.Add(prefix+"DNS queries", float64(c.DNSQueries), "")
+	peak := 0
+	for _, n := range c.PeakSessions {
+		peak = max(peak, n)
+	}
+	table.Add(prefix+"most sessions at one host", float64(peak), "")
+	table.Add(prefix+"rule violations", float64(c.ViolationCount()), "")
+	for _, v := range c.Violations[:min(3, len(c.Violations))] {
+		table.Note(prefix + "violation: " + v)
+	}
+}
+
+// compare asks a part of the list the naive way, in a world that has seen nobody yet.
+func (o options) compare(ctx context.Context, in *internet, table *figures.Table, ours outcome) (err error) {
+	l, resolver, err := start(ctx, in)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, resolver.Close(), l.Close()) }()
+	part := in.list[:min(o.naive, len(in.list))]
+	answered, took, err := naive(ctx, l, resolver, part, o.sessions, o.patience)
+	if err = errors.Join(err, l.Settle(ctx)); err != nil {
+		return err
+	}
+	theirs := outcome{int(answered), took}
+	table.Add("naive: addresses", float64(len(part)), "")
+	table.Add("naive: of them answered", float64(answered), "")
+	table.Add("naive: time", took.Seconds(), "s")
+	table.Add("naive: answers a second", theirs.perSecond(), "1/s")
+	behaviour(table, "naive: ", l.Count(), len(part))
+	table.Add("times the naive way", ours.perSecond()/theirs.perSecond(), "")
+	return nil
+}
+
+// finishing is a verify.Observer that keeps when each mail host gave its last result.
+type finishing struct {
+	begun time.Time
+	mu    sync.Mutex
+	at    map[string]time.Duration
+}
+
+// Done implements verify.Observer.
+func (f *finishing) Done(r verify.Result) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.at[r.MX] = time.Since(f.begun)
+}
+
+// Waiting implements verify.Observer.
+func (f *finishing) Waiting(string) {}
+
+// note tells the hosts that were last, which is where time can be won.
+func (f *finishing) note(table *figures.Table, in *internet, o options) {
+	names := slices.SortedFunc(maps.Keys(f.at), func(a, b string) int { return cmp.Compare(f.at[b], f.at[a]) })
+	for _, name := range names[:min(o.last, len(names))] {
+		for _, p := range in.places {
+			if p.host.Name == name {
+				n := 0
+				for _, d := range p.domains {
+					n += d.addresses
+				}
+				table.Note(fmt.Sprintf("last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s", name, f.at[name].Seconds(), n, len(p.domains), p.host.Latency.Round(time.Millisecond), !p.host.NoPipelining, p.host.Errors, p.host.Mood))
+			}
+		}
+	}
+}
