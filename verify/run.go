@@ -15,8 +15,9 @@ import (
 
 const (
 	ahead     = 20000 // domains looked up and not yet done: enough that probing never waits, and a bound on memory
-	batchSize = 500   // results recorded at once
+	batchSize = 500   // tasks leased at once, and half of the results that wait to be recorded
 	batchTime = 100 * time.Millisecond
+	batchMost = 10000 // results recorded at once: what comes within batchTime, since each batch waits for the disk
 )
 
 // Observer is told what a run does; its methods must return at once and be safe for concurrent use.
@@ -137,32 +138,47 @@ func (r *run) lookup(ctx context.Context, domain Domain) error {
 	if r.stopping() {
 		return nil
 	}
-	answer, err := r.config.Resolver.Lookup(ctx, domain.Name)
+	e, worth := r.byName(ctx, domain.Name)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err == nil && r.config.Prober != nil && r.probes(domain.Name) {
-		r.sched.add(newDomainWork(domain, answer, r.config))
+	if worth && r.config.Prober != nil {
+		r.sched.add(newDomainWork(domain, e.answer, r.config))
 		return nil
-	}
-	e := evidence{answer: answer}
-	switch {
-	case err != nil:
-		e.reason, e.detail = dnsEvidence(domain.Name, err)
-	case !r.probes(domain.Name):
-		e.reason, e.detail = reply.Disposable, domain.Name+" hands out throw-away addresses"
-	default:
-		e.reason, e.detail = reply.NotProbed, "the domain takes mail; no server was asked about the mailbox"
 	}
 	if err := r.conclude(ctx, domain.Name, e); err != nil {
 		return err
 	}
-	return r.emit(ctx, recorded{facts: r.facts(domain.Name, answer, catchall.Open)})
+	return r.emit(ctx, recorded{facts: r.facts(domain.Name, e.answer, catchall.Open)})
+}
+
+// byName finds out what the name of a domain tells, and whether its mail hosts are worth asking.
+func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth bool) {
+	answer, err := v.config.Resolver.Lookup(ctx, domain)
+	e.answer = answer
+	switch {
+	case err != nil:
+		e.reason, e.detail = dnsEvidence(domain, err)
+	case !v.probes(domain):
+		e.reason, e.detail = reply.Disposable, domain+" hands out throw-away addresses"
+	default:
+		e.reason, e.detail = reply.NotProbed, "the domain takes mail; no server was asked about the mailbox"
+		worth = true
+	}
+	return e, worth
+}
+
+// unprobed is the result of an address whose mail host was not asked.
+func (v *Verifier) unprobed(t Task, e evidence) Result {
+	if e.reason == reply.NotProbed && v.isTrap(t) {
+		e = trapEvidence(e.answer)
+	}
+	return v.result(t, e)
 }
 
 // probes says whether a domain's servers are worth asking: a throw-away domain's are not, whatever they say.
-func (r *run) probes(domain string) bool {
-	return r.config.Reference == nil || !r.config.Reference.Disposable(domain)
+func (v *Verifier) probes(domain string) bool {
+	return v.config.Reference == nil || !v.config.Reference.Disposable(domain)
 }
 
 func dnsEvidence(domain string, err error) (Reason, string) {
@@ -190,11 +206,7 @@ func (r *run) conclude(ctx context.Context, domain string, e evidence) error {
 			return err
 		}
 		for _, t := range tasks {
-			found := e
-			if e.reason == reply.NotProbed && r.isTrap(t) {
-				found = trapEvidence(e.answer)
-			}
-			if err := r.finish(ctx, t, found); err != nil {
+			if err := r.deliver(ctx, t, r.unprobed(t, e)); err != nil {
 				return err
 			}
 		}
@@ -212,7 +224,10 @@ func trapEvidence(answer mx.Answer) evidence {
 
 // finish records a task's result.
 func (r *run) finish(ctx context.Context, t Task, e evidence) error {
-	result := r.result(t, e)
+	return r.deliver(ctx, t, r.result(t, e))
+}
+
+func (r *run) deliver(ctx context.Context, t Task, result Result) error {
 	if r.observe != nil {
 		r.observe.Done(result)
 	}
@@ -261,7 +276,7 @@ func (r *run) record(ctx context.Context) error {
 			} else {
 				done = append(done, x.done)
 			}
-			if len(done)+len(facts) < batchSize {
+			if len(done)+len(facts) < batchMost {
 				continue
 			}
 		case <-ticker.C:

@@ -70,7 +70,7 @@ was; run again later, it asks only about what is new, due or stale. IN.csv may b
 }
 
 // names fills in where a list's output and state go.
-func (f *listFlags) names(input string) error {
+func (f *listFlags) names(input string, noSMTP bool) error {
 	if f.format != "csv" && f.format != "jsonl" {
 		return usagef("--format is csv or jsonl, not %q", f.format)
 	}
@@ -84,6 +84,9 @@ func (f *listFlags) names(input string) error {
 	}
 	if same(f.output, input) {
 		return usagef("the output would replace the list %s; give another -o", input)
+	}
+	if f.state == "" && noSMTP && f.wait == 0 {
+		return nil // nothing is asked of anybody, and nothing needs to be remembered
 	}
 	if f.state == "" {
 		if f.output == "-" {
@@ -105,7 +108,7 @@ func same(a, b string) bool {
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
-	if err := f.names(input); err != nil {
+	if err := f.names(input, a.flags.noSMTP); err != nil {
 		return err
 	}
 	limit, err := percent(f.failOver)
@@ -130,15 +133,35 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
+	activity, err := activityColumn(reader, f)
+	if err != nil {
+		return err
+	}
+	tally := newTally(activity, time.Now())
+	if f.state == "" {
+		err = a.survey(ctx, reader, verifier, f, rules, tally)
+	} else {
+		err = a.listWithState(ctx, input, reader, verifier, f, rules, tally)
+	}
+	if err != nil {
+		return err
+	}
+	if !a.flags.quiet {
+		tally.print(a.stderr, f)
+	}
+	if limit >= 0 && tally.expectedBounces() > limit {
+		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is expected to bounce, more than --fail-over %s allows", tally.expectedBounces(), f.failOver)}
+	}
+	return nil
+}
+
+// listWithState is the run whose spine is a state file.
+func (a *app) listWithState(ctx context.Context, input string, reader *lists.Reader, verifier *verify.Verifier, f listFlags, rules map[verify.Flag]verify.Verdict, tally *tally) (err error) {
 	file, err := state.Open(ctx, f.state)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	activity, err := activityColumn(reader, f)
-	if err != nil {
-		return err
-	}
 	run, err := file.Begin(ctx, input, state.Policy{Fresh: f.fresh, MaxAge: time.Duration(f.maxAge), Probing: !a.flags.noSMTP})
 	if err != nil {
 		return err
@@ -146,7 +169,6 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	if err := run.Add(ctx, addresses(reader, verifier)); err != nil {
 		return err
 	}
-	tally := newTally(activity, time.Now())
 	if tally.plan, err = run.Plan(ctx); err != nil {
 		return err
 	}
@@ -157,22 +179,27 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 		fmt.Fprintf(a.stderr, "verify: stopped; what is known is kept in %s. To go on: verify list %s -o %s --state %s\n", f.state, input, f.output, f.state)
 		return &exitError{code: exitInterrupted}
 	}
-	if err := a.write(ctx, reader, verifier, run, f, rules, tally); err != nil {
+	next, stop := iter.Pull2(run.Results(ctx))
+	defer stop()
+	err = a.write(reader, f, rules, tally, func(row lists.Row) (rowResult, error) {
+		known, err, more := next()
+		if err != nil {
+			return rowResult{}, err
+		}
+		if !more {
+			return rowResult{}, errors.New("the list has more rows than when it was first read; run the command again")
+		}
+		r := rowResult{duplicate: known.Duplicate}
+		r.Result, r.final = knownResult(verifier, row.Address, known)
+		return r, nil
+	}, verifier)
+	if err != nil {
 		return err
 	}
 	if err := run.Finish(ctx, tally.summary()); err != nil {
 		return err
 	}
-	if err := file.Prune(ctx, time.Duration(f.keep)); err != nil {
-		return err
-	}
-	if !a.flags.quiet {
-		tally.print(a.stderr, f)
-	}
-	if limit >= 0 && tally.expectedBounces() > limit {
-		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is expected to bounce, more than --fail-over %s allows", tally.expectedBounces(), f.failOver)}
-	}
-	return nil
+	return file.Prune(ctx, time.Duration(f.keep))
 }
 
 func (a *app) stopped() bool {
@@ -297,84 +324,110 @@ func (s *sink) commit() error {
 	return s.file.Commit()
 }
 
-// outputs are the files of a run by the verdict they take; "" takes every row.
-type outputs map[verify.Verdict]*sink
+// outputs are the files of a run.
+type outputs struct {
+	rows     map[verify.Verdict]*sink // by the verdict they take; "" takes every row
+	suppress *suppressFile            // nil: none
+}
 
 func (a *app) outputs(reader *lists.Reader, f listFlags) (outputs, error) {
 	paths := map[verify.Verdict]string{"": f.output}
 	if f.split != "" {
 		if err := os.MkdirAll(f.split, 0o755); err != nil {
-			return nil, fmt.Errorf("--split: %w", err)
+			return outputs{}, fmt.Errorf("--split: %w", err)
 		}
 		for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
 			paths[v] = filepath.Join(f.split, string(v)+"."+f.format)
 		}
 	}
-	out := outputs{}
+	out := outputs{rows: map[verify.Verdict]*sink{}}
 	for verdict, path := range paths {
 		s, err := a.sink(path, f.format, reader)
 		if err != nil {
-			return nil, errors.Join(err, out.abort())
+			return out, errors.Join(err, out.abort())
 		}
-		out[verdict] = s
+		out.rows[verdict] = s
+	}
+	if f.split != "" {
+		var err error
+		if out.suppress, err = newSuppressFile(filepath.Join(f.split, "suppress.csv")); err != nil {
+			return out, errors.Join(err, out.abort())
+		}
 	}
 	return out, nil
 }
 
 func (o outputs) abort() (err error) {
-	for _, s := range o {
+	for _, s := range o.rows {
 		err = errors.Join(err, s.abort())
+	}
+	if o.suppress != nil {
+		err = errors.Join(err, o.suppress.file.Abort())
 	}
 	return err
 }
 
+func (o outputs) commit() error {
+	for _, s := range o.rows {
+		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	if o.suppress == nil {
+		return nil
+	}
+	return o.suppress.commit()
+}
+
+// rowResult is what is known of a row's address.
+type rowResult struct {
+	verify.Result
+	final     bool // by syntax or the name of its domain alone
+	duplicate bool // an earlier row holds the same address
+}
+
 // write joins rows and results into the output.
-func (a *app) write(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally) error {
+func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
 	out, err := a.outputs(reader, f)
 	if err != nil {
 		return err
 	}
-	if err := a.join(ctx, reader, verifier, run, out, counts, rules); err != nil {
+	if err := join(reader, out, counts, rules, of, verifier); err != nil {
 		return errors.Join(err, out.abort())
 	}
-	for _, s := range out {
-		if err := s.commit(); err != nil {
-			return errors.Join(err, out.abort())
-		}
-	}
-	if f.split != "" {
-		return a.suppression(ctx, run, filepath.Join(f.split, "suppress.csv"))
+	if err := out.commit(); err != nil {
+		return errors.Join(err, out.abort())
 	}
 	return nil
 }
 
-func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, run *state.Run, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict) error {
-	next, stop := iter.Pull2(run.Results(ctx))
-	defer stop()
+func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
 	for row, err := range reader.Lines() {
 		if err != nil {
 			return err
 		}
 		if row.Blank {
-			if err := out[""].Blank(row); err != nil {
+			if err := out.rows[""].Blank(row); err != nil {
 				return err
 			}
 			continue
 		}
-		known, err, more := next()
+		known, err := of(row)
 		if err != nil {
 			return err
 		}
-		if !more {
-			return errors.New("the list has more rows than when it was first read; run the command again")
+		if out.suppress != nil {
+			if err := out.suppress.add(known); err != nil {
+				return err
+			}
 		}
-		result := verify.Treat(rowResult(verifier, row, known, counts.activity), rules)
+		result := verify.Treat(known.ofRow(row, counts.activity, verifier), rules)
 		counts.add(result)
 		record := toRecord(result)
-		if err := out[""].Write(row, record); err != nil {
+		if err := out.rows[""].Write(row, record); err != nil {
 			return err
 		}
-		if part := out[result.Verdict]; part != nil {
+		if part := out.rows[result.Verdict]; part != nil {
 			if err := part.Write(row, record); err != nil {
 				return err
 			}
@@ -383,15 +436,15 @@ func (a *app) join(ctx context.Context, reader *lists.Reader, verifier *verify.V
 	return nil
 }
 
-// rowResult gives a row its result: what is known of its address, with what is the row's own.
-func rowResult(verifier *verify.Verifier, row lists.Row, known state.RowResult, active activity) verify.Result {
-	result, final := knownResult(verifier, row.Address, known)
-	if known.Duplicate {
+// ofRow adds what is the row's own.
+func (r rowResult) ofRow(row lists.Row, active activity, verifier *verify.Verifier) verify.Result {
+	result := r.Result
+	if r.duplicate {
 		result.Flags = append(result.Flags, score.Duplicate)
 	}
 	if active.unengaged(row) {
 		result.Flags = append(result.Flags, score.Unengaged)
-		if !final {
+		if !r.final {
 			result.Score = verifier.Score(result)
 		}
 	}
@@ -410,12 +463,18 @@ func knownResult(verifier *verify.Verifier, address string, known state.RowResul
 		result = *known.Result
 	}
 	if !final {
-		result.Address = address
-		if len(parsed.Repairs) > 0 {
-			result.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
-		}
+		result = asGiven(result, address, parsed)
 	}
 	return result, final
+}
+
+// asGiven puts the address as it stands in the list into a result, and says what was repaired in it.
+func asGiven(r verify.Result, address string, parsed syntax.Address) verify.Result {
+	r.Address = address
+	if len(parsed.Repairs) > 0 {
+		r.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
+	}
+	return r
 }
 
 func toRecord(r verify.Result) lists.Record {
@@ -437,30 +496,37 @@ func toRecord(r verify.Result) lists.Record {
 	return record
 }
 
-// suppression writes the addresses that must never be written to again: those invalid for good.
-func (a *app) suppression(ctx context.Context, run *state.Run, path string) error {
+// suppressFile is suppress.csv: the addresses that must never be written to again, those invalid for good.
+type suppressFile struct {
+	file *lists.AtomicFile
+	w    *lists.SuppressionWriter
+}
+
+func newSuppressFile(path string) (*suppressFile, error) {
 	file, err := lists.CreateAtomic(path)
 	if err != nil {
+		return nil, err
+	}
+	w, err := lists.NewSuppressionWriter(file, lists.CSV)
+	if err != nil {
+		return nil, errors.Join(err, file.Abort())
+	}
+	return &suppressFile{file, w}, nil
+}
+
+// add writes an address that DNS or its mail host called invalid.
+func (s *suppressFile) add(r rowResult) error {
+	if r.final || r.duplicate || r.Verdict != score.Invalid || r.Reason == reply.Suppressed {
+		return nil
+	}
+	return s.w.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
+}
+
+func (s *suppressFile) commit() error {
+	if err := s.w.Close(); err != nil {
 		return err
 	}
-	out, err := lists.NewSuppressionWriter(file, lists.CSV)
-	if err != nil {
-		return errors.Join(err, file.Abort())
-	}
-	for row, err := range run.Results(ctx) {
-		if err != nil {
-			return errors.Join(err, file.Abort())
-		}
-		if r := row.Result; r != nil && r.Verdict == score.Invalid && !row.Duplicate {
-			if err := out.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt}); err != nil {
-				return errors.Join(err, file.Abort())
-			}
-		}
-	}
-	if err := out.Close(); err != nil {
-		return errors.Join(err, file.Abort())
-	}
-	return file.Commit()
+	return s.file.Commit()
 }
 
 // percent reads a share such as 2% or 2.5; -1 for none.

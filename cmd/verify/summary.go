@@ -114,8 +114,10 @@ func (t *tally) print(w io.Writer, f listFlags) {
 		fmt.Fprintf(w, ", %d without a sign of life since %s", t.unengaged, t.activity.limit().Format(time.DateOnly))
 	}
 	fmt.Fprintln(w)
-	p := t.plan
-	fmt.Fprintf(w, "addresses: %d new, %d due, %d stale, %d reused, %d retried; %s suppressed\n\n", p.New, p.Due, p.Stale, p.Reused, t.retried, rowsOf(p.Suppressed))
+	if p := t.plan; f.state != "" {
+		fmt.Fprintf(w, "addresses: %d new, %d due, %d stale, %d reused, %d retried; %s suppressed\n", p.New, p.Due, p.Stale, p.Reused, t.retried, rowsOf(p.Suppressed))
+	}
+	fmt.Fprintln(w)
 	retries := 0
 	for _, verdict := range verdictOrder {
 		v := t.verdicts[verdict]
@@ -158,7 +160,10 @@ func (t *tally) print(w io.Writer, f listFlags) {
 			fmt.Fprintf(w, "  Servers refuse this machine, not the address, for %s: mend that first.\n", rowsOf(n))
 		}
 	}
-	if f.output != "-" {
+	switch {
+	case f.state == "" && f.output != "-":
+		fmt.Fprintf(w, "\nWritten to %s\n", f.output)
+	case f.output != "-":
 		fmt.Fprintf(w, "\nWritten to %s; what is known is kept in %s\n", f.output, f.state)
 	}
 }
