@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/gocarina/gocsv"
 	"golang.org/x/text/encoding/charmap"
@@ -54,9 +55,20 @@ type Writer struct {
 	encoder io.Closer // of a wide encoding; nil: none
 	cp1252  bool
 	list    *Reader
-	pending []pendingRow
-	records []Record
+	batch   *writerBatch
 	buffer  bytes.Buffer
+
+	queue chan *writerBatch // to the goroutine that writes; nil: it has not begun
+	free  chan *writerBatch // written, to be filled again
+	ended chan struct{}
+	err   error // of the goroutine; to be read after ended
+}
+
+// writerBatch is some rows with what is added to them.
+type writerBatch struct {
+	rows    []pendingRow
+	records []Record
+	bytes   []byte // of the rows
 }
 
 type pendingRow struct {
@@ -72,7 +84,7 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	out := &Writer{list: list, cp1252: list.dialect.Encoding == Windows1252}
+	out := &Writer{list: list, batch: &writerBatch{}, cp1252: list.dialect.Encoding == Windows1252}
 	if wide := list.dialect.wide(); wide != nil {
 		encoded := transform.NewWriter(w, wide.NewEncoder())
 		out.encoder, w = encoded, encoded
@@ -98,49 +110,78 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	return out, nil
 }
 
-// Write writes a row that the list's Rows returned, with what is added to it.
+// Write writes a row that the list's Rows returned, with what is added to it. Rows are written behind the caller's back:
+// an error comes with a later call, with Close at the latest.
 func (w *Writer) Write(row Row, record Record) error {
-	w.pending = append(w.pending, pendingRow{bytes.Clone(row.Raw), bytes.Clone(row.End), row.fields()})
-	w.records = append(w.records, record)
-	if len(w.records) < writeBatch {
-		return nil
-	}
-	return w.flush()
+	return w.add(row, record, row.fields())
 }
 
 // Blank passes an empty line through.
-func (w *Writer) Blank(row Row) error {
-	if err := w.flush(); err != nil {
-		return err
-	}
-	if _, err := w.w.Write(row.Raw); err != nil {
-		return err
-	}
-	_, err := w.w.Write(row.End)
-	return err
-}
+func (w *Writer) Blank(row Row) error { return w.add(row, Record{}, blankLine) }
 
-func (w *Writer) flush() error {
-	if len(w.records) == 0 {
+// blankLine is the fields of a line to which nothing is added.
+const blankLine = -1
+
+func (w *Writer) add(row Row, record Record, fields int) error {
+	b := w.batch
+	from := len(b.bytes)
+	b.bytes = append(append(b.bytes, row.Raw...), row.End...)
+	all := b.bytes[from:]
+	b.rows = append(b.rows, pendingRow{all[:len(row.Raw)], all[len(row.Raw):], fields})
+	b.records = append(b.records, record)
+	if len(b.rows) < writeBatch {
 		return nil
 	}
-	if err := gocsv.MarshalCSVWithoutHeaders(w.records, &cells{writer: w}); err != nil {
+	return w.hand()
+}
+
+// hand gives the batch to the goroutine that writes, and takes an empty one.
+func (w *Writer) hand() error {
+	if w.queue == nil {
+		w.queue, w.free, w.ended = make(chan *writerBatch), make(chan *writerBatch, 1), make(chan struct{})
+		w.free <- &writerBatch{}
+		go func() {
+			defer close(w.ended)
+			for b := range w.queue {
+				if w.err = w.flush(b); w.err != nil {
+					return
+				}
+				b.rows, b.records, b.bytes = b.rows[:0], b.records[:0], b.bytes[:0]
+				w.free <- b
+			}
+		}()
+	}
+	select {
+	case w.queue <- w.batch:
+	case <-w.ended:
+		return w.err
+	}
+	select {
+	case w.batch = <-w.free:
+	case <-w.ended:
+		return w.err
+	}
+	return nil
+}
+
+func (w *Writer) flush(b *writerBatch) error {
+	if err := gocsv.MarshalCSVWithoutHeaders(b.records, &cells{writer: w, rows: b.rows}); err != nil {
 		return fmt.Errorf("lists: writing: %w", err)
 	}
-	w.pending, w.records = w.pending[:0], w.records[:0]
 	return nil
 }
 
 // cells is a gocsv.CSVWriter that joins the cells of each Record to the row they belong to.
 type cells struct {
 	writer *Writer
+	rows   []pendingRow
 	n      int
 	err    error
 }
 
 // Write implements gocsv.CSVWriter.
 func (c *cells) Write(added []string) error {
-	c.err = c.writer.row(c.writer.pending[c.n], added)
+	c.err = c.writer.row(c.rows[c.n], added)
 	c.n++
 	return c.err
 }
@@ -156,12 +197,14 @@ func (w *Writer) row(row pendingRow, added []string) error {
 	b := &w.buffer
 	b.Reset()
 	b.Write(row.raw)
-	for range w.list.width - row.fields {
-		b.WriteByte(w.list.dialect.Delimiter)
-	}
-	for _, cell := range added {
-		b.WriteByte(w.list.dialect.Delimiter)
-		w.cell(b, neutral(harmless(cell)))
+	if row.fields != blankLine {
+		for range w.list.width - row.fields {
+			b.WriteByte(w.list.dialect.Delimiter)
+		}
+		for _, cell := range added {
+			b.WriteByte(w.list.dialect.Delimiter)
+			w.cell(b, neutral(harmless(cell)))
+		}
 	}
 	b.Write(row.end)
 	_, err := w.w.Write(b.Bytes())
@@ -220,6 +263,9 @@ func isPlain(text string) bool {
 
 // neutral makes of harmless text a cell that no spreadsheet reads as a formula, full-width signs included.
 func neutral(cell string) string {
+	if cell == "" || cell[0] < utf8.RuneSelf && strings.IndexByte("=+-@", cell[0]) < 0 {
+		return cell
+	}
 	for _, sign := range []string{"=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20"} {
 		if strings.HasPrefix(cell, sign) {
 			return "'" + cell
@@ -228,11 +274,21 @@ func neutral(cell string) string {
 	return cell
 }
 
-// Close writes what is left.
+// Close writes what is left. It must be called, after an error as well.
 func (w *Writer) Close() error {
-	if err := w.flush(); err != nil {
+	if w.queue != nil {
+		close(w.queue)
+		<-w.ended
+		w.queue = nil
+	}
+	if w.err != nil {
+		return w.err
+	}
+	if err := w.flush(w.batch); err != nil {
+		w.err = err
 		return err
 	}
+	w.batch = &writerBatch{}
 	if err := w.w.Flush(); err != nil {
 		return err
 	}

@@ -41,12 +41,12 @@ func (s *scheduler) tried(d *destination, session *smtpprobe.Session, before, re
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	excess := min(refused, before+refused-d.limits.Errors-1)
-	if excess < 2 || d.patient || d.slows {
+	if excess < 1 || d.patient || d.slows {
 		return
 	}
 	const slow = 500 * time.Millisecond // Postfix takes a second over each
 	d.slows = took > session.RoundTrip()+time.Duration(excess)*slow
-	d.patient = !d.slows && session.Pipelining() // one by one, time says too little
+	d.patient = !d.slows && excess > 1 && session.Pipelining() // one by one, time says too little
 }
 
 // shrink lowers the recipients a transaction, as the server asked.
@@ -74,6 +74,9 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 		} else if w.unheard++; w.unheard >= askLimit {
 			w.inquiry.Close()
 		}
+	}
+	if d.asked+out.asked > shareOf { // what comes next is like what came last, not like what came first
+		d.asked, d.refused = d.asked/2, d.refused/2
 	}
 	d.asked += out.asked
 	d.refused += out.refused

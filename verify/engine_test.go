@@ -13,6 +13,7 @@ import (
 	"presend/internal/lab"
 	"presend/verify"
 	"presend/verify/mx"
+	"presend/verify/reply"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
 )
@@ -174,6 +175,35 @@ func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *
 		if later := verifyAll(t, v, []string{"ann@grey.lab"})[0]; string(later.Reason) != kind.want {
 			t.Errorf("later %s (%s), want %s", later.Reason, later.Detail, kind.want)
 		}
+	}
+}
+
+func TestAServersPatienceWithRefusalsIsLearnedAndKeptTo(t *testing.T) {
+	const n = 1200
+	var addresses, known []string
+	for i := range n {
+		addresses = append(addresses, fmt.Sprintf("user%d@corp.lab", i))
+		if i%4 > 0 {
+			known = append(known, addresses[i])
+		}
+	}
+	connections := map[string]int{}
+	for _, errors := range []string{"", "errors=20"} {
+		l, v := world(t, "host mx.corp.lab latency=2ms "+errors+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
+		unknown := 0
+		for _, r := range verifyAll(t, v, addresses) {
+			if r.Reason == reply.MailboxUnknown {
+				unknown++
+			}
+		}
+		c := l.Count()
+		if unknown != n/4 || c.ErrorLimits > 0 || len(c.Violations) > 0 {
+			t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", errors, unknown, c.ErrorLimits, c.Violations)
+		}
+		connections[errors] = c.Connections
+	}
+	if connections[""] >= connections["errors=20"] {
+		t.Errorf("%d connections to a patient server, %d to one that slows down", connections[""], connections["errors=20"])
 	}
 }
 

@@ -21,9 +21,10 @@ import (
 const (
 	circuitLimit = 3                      // refusals of us in a row, without an honest answer between them, that open a destination's circuit
 	sessionCost  = 4                      // round trips to begin and end a session: the connection, the banner, EHLO, QUIT
+	shareOf      = 200                    // recipients of which the share of refusals is taken
 	trialErrors  = 5                      // more refusals than Errors with which a server's patience is tried,
 	trialSize    = 500                    // where so many recipients wait
-	usualTrip    = 100 * time.Millisecond // a round trip to a host not met yet
+	usualTrip    = 300 * time.Millisecond // a round trip to a host not met yet
 	maxPause     = time.Minute
 )
 
@@ -61,7 +62,7 @@ type destination struct {
 	quiet    int           // transactions since the last sign of strain
 	trip     time.Duration // a round trip, as the last session measured it; 0: not met yet
 	stepwise bool          // no PIPELINING: a round trip for each command
-	asked    int           // recipients answered
+	asked    int           // recipients answered, lately
 	refused  int           // of them refused
 	slows    bool          // it was seen to take its time over refusals
 	patient  bool          // it was seen not to
@@ -241,7 +242,8 @@ func (d *destination) bears() int {
 
 // room is how many recipients the next transaction of a session may hold that was served so many and refused so many
 // of them, so that the refusals in it are borne: all of them while nothing is known of the destination, and else as
-// many as two standard deviations allow.
+// many as two standard deviations allow, but fewer than what ends a session of Postfix, since a list may hold its bad
+// addresses together.
 func (d *destination) room(served, refused int) int {
 	left := max(0, d.bears()-refused)
 	n := left
@@ -249,7 +251,11 @@ func (d *destination) room(served, refused int) int {
 		share := (float64(d.refused) + 1) / (float64(d.asked) + 2)
 		spread := 2 * math.Sqrt(share*(1-share))
 		root := (math.Sqrt(spread*spread+4*share*float64(left)) - spread) / (2 * share) // of share n + spread sqrt(n) = left
-		n = max(n, int(root*root))
+		most := 2*d.limits.Errors + 1 - refused
+		if d.patient {
+			most = 2 * left
+		}
+		n = max(n, min(int(root*root), most))
 	}
 	return max(1, min(n, d.limits.Recipients, d.limits.PerSession-served))
 }

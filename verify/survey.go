@@ -27,13 +27,9 @@ func (v *Verifier) Survey(ctx context.Context, domains iter.Seq2[string, error])
 	for range v.config.Lookups {
 		group.Go(func() error {
 			for name := range names {
-				e, _ := v.byName(ctx, name)
+				e := v.onDomain(ctx, name)
 				if ctx.Err() != nil {
 					return ctx.Err()
-				}
-				e.answer.Hosts = slices.Clone(e.answer.Hosts[:min(1, len(e.answer.Hosts))]) // all that a result shows
-				for i := range e.answer.Hosts {
-					e.answer.Hosts[i].Addrs = nil
 				}
 				mu.Lock()
 				s.domains[name] = e
@@ -64,8 +60,28 @@ func (v *Verifier) Survey(ctx context.Context, domains iter.Seq2[string, error])
 	return s, group.Wait()
 }
 
-// Result returns what is known of an address whose domain was looked up.
-func (s *Survey) Result(a syntax.Address) Result {
-	e := s.domains[a.Domain]
-	return s.verifier.unprobed(Task{Address: a}, e)
+// onDomain is all that a result shows of a domain.
+func (v *Verifier) onDomain(ctx context.Context, name string) evidence {
+	e, _ := v.byName(ctx, name)
+	suggested := syntax.Suggest(name) // once a domain, not once an address
+	e.suggestion, e.at = &suggested, v.config.Now()
+	e.answer.Hosts = slices.Clone(e.answer.Hosts[:min(1, len(e.answer.Hosts))])
+	for i := range e.answer.Hosts {
+		e.answer.Hosts[i].Addrs = nil
+	}
+	return e
+}
+
+// Result returns what is known of an address. A domain that was not among those looked up is looked up now. Not safe
+// for concurrent use. The error is that of ctx.
+func (s *Survey) Result(ctx context.Context, a syntax.Address) (Result, error) {
+	e, known := s.domains[a.Domain]
+	if !known {
+		e = s.verifier.onDomain(ctx, a.Domain)
+		if ctx.Err() != nil {
+			return Result{}, ctx.Err()
+		}
+		s.domains[a.Domain] = e
+	}
+	return s.verifier.unprobed(Task{Address: a}, e), nil
 }

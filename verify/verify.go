@@ -165,20 +165,31 @@ type evidence struct {
 	after    time.Duration // the wait that the reply named
 	source   netip.Addr    // our address that asked
 	catchAll bool
+
+	at         time.Time // when it was found out; zero: now
+	suggestion *string   // what the domain was probably meant to be; nil: not looked for yet
 }
 
 // result puts evidence into a Result.
 func (v *Verifier) result(t Task, e evidence) Result {
-	now := v.config.Now()
+	now, address := e.at, t.Address.String()
+	if now.IsZero() {
+		now = v.config.Now()
+	}
 	r := Result{
-		Address: t.Address.String(), Normalized: t.Address.String(), Reason: e.reason, Detail: e.detail, Reply: e.reply,
+		Address: address, Normalized: address, Reason: e.reason, Detail: e.detail, Reply: e.reply,
 		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source,
 	}
 	if r.MX == "" && len(e.answer.Hosts) > 0 {
 		r.MX = e.answer.Hosts[0].Name
 	}
-	if domain := syntax.Suggest(t.Address.Domain); domain != "" {
-		r.Suggestion = t.Address.Local + "@" + domain
+	suggested := e.suggestion
+	if suggested == nil {
+		domain := syntax.Suggest(t.Address.Domain)
+		suggested = &domain
+	}
+	if *suggested != "" {
+		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
 	if retries(e.reason) {
 		r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)

@@ -108,8 +108,7 @@ func duplicate(from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	r, w := csv.NewReader(bufio.NewReaderSize(in, 1<<18)), csv.NewWriter(bufio.NewWriterSize(out, 1<<18))
-	r.ReuseRecord = true
+	r, w := csv.NewReader(in), csv.NewWriter(out)
 	for {
 		record, err := r.Read()
 		if err == io.EOF {

@@ -194,7 +194,7 @@ func (o options) compare(ctx context.Context, in *internet, table *figures.Table
 	if err = errors.Join(err, l.Settle(ctx)); err != nil {
 		return err
 	}
-	theirs := outcome{int(answered), took}
+	theirs := outcome{answered, took}
 	table.Add("naive: addresses", float64(len(part)), "")
 	table.Add("naive: of them answered", float64(answered), "")
 	table.Add("naive: time", took.Seconds(), "s")

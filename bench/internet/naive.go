@@ -8,7 +8,7 @@ import (
 	"net/smtp"
 	"net/textproto"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,28 +17,44 @@ import (
 	"presend/verify/mx"
 )
 
+// rounds is how often the naive way asks again about what was turned away with 421, as its user would have to.
+const rounds = 20
+
 // naive asks about addresses as most verifiers do: for each one a connection, EHLO, MAIL, a RCPT for the catch-all
 // question, one for the address, and QUIT, with net/smtp. It returns how many got an answer.
-func naive(ctx context.Context, l *lab.Lab, resolver *mx.Resolver, addresses []string, budget int, patience time.Duration) (answered int64, took time.Duration, err error) {
+func naive(ctx context.Context, l *lab.Lab, resolver *mx.Resolver, addresses []string, budget int, patience time.Duration) (answered int, took time.Duration, err error) {
 	begun := time.Now()
-	var got atomic.Int64
-	var group errgroup.Group
-	group.SetLimit(budget)
-	for i, address := range addresses {
-		group.Go(func() error {
-			domain := address[strings.LastIndexByte(address, '@')+1:]
-			answer, err := resolver.Lookup(ctx, domain)
-			if err != nil {
-				return nil // an answer of a kind, and the same for both ways
-			}
-			if ask(ctx, l, answer.Hosts[0].Addrs[0], i, address, domain, patience) == nil {
-				got.Add(1)
-			}
-			return nil
-		})
+	for range rounds {
+		var mu sync.Mutex
+		var turnedAway []string
+		var group errgroup.Group
+		group.SetLimit(budget)
+		for i, address := range addresses {
+			group.Go(func() error {
+				domain := address[strings.LastIndexByte(address, '@')+1:]
+				answer, err := resolver.Lookup(ctx, domain)
+				if err != nil {
+					return nil // counted as without an answer
+				}
+				err = ask(ctx, l, answer.Hosts[0].Addrs[0], i, address, domain, patience)
+				var said *textproto.Error
+				mu.Lock()
+				defer mu.Unlock()
+				switch {
+				case err == nil:
+					answered++
+				case errors.As(err, &said) && said.Code == 421:
+					turnedAway = append(turnedAway, address)
+				}
+				return nil
+			})
+		}
+		if err := group.Wait(); err != nil || len(turnedAway) == 0 {
+			return answered, time.Since(begun), err
+		}
+		addresses = turnedAway
 	}
-	err = group.Wait()
-	return got.Load(), time.Since(begun), err
+	return answered, time.Since(begun), nil
 }
 
 func ask(ctx context.Context, l *lab.Lab, host netip.Addr, i int, address, domain string, patience time.Duration) error {

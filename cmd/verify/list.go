@@ -308,6 +308,9 @@ func (a *app) sink(path, format string, reader *lists.Reader) (*sink, error) {
 }
 
 func (s *sink) abort() error {
+	if s.rowWriter != nil {
+		_ = s.Close() // it is to be thrown away; why is said elsewhere
+	}
 	if s.file == nil {
 		return nil
 	}
@@ -402,6 +405,7 @@ func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]ver
 }
 
 func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
+	var checked stamps
 	for row, err := range reader.Lines() {
 		if err != nil {
 			return err
@@ -423,7 +427,7 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 		}
 		result := verify.Treat(known.ofRow(row, counts.activity, verifier), rules)
 		counts.add(result)
-		record := toRecord(result)
+		record := toRecord(result, &checked)
 		if err := out.rows[""].Write(row, record); err != nil {
 			return err
 		}
@@ -477,10 +481,26 @@ func asGiven(r verify.Result, address string, parsed syntax.Address) verify.Resu
 	return r
 }
 
-func toRecord(r verify.Result) lists.Record {
+// stamps writes times. Many results in a row have the same one.
+type stamps struct {
+	at   time.Time
+	text string
+}
+
+func (s *stamps) of(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	if !t.Equal(s.at) {
+		s.at, s.text = t, t.UTC().Format(time.RFC3339)
+	}
+	return s.text
+}
+
+func toRecord(r verify.Result, checked *stamps) lists.Record {
 	record := lists.Record{
 		Verdict: string(r.Verdict), Score: strconv.Itoa(r.Score), Reason: string(r.Reason), Detail: r.Detail, Suggestion: r.Suggestion,
-		Provider: r.Provider, MX: r.MX, Normalized: r.Normalized, CheckedAt: r.CheckedAt.UTC().Format(time.RFC3339),
+		Provider: r.Provider, MX: r.MX, Normalized: r.Normalized, CheckedAt: checked.of(r.CheckedAt),
 	}
 	flags := make([]string, len(r.Flags))
 	for i, f := range r.Flags {

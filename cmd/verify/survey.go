@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"hash/maphash"
+	"strings"
 
 	"presend/lists"
 	"presend/verify"
@@ -21,13 +22,21 @@ func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify
 		}
 	}()
 	known, err := verifier.Survey(ctx, func(yield func(string, error) bool) {
+		written := map[string]bool{} // domains as they are written, of addresses that were read
 		for row, err := range reader.Rows() {
 			if err != nil {
 				yield("", err)
 				return
 			}
-			if address := toVerify(verifier, row.Address); address != nil && !yield(address.Domain, nil) {
-				return
+			domain := row.Address[strings.LastIndexByte(row.Address, '@')+1:]
+			if written[domain] {
+				continue
+			}
+			if address := toVerify(verifier, row.Address); address != nil {
+				if !yield(address.Domain, nil) {
+					return
+				}
+				written[domain] = true
 			}
 		}
 	})
@@ -39,11 +48,15 @@ func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify
 		if ctx.Err() != nil {
 			return rowResult{}, ctx.Err()
 		}
+		var err error
 		parsed, result, final := verifier.Examine(row.Address)
 		r := rowResult{Result: result, final: final}
 		if !final {
-			r.Result = asGiven(known.Result(parsed), row.Address, parsed)
-			r.duplicate = seen.before(parsed.Key())
+			if result, err = known.Result(ctx, parsed); err != nil {
+				return rowResult{}, err
+			}
+			r.Result = asGiven(result, row.Address, parsed)
+			r.duplicate = seen.before(r.Normalized)
 		}
 		return r, nil
 	}, verifier)
@@ -61,7 +74,7 @@ func newSeen() *seen {
 
 func (s *seen) before(key string) bool {
 	hashed := [2]uint64{maphash.String(s.seeds[0], key), maphash.String(s.seeds[1], key)}
-	_, known := s.keys[hashed]
+	had := len(s.keys)
 	s.keys[hashed] = struct{}{}
-	return known
+	return len(s.keys) == had
 }

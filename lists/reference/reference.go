@@ -24,7 +24,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -59,7 +58,7 @@ type Options struct {
 // Data is the reference data. Safe for concurrent use.
 type Data struct {
 	disposable, free, roles, known, specialUse, traps names
-	trapLocals                                        []string // patterns
+	trapLocals                                        []string // patterns, see matches
 }
 
 // names is a set; false takes a name out again that a parent domain would bring in.
@@ -207,10 +206,16 @@ func (d *Data) TrapSuspect(local, domain string) bool {
 		return true
 	}
 	local = strings.ToLower(local)
-	for _, pattern := range d.trapLocals {
-		if match, err := path.Match(pattern, local); err == nil && match {
-			return true
-		}
+	return slices.ContainsFunc(d.trapLocals, func(pattern string) bool { return matches(pattern, local) })
+}
+
+// matches compares a word with a pattern that is the word itself, or its beginning or end beside a star.
+func matches(pattern, word string) bool {
+	if beginning, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(word, beginning)
 	}
-	return false
+	if end, ok := strings.CutPrefix(pattern, "*"); ok {
+		return strings.HasSuffix(word, end)
+	}
+	return pattern == word
 }

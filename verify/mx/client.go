@@ -237,7 +237,7 @@ func (c *client) overUDP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, 
 	if err != nil {
 		return nil, err
 	}
-	defer k.forget(id)
+	defer k.forget(id, reply)
 	m.Id = id
 	packed, err := m.Pack()
 	if err != nil {
@@ -301,10 +301,13 @@ func (k *socket) expect(q dns.Question, reply chan<- *dns.Msg) (uint16, error) {
 	}
 }
 
-func (k *socket) forget(id uint16) {
+// forget frees an ID, unless its answer came and it is another question's by now.
+func (k *socket) forget(id uint16, reply chan<- *dns.Msg) {
 	k.mu.Lock()
-	delete(k.waiting, id)
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if k.waiting[id].reply == reply {
+		delete(k.waiting, id)
+	}
 }
 
 // read hands answers to those who wait until the socket is closed. An ICMP error (nobody listens) is not the end:
