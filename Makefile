@@ -7,7 +7,7 @@ GOFUMPT := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: build test lint unit e2e
+.PHONY: build test lint unit e2e bench
 build:
 	go build -o bin/verify ./cmd/verify
 
@@ -30,3 +30,12 @@ unit:
 # but not under CI, where it must run.
 e2e:
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e
+
+# What docs/performance.md tells of: tables on standard output, the same as JSON in bench/out. Some five minutes.
+bench:
+	mkdir -p bench/out
+	go run ./bench/internet -json bench/out/internet.json
+	go run ./bench/dns -json bench/out/dns.json
+	go run ./bench/csv -json bench/out/csv.json
+	go run ./bench/nightly -json bench/out/nightly.json
+	go test -run '^$$' -bench . ./verify/... ./lists/... ./bounce/...

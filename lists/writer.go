@@ -54,7 +54,8 @@ type Writer struct {
 	w       *bufio.Writer
 	encoder io.Closer // of a wide encoding; nil: none
 	cp1252  bool
-	list    *Reader
+	dialect Dialect
+	width   int // fields of the widest row
 	batch   *writerBatch
 	buffer  bytes.Buffer
 
@@ -84,7 +85,7 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	out := &Writer{list: list, batch: &writerBatch{}, cp1252: list.dialect.Encoding == Windows1252}
+	out := &Writer{dialect: list.dialect, width: list.width, batch: &writerBatch{}, cp1252: list.dialect.Encoding == Windows1252}
 	if wide := list.dialect.wide(); wide != nil {
 		encoded := transform.NewWriter(w, wide.NewEncoder())
 		out.encoder, w = encoded, encoded
@@ -198,11 +199,11 @@ func (w *Writer) row(row pendingRow, added []string) error {
 	b.Reset()
 	b.Write(row.raw)
 	if row.fields != blankLine {
-		for range w.list.width - row.fields {
-			b.WriteByte(w.list.dialect.Delimiter)
+		for range w.width - row.fields {
+			b.WriteByte(w.dialect.Delimiter)
 		}
 		for _, cell := range added {
-			b.WriteByte(w.list.dialect.Delimiter)
+			b.WriteByte(w.dialect.Delimiter)
 			w.cell(b, neutral(harmless(cell)))
 		}
 	}
@@ -216,7 +217,7 @@ func (w *Writer) cell(b *bytes.Buffer, text string) {
 	if w.cp1252 {
 		text = windows1252(text)
 	}
-	if strings.IndexByte(text, w.list.dialect.Delimiter) < 0 && !strings.ContainsAny(text, "\"\r\n") {
+	if strings.IndexByte(text, w.dialect.Delimiter) < 0 && !strings.ContainsAny(text, "\"\r\n") {
 		b.WriteString(text)
 		return
 	}

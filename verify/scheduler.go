@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"cmp"
 	"container/heap"
 	"context"
 	"fmt"
@@ -25,6 +24,7 @@ const (
 	trialErrors  = 5                      // more refusals than Errors with which a server's patience is tried,
 	trialSize    = 500                    // where so many recipients wait
 	usualTrip    = 300 * time.Millisecond // a round trip to a host not met yet
+	surprise     = 2 * time.Second        // what such a host may take beyond that: better early than last
 	maxPause     = time.Minute
 )
 
@@ -225,7 +225,10 @@ func (d *destination) pays() bool {
 
 // left is how long what waits will take with one more session.
 func (d *destination) left() time.Duration {
-	return time.Duration(d.trips()) * cmp.Or(d.trip, usualTrip) / time.Duration(d.sessions+1)
+	if d.trip == 0 {
+		return time.Duration(d.trips())*usualTrip/time.Duration(d.sessions+1) + surprise
+	}
+	return time.Duration(d.trips()) * d.trip / time.Duration(d.sessions+1)
 }
 
 // bears is how many refusals a server bears in a session. Postfix takes a second over each from the 11th on and hangs up

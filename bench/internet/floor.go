@@ -13,6 +13,7 @@ type floor struct {
 	Busiest time.Duration // the destination that takes longest, with as many sessions as it allows
 	Total   time.Duration // the time of all sessions, over the session budget
 	Host    string        // the busiest
+	Fewest  int           // sessions, at the least
 }
 
 func (f floor) least() time.Duration { return max(f.Busiest, f.Total) }
@@ -34,6 +35,7 @@ func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Durat
 		}
 		work, sessions := p.cost(limits, patience)
 		ends := 4 * p.host.Latency
+		f.Fewest += sessions
 		total += work + time.Duration(sessions)*ends
 		parallel := smallest(limits.Sessions, p.host.Sessions)
 		if alone := work/time.Duration(parallel) + time.Duration(ceil(sessions, parallel))*ends; alone > f.Busiest {

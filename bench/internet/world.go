@@ -19,9 +19,8 @@ const provider = "aspmx.l.google.com"
 
 // place is a mail host with its domains and how many addresses each has in the list.
 type place struct {
-	host     lab.Host
-	domains  []*settlement
-	catchAll bool
+	host    lab.Host
+	domains []*settlement
 }
 
 type settlement struct {
@@ -79,7 +78,7 @@ func build(s scale, random *rand.Rand) (*internet, error) {
 		}
 		in.places = append(in.places, &place{host: h})
 	}
-	for i, share := range shares(s.domains) {
+	for i, n := range popularity(s) {
 		at := in.places[0]
 		name := "gmail.com"
 		if i > 0 {
@@ -92,7 +91,6 @@ func build(s scale, random *rand.Rand) (*internet, error) {
 		if err := in.world.AddDomain(d); err != nil {
 			return nil, err
 		}
-		n := max(1, int(share*float64(s.addresses)))
 		town := &settlement{name: name, addresses: n}
 		for k := range n {
 			address := fmt.Sprintf("user%d@%s", k, name)
@@ -111,17 +109,25 @@ func build(s scale, random *rand.Rand) (*internet, error) {
 	return in, nil
 }
 
-// shares returns the share of the addresses that each domain has: 30 % the first, the others by Zipf's law.
-func shares(domains int) []float64 {
-	weights := make([]float64, domains)
+// popularity returns how many of the addresses each domain has: the first 30 %, the others by Zipf's law, at least one.
+func popularity(s scale) []int {
 	sum := 0.0
-	for i := 1; i < domains; i++ {
-		weights[i] = 1 / float64(i)
-		sum += weights[i]
+	for i := 1; i < s.domains; i++ {
+		sum += 1 / float64(i)
 	}
-	for i := range weights {
-		weights[i] *= 0.7 / sum
+	counts := make([]int, s.domains)
+	left := s.addresses
+	for i := range counts {
+		share := 0.3
+		if i > 0 {
+			share = 0.7 / sum / float64(i)
+		}
+		counts[i] = max(1, int(share*float64(s.addresses)))
+		left -= counts[i]
 	}
-	weights[0] = 0.3
-	return weights
+	for i := 1; left > 0 && i < s.domains; i++ { // what rounding left over
+		counts[i]++
+		left--
+	}
+	return counts
 }

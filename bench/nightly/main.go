@@ -9,7 +9,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"presend/bench/figures"
 	"presend/lists"
 	"presend/state"
 	"presend/verify"
@@ -31,24 +31,14 @@ import (
 func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the list")
 	domains := flag.Int("domains", 200_000, "domains that they spread over")
-	asJSON := flag.Bool("json", false, "print JSON")
+	json := flag.String("json", "", "write the figures to a file, too")
 	flag.Parse()
-	if err := measure(*rows, *domains, *asJSON); err != nil {
+	if err := measure(*rows, *domains, *json); err != nil {
 		log.Fatal("nightly: ", err)
 	}
 }
 
-// figures are what a run came to.
-type figures struct {
-	Rows       int     `json:"rows"`
-	Domains    int     `json:"domains"`
-	Seconds    float64 `json:"seconds"`
-	RowsPerSec float64 `json:"rows_per_second"`
-	PeakMiB    float64 `json:"peak_mib"`
-	StateMiB   float64 `json:"state_mib"`
-}
-
-func measure(rows, domains int, asJSON bool) (err error) {
+func measure(rows, domains int, json string) (err error) {
 	directory, err := os.MkdirTemp("", "nightly-*")
 	if err != nil {
 		return err
@@ -70,19 +60,19 @@ func measure(rows, domains int, asJSON bool) (err error) {
 	if err := run.Run(); err != nil {
 		return fmt.Errorf("verify list: %w", err)
 	}
-	f := figures{Rows: rows, Domains: domains, Seconds: time.Since(begun).Seconds()}
-	f.RowsPerSec = float64(rows) / f.Seconds
+	took := time.Since(begun).Seconds()
+	table := figures.New("nightly")
+	table.Add("rows", float64(rows), "")
+	table.Add("domains", float64(domains), "")
+	table.Add("time", took, "s")
+	table.Add("rows a second", float64(rows)/took, "1/s")
 	if usage, ok := run.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		f.PeakMiB = float64(usage.Maxrss) / 1024
+		table.Add("peak memory", float64(usage.Maxrss)/1024, "MiB")
 	}
 	if info, err := os.Stat(db); err == nil {
-		f.StateMiB = float64(info.Size()) / (1 << 20)
+		table.Add("state file", float64(info.Size())/(1<<20), "MiB")
 	}
-	if asJSON {
-		return json.NewEncoder(os.Stdout).Encode(f)
-	}
-	_, err = fmt.Printf("%d rows, %d domains: %.1f s, %.0f rows a second, %.0f MiB at the peak, state file %.0f MiB\n", f.Rows, f.Domains, f.Seconds, f.RowsPerSec, f.PeakMiB, f.StateMiB)
-	return err
+	return table.Write(os.Stdout, json)
 }
 
 // writeList writes a list in no particular order of domains.

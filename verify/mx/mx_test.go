@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,13 +95,18 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 // serve starts the zone and returns its address.
 func (z *zone) serve(t testing.TB) string {
 	t.Helper()
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", packets.LocalAddr().String())
-	if err != nil {
-		t.Fatal(err)
+	var packets net.PacketConn
+	var listener net.Listener
+	for listener == nil { // until a port is free for both
+		var err error
+		if packets, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			t.Fatal(err)
+		}
+		if listener, err = net.Listen("tcp", packets.LocalAddr().String()); errors.Is(err, syscall.EADDRINUSE) {
+			packets.Close()
+		} else if err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, s := range []*dns.Server{{PacketConn: packets, Handler: z}, {Listener: listener, Handler: z}} {
 		up := make(chan struct{})
