@@ -35,18 +35,11 @@ func (s *scheduler) met(d *destination, session *smtpprobe.Session) {
 	s.update(d)
 }
 
-// tried notes whether a server took its time over refusals that were more than those that any server bears: in a
-// transaction that took so long, after some refusals in the session and with some.
+// tried lets a destination learn from a transaction.
 func (s *scheduler) tried(d *destination, session *smtpprobe.Session, before, refused int, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	excess := min(refused, before+refused-d.limits.Errors-1)
-	if excess < 1 || d.patient || d.slows {
-		return
-	}
-	const slow = 500 * time.Millisecond // Postfix takes a second over each
-	d.slows = took > session.RoundTrip()+time.Duration(excess)*slow
-	d.patient = !d.slows && excess > 1 && session.Pipelining() // one by one, time says too little
+	d.learn(session.RoundTrip(), session.Pipelining(), before, refused, took)
 }
 
 // shrink lowers the recipients a transaction, as the server asked.

@@ -243,6 +243,18 @@ func (d *destination) bears() int {
 	return d.limits.Errors + 1
 }
 
+// learn notes whether the server took its time over refusals that were more than those that any server bears: in a
+// transaction that took so long, after some refusals in the session and with some.
+func (d *destination) learn(trip time.Duration, pipelining bool, before, refused int, took time.Duration) {
+	excess := min(refused, before+refused-d.limits.Errors-1)
+	if excess < 1 || d.patient || d.slows {
+		return
+	}
+	const slow = 500 * time.Millisecond // Postfix takes a second over each
+	d.slows = took > trip+time.Duration(excess)*slow
+	d.patient = !d.slows && excess > 1 && pipelining // one by one, time says too little
+}
+
 // room is how many recipients the next transaction of a session may hold that was served so many and refused so many
 // of them, so that the refusals in it are borne: all of them while nothing is known of the destination, and else as
 // many as two standard deviations allow, but fewer than what ends a session of Postfix, since a list may hold its bad

@@ -38,6 +38,35 @@ func TestRoomFollowsTheShareOfRefusals(t *testing.T) {
 	}
 }
 
+func TestTheTimeOfATransactionTellsAServersPatience(t *testing.T) {
+	const trip = 50 * time.Millisecond
+	tests := []struct {
+		name            string
+		before, refused int
+		took            time.Duration
+		pipelining      bool
+		slows, patient  bool
+	}{
+		{"as many refusals as any server bears tell nothing", 4, 6, 3 * time.Second, true, false, false},
+		{"a second over each refusal past the tenth", 8, 5, trip + 3*time.Second, true, true, false},
+		{"no time over them", 8, 5, trip + 100*time.Millisecond, true, false, true},
+		{"one is too little to call a server patient", 8, 3, trip, true, false, false},
+		{"and enough to call it slow", 8, 3, trip + time.Second, true, true, false},
+		{"one command at a time, quickness tells nothing", 8, 5, 7 * trip, false, false, false},
+	}
+	for _, tt := range tests {
+		d := at(destination{})
+		d.learn(trip, tt.pipelining, tt.before, tt.refused, tt.took)
+		if d.slows != tt.slows || d.patient != tt.patient {
+			t.Errorf("%s: slows %v, patient %v", tt.name, d.slows, d.patient)
+		}
+		d.learn(trip, true, 8, 8, trip)
+		if tt.slows && d.patient {
+			t.Errorf("%s: what was seen to slow down is taken for patient", tt.name)
+		}
+	}
+}
+
 func TestASessionEndsWhenANewOneServesBetter(t *testing.T) {
 	busy := destination{asked: 1000, refused: 150, waiting: 400}
 	tests := []struct {

@@ -47,7 +47,8 @@ func listCommand(a *app) *cobra.Command {
 		Long: `Verify a list and write it again with verdicts: every row and column as it was, in order, and 13 verify_ columns.
 
 What is known is kept in a state file beside the output. Stopped at any moment, the same command goes on where it
-was; run again later, it asks only about what is new, due or stale. IN.csv may be - for standard input.`,
+was; run again later, it asks only about what is new, due or stale. With --no-smtp nothing is kept unless --state
+names a file. IN.csv may be - for standard input.`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error { return a.list(c.Context(), args[0], f) },
 	}
