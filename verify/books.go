@@ -88,7 +88,7 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 	if out.close {
 		w.inquiry.Close()
 	}
-	if w.inquiry.Answer() != catchall.Open {
+	if w.certain() {
 		for _, h := range w.held {
 			h.e.reason, h.e.detail, h.e.catchAll = acceptance(w.inquiry.Answer(), h.e)
 			finished = append(finished, h)
@@ -111,6 +111,21 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 	s.update(d)
 	signal(s.wake)
 	return finished, done
+}
+
+// heldMost is how many accepted addresses wait for a refusal that would show that a domain is no catch-all.
+const heldMost = 1000
+
+// certain says that the catch-all answer can be given to the accepted addresses. A domain that accepts what cannot exist
+// is called catch-all only when none of its real addresses was refused, so that is waited for.
+func (w *domainWork) certain() bool {
+	switch w.inquiry.Answer() {
+	case catchall.Open:
+		return false
+	case catchall.Yes:
+		return w.waiting == 0 && len(w.requeued) == 0 && w.leased == 0 || len(w.held) >= heldMost
+	}
+	return true
 }
 
 // askLimit is how often the catch-all question of a domain may be lost on the way before it is let go.

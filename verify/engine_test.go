@@ -178,6 +178,23 @@ func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *
 	}
 }
 
+func TestARefusalThatComesLateStillShowsThatADomainIsNoCatchAll(t *testing.T) {
+	_, v := world(t, "host mx.semi.lab latency=1ms rcpts=5\ndomain semi.lab mx=mx.semi.lab catchall\nunknown zz@semi.lab", nil)
+	var addresses []string
+	for i := range 40 {
+		addresses = append(addresses, fmt.Sprintf("a%d@semi.lab", i))
+	}
+	for i, r := range verifyAll(t, v, append(addresses, "zz@semi.lab")) {
+		want := reply.CatchAllUnknown
+		if i == len(addresses) {
+			want = reply.MailboxUnknown
+		}
+		if r.Reason != want {
+			t.Errorf("%s: %s, want %s", r.Normalized, r.Reason, want)
+		}
+	}
+}
+
 func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 	const n = 1200
 	var addresses, known []string

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"presend/verify/catchall"
 	"presend/verify/mx"
 	"presend/verify/reply"
 	"presend/verify/score"
@@ -105,7 +106,9 @@ func (s *scheduler) again(w *domainWork, source netip.Addr, most int) (tasks []T
 }
 
 // unasked says that accepted addresses wait for a catch-all question that no session carries.
-func (w *domainWork) unasked() bool { return len(w.held) > 0 && !w.asking }
+func (w *domainWork) unasked() bool {
+	return len(w.held) > 0 && !w.asking && w.inquiry.Answer() == catchall.Open
+}
 
 // reaches says whether a session with this address can serve the domain: the address is one of its most preferred
 // hosts still worth trying.
