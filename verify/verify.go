@@ -8,7 +8,7 @@
 //
 // A list goes through [Verifier.Run] with a [Queue] that hands out the work and keeps the results. The pipeline has
 // three stages, joined by bounded queues: domains are looked up ahead of need, a scheduler gives sessions to the
-// destinations that have most left to ask, and results are recorded in batches. A destination is what counts our
+// destinations that need longest, and results are recorded in batches. A destination is what counts our
 // sessions on its side: a provider, or the mail host's registrable domain. Its sessions serve one domain a
 // transaction and domain after domain, within the caps of the pace table; when it refuses us several times in a row
 // its circuit opens, and the rest of its addresses stay unknown with that reason.
