@@ -169,7 +169,6 @@ func take(r io.Reader) (parts, error) {
 		return p, fmt.Errorf("%w: %w", ErrNoMessage, err)
 	}
 	p.header = root.Header
-	var failed error
 	err = root.Walk(func(_ []int, part *message.Entity, err error) error {
 		if err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
 			return err
@@ -188,11 +187,8 @@ func take(r io.Reader) (parts, error) {
 		p.put(kind, string(body))
 		return nil
 	})
-	if err != nil {
-		failed = err // MIME that breaks off; what came before it counts
-	}
-	if failed != nil && p.notice == "" && p.html == "" && len(p.status) == 0 && p.feedback == "" && p.receipt == "" {
-		return p, fmt.Errorf("bounce: %w", failed)
+	if err != nil && p.notice == "" && p.html == "" && len(p.status) == 0 && p.feedback == "" && p.receipt == "" {
+		return p, fmt.Errorf("bounce: %w", err) // MIME that breaks off; what came before it would count
 	}
 	return p, nil
 }

@@ -80,7 +80,8 @@ type place struct {
 // cursor is a place in the order of domains: most pending first, then by id.
 type cursor struct{ pending, domain int64 }
 
-// Begin starts a run over a list, input, which is empty for addresses of no list. The rows of the run before make room for it; results stay.
+// Begin starts a run over a list, input, which is empty for addresses of no list. The rows of the run before make room
+// for it; results stay.
 func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
 	return f.begin(ctx, input, policy, "DELETE FROM rows", "DELETE FROM work")
 }

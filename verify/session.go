@@ -35,9 +35,11 @@ type batch struct {
 
 // take hands a session its next batch, of a domain that the session at hand can serve if there is one; nil when the
 // destination has nothing more for it.
-func (s *scheduler) take(d *destination, source netip.Addr, session *smtpprobe.Session, most int) *batch {
+func (s *scheduler) take(asker *worker) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	d, source, session := asker.dest, asker.source, asker.session
+	most := d.room(asker.served, asker.refused)
 	if d.sessions > d.ceiling || s.config.Now().Before(d.paused) && d.open == nil {
 		return nil
 	}
@@ -153,7 +155,7 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 	w := &worker{run: r, dest: d, source: source}
 	defer w.hangUp(ctx)
 	for !r.stopping() {
-		b := r.sched.take(d, source, w.session, w.room())
+		b := r.sched.take(w)
 		if b == nil {
 			return nil
 		}
@@ -167,13 +169,7 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 	return nil
 }
 
-// room is how many recipients the next transaction may hold.
-func (w *worker) room() int {
-	w.sched.mu.Lock()
-	defer w.sched.mu.Unlock()
-	return w.dest.room(w.served, w.refused)
-}
-
+// spent says that a new session would serve better than this one.
 func (w *worker) spent() bool {
 	w.sched.mu.Lock()
 	defer w.sched.mu.Unlock()

@@ -12,7 +12,6 @@ import (
 type floor struct {
 	Busiest time.Duration // the destination that takes longest, with as many sessions as it allows
 	Total   time.Duration // the time of all sessions, over the session budget
-	Host    string        // the busiest
 	Fewest  int           // sessions, at the least
 }
 
@@ -23,8 +22,8 @@ func (f floor) least() time.Duration { return max(f.Busiest, f.Total) }
 // A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT. A transaction is one
 // flight, so one round trip, of as many recipients as both caps allow; without PIPELINING it is a round trip for every
 // command. A transaction is for one domain, whose catch-all question is one recipient more. A session ends at the table's
-// limit on recipients, and when refusals begin to cost a second each or come to the most that the table allows. A host that is dead costs nothing; a
-// tarpit costs the patience with a banner, and a greylisting host what any other does.
+// limit on recipients, and when refusals begin to cost a second each or come to the most that the table allows. A host
+// that is dead costs nothing; a tarpit costs the patience with a banner, and a greylisting host what any other does.
 func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Duration) floor {
 	var f floor
 	var total time.Duration
@@ -38,9 +37,7 @@ func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Durat
 		f.Fewest += sessions
 		total += work + time.Duration(sessions)*ends
 		parallel := smallest(limits.Sessions, p.host.Sessions)
-		if alone := work/time.Duration(parallel) + time.Duration(ceil(sessions, parallel))*ends; alone > f.Busiest {
-			f.Busiest, f.Host = alone, p.host.Name
-		}
+		f.Busiest = max(f.Busiest, work/time.Duration(parallel)+time.Duration(ceil(sessions, parallel))*ends)
 	}
 	f.Total = total / time.Duration(budget)
 	return f

@@ -77,16 +77,10 @@ func ask(ctx context.Context, l *lab.Lab, host netip.Addr, i int, address, domai
 		return err
 	}
 	for _, recipient := range []string{fmt.Sprintf("qx7%dzz@%s", i, domain), address} {
-		err = c.Rcpt(recipient) // a refusal is an answer
-		if err != nil && !isReply(err) {
+		var refusal *textproto.Error // it is an answer
+		if err := c.Rcpt(recipient); err != nil && !errors.As(err, &refusal) {
 			return err
 		}
 	}
 	return c.Quit()
-}
-
-// isReply says whether an error is what a server said.
-func isReply(err error) bool {
-	var reply *textproto.Error
-	return errors.As(err, &reply)
 }

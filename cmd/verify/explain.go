@@ -42,7 +42,7 @@ standard input. Automatic replies, complaints and receipts are told apart from b
 			if err != nil {
 				return err
 			}
-			e := &explainer{app: a, classifier: classifier, asJSON: asJSON}
+			e := &explainer{app: a, classifier: classifier, asJSON: asJSON, messages: map[bounce.Kind]int{}}
 			return e.all(args)
 		},
 	}
@@ -208,9 +208,6 @@ var noBounce = map[bounce.Kind]struct{ means, action string }{
 }
 
 func (e *explainer) mail(messages iter.Seq2[bounce.Source, error]) error {
-	if e.messages == nil {
-		e.messages = map[bounce.Kind]int{}
-	}
 	for s, err := range messages {
 		if err != nil {
 			e.failed(s.Name, err)

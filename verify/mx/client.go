@@ -20,7 +20,7 @@ type found struct {
 	status  int
 	mx      []*dns.MX
 	addrs   []netip.Addr
-	proven  bool // NXDOMAIN, or an SOA came along: a zone stands behind what is not there
+	proven  bool // of an empty answer: NXDOMAIN, or an SOA came along: a zone stands behind what is not there
 	expires time.Time
 }
 
@@ -118,6 +118,7 @@ func (r *Resolver) read(reply *dns.Msg, name string, kind uint16) (f found, alia
 		owner = next
 	}
 	if len(f.mx)+len(f.addrs) == 0 {
+		f.proven = reply.Rcode == dns.RcodeNameError || hasSOA(reply)
 		if owner != dns.CanonicalName(name) && reply.Rcode == dns.RcodeSuccess && !hasSOA(reply) {
 			return f, strings.TrimSuffix(owner, ".")
 		}
@@ -131,18 +132,13 @@ func (r *Resolver) read(reply *dns.Msg, name string, kind uint16) (f found, alia
 			f.status = dns.RcodeSuccess // it is the alias's target that does not exist, not the name (RFC 6604 aside)
 		}
 	}
-	f.proven = reply.Rcode == dns.RcodeNameError || hasSOA(reply)
 	f.expires = r.config.Now().Add(min(max(ttl, minTTL), maxTTL))
 	return f, ""
 }
 
 func hasSOA(reply *dns.Msg) bool {
-	for _, rr := range slices.Concat(reply.Answer, reply.Ns) {
-		if _, ok := rr.(*dns.SOA); ok {
-			return true
-		}
-	}
-	return false
+	isSOA := func(rr dns.RR) bool { return rr.Header().Rrtype == dns.TypeSOA }
+	return slices.ContainsFunc(reply.Ns, isSOA) || slices.ContainsFunc(reply.Answer, isSOA)
 }
 
 // client exchanges messages with resolvers. Its UDP sockets are kept and carry many questions at a time, told apart
