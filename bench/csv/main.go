@@ -52,12 +52,13 @@ func measure(ctx context.Context, rows, domains int, json string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	list, binary := filepath.Join(directory, "list.csv"), filepath.Join(directory, "verify")
+	list := filepath.Join(directory, "list.csv")
 	if err := write(list, rows, domains); err != nil {
 		return err
 	}
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/verify").CombinedOutput(); err != nil {
-		return fmt.Errorf("building verify (run this from the repository's root): %w: %s", err, out)
+	binary, err := figures.Build(ctx, directory)
+	if err != nil {
+		return err
 	}
 
 	begun := time.Now()

@@ -1,4 +1,5 @@
-// Package figures is what the benchmark commands print: a table for people, and the same as JSON.
+// Package figures is what the benchmark commands share: the table that they print for people, the same as JSON, and the
+// program that they measure.
 package figures
 
 import (

@@ -44,15 +44,16 @@ func measure(rows, domains int, json string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	list, db, binary := filepath.Join(directory, "list.csv"), filepath.Join(directory, "crm.db"), filepath.Join(directory, "verify")
+	list, db := filepath.Join(directory, "list.csv"), filepath.Join(directory, "crm.db")
 	if err := writeList(list, rows, domains); err != nil {
 		return err
 	}
 	if err := fill(context.Background(), list, db); err != nil {
 		return fmt.Errorf("filling the state: %w", err)
 	}
-	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/verify").CombinedOutput(); err != nil {
-		return fmt.Errorf("building verify (run this from the repository's root): %w: %s", err, out)
+	binary, err := figures.Build(context.Background(), directory)
+	if err != nil {
+		return err
 	}
 	run := exec.Command(binary, "list", list, "--state", db, "-o", filepath.Join(directory, "out.csv"), "--dns", "127.0.0.1:1")
 	run.Stderr = os.Stderr

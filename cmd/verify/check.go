@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strings"
 	"time"
 	"unicode"
@@ -49,30 +48,29 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	worst := 0
 	codes := map[verify.Verdict]int{score.Deliverable: 0, score.Risky: exitRisky, score.Invalid: exitInvalid, score.Unknown: exitUnknown}
 	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
-	results := each(c.Context(), verifier, addresses)
-	if path != "" {
-		results = remembered(c.Context(), verifier, addresses, path)
-	}
 	first := true
-	for result, err := range results {
-		if err != nil {
-			return err
-		}
+	show := func(result verify.Result) error {
 		result = verify.Treat(result, rules)
-		if asJSON {
-			if err := json.NewEncoder(a.stdout).Encode(result); err != nil {
-				return err
-			}
-		} else {
-			if !first {
-				fmt.Fprintln(a.stdout)
-			}
-			first = false
-			writeResult(a.stdout, result)
-		}
 		if code := codes[result.Verdict]; order[code] > order[worst] {
 			worst = code
 		}
+		if asJSON {
+			return json.NewEncoder(a.stdout).Encode(result)
+		}
+		if !first {
+			fmt.Fprintln(a.stdout)
+		}
+		first = false
+		writeResult(a.stdout, result)
+		return nil
+	}
+	if path == "" {
+		err = each(c.Context(), verifier, addresses, show)
+	} else {
+		err = remembered(c.Context(), verifier, addresses, path, show)
+	}
+	if err != nil {
+		return err
 	}
 	if worst != 0 {
 		return &exitError{code: worst}
@@ -81,41 +79,29 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 }
 
 // each verifies one address after the other and remembers nothing.
-func each(ctx context.Context, verifier *verify.Verifier, addresses []string) iter.Seq2[verify.Result, error] {
-	return func(yield func(verify.Result, error) bool) {
-		for _, address := range addresses {
-			if result, err := verifier.Check(ctx, address); !yield(result, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// remembered verifies the addresses that a state file does not know, all at once, and yields what is known then.
-func remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string) iter.Seq2[verify.Result, error] {
-	return func(yield func(verify.Result, error) bool) {
-		results, err := runOver(ctx, verifier, addresses, path)
+func each(ctx context.Context, verifier *verify.Verifier, addresses []string, show func(verify.Result) error) error {
+	for _, address := range addresses {
+		result, err := verifier.Check(ctx, address)
 		if err != nil {
-			yield(verify.Result{}, err)
-			return
+			return err
 		}
-		for _, result := range results {
-			if !yield(result, nil) {
-				return
-			}
+		if err := show(result); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
-func runOver(ctx context.Context, verifier *verify.Verifier, addresses []string, path string) (results []verify.Result, err error) {
+// remembered verifies the addresses that a state file does not know, all at once, and shows what is known then.
+func remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string, show func(verify.Result) error) (err error) {
 	file, err := state.Open(ctx, path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	run, err := file.Begin(ctx, "", state.Policy{})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = run.Add(ctx, func(yield func(*syntax.Address, error) bool) {
 		for _, address := range addresses {
@@ -125,19 +111,23 @@ func runOver(ctx context.Context, verifier *verify.Verifier, addresses []string,
 		}
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := verifier.Run(ctx, run, nil); err != nil {
-		return nil, err
+		return err
 	}
+	n := 0
 	for known, err := range run.Results(ctx) {
 		if err != nil {
-			return nil, err
+			return err
 		}
-		result, _ := knownResult(verifier, addresses[len(results)], known)
-		results = append(results, result)
+		result, _ := knownResult(verifier, addresses[n], known)
+		n++
+		if err := show(result); err != nil {
+			return err
+		}
 	}
-	return results, run.Finish(ctx, state.Summary{})
+	return run.Finish(ctx, state.Summary{})
 }
 
 // writeResult shows a result to a person.

@@ -209,7 +209,8 @@ func (d *Data) TrapSuspect(local, domain string) bool {
 	return slices.ContainsFunc(d.trapLocals, func(pattern string) bool { return matches(pattern, local) })
 }
 
-// matches compares a word with a pattern that is the word itself, or its beginning or end beside a star.
+// matches compares a word with a pattern that is the word itself, or its beginning or end beside a star; a test sees that
+// the data have no others.
 func matches(pattern, word string) bool {
 	if beginning, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(word, beginning)

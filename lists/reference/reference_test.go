@@ -11,6 +11,18 @@ import (
 	"golang.org/x/net/idna"
 )
 
+func TestPatternsOfTrapsHaveAStarAtOneEndAtMost(t *testing.T) {
+	for _, pattern := range load(t).trapLocals {
+		word := strings.TrimPrefix(pattern, "*")
+		if word == pattern {
+			word = strings.TrimSuffix(pattern, "*")
+		}
+		if word == "" || strings.ContainsAny(word, `*?[\`) {
+			t.Errorf("%q cannot be matched", pattern)
+		}
+	}
+}
+
 func load(t testing.TB, files ...string) *Data {
 	t.Helper()
 	d, err := Load(Options{UserFiles: files})
