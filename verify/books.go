@@ -35,11 +35,25 @@ func (s *scheduler) met(d *destination, session *smtpprobe.Session) {
 	s.update(d)
 }
 
-// tried lets a destination learn from a transaction.
+// tried lets a destination learn from what a session with it took.
 func (s *scheduler) tried(d *destination, session *smtpprobe.Session, before, refused int, took time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d.learn(session.RoundTrip(), session.Pipelining(), before, refused, took)
+	d.learn(session.RoundTrip(), before, refused, took)
+}
+
+// bears returns how many refusals a session with a destination is held to.
+func (s *scheduler) bears(d *destination, l load) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return d.bears(l)
+}
+
+// ended frees what a session held of its destination.
+func (s *scheduler) ended(d *destination, l load) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.tried = d.tried && !l.tries
 }
 
 // shrink lowers the recipients a transaction, as the server asked.
@@ -64,14 +78,16 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 		w.asking = false
 		if out.question != nil {
 			w.inquiry.Answered(*out.question)
-		} else if w.unheard++; w.unheard >= askLimit {
-			w.inquiry.Close()
+		} else if !out.unreached {
+			if w.unheard++; w.unheard >= askLimit {
+				w.inquiry.Close()
+			}
 		}
 	}
-	if d.asked+out.asked > shareOf { // what comes next is like what came last, not like what came first
+	if d.asked+out.heard > shareOf { // what comes next is like what came last, not like what came first
 		d.asked, d.refused = d.asked/2, d.refused/2
 	}
-	d.asked += out.asked
+	d.asked += out.heard
 	d.refused += out.refused
 	w.held = append(w.held, out.accepted...)
 	w.requeued = append(w.requeued, out.requeue...)

@@ -204,8 +204,8 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 			known = append(known, addresses[i])
 		}
 	}
-	for _, errors := range []string{"", "errors=20"} {
-		l, v := world(t, "host mx.corp.lab latency=2ms "+errors+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
+	for _, options := range []string{"", "errors=20", "errors=20 nopipelining"} {
+		l, v := world(t, "host mx.corp.lab latency=2ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
 		unknown := 0
 		for _, r := range verifyAll(t, v, addresses) {
 			if r.Reason == reply.MailboxUnknown {
@@ -214,7 +214,7 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 		}
 		c := l.Count()
 		if unknown != n/4 || c.ErrorLimits > 0 || len(c.Violations) > 0 {
-			t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", errors, unknown, c.ErrorLimits, c.Violations)
+			t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", options, unknown, c.ErrorLimits, c.Violations)
 		}
 	}
 }

@@ -87,6 +87,9 @@ func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
 		})
 		q.domains = append(q.domains, Domain{Name: name, Pending: len(tasks)})
 	}
+	slices.SortFunc(q.domains, func(a, b Domain) int {
+		return cmp.Or(cmp.Compare(b.Pending, a.Pending), strings.Compare(a.Name, b.Name))
+	})
 	return q
 }
 

@@ -18,13 +18,16 @@ import (
 )
 
 const (
-	circuitLimit = 3                      // refusals of us in a row, without an honest answer between them, that open a destination's circuit
-	sessionCost  = 4                      // round trips to begin and end a session: the connection, the banner, EHLO, QUIT
-	shareOf      = 200                    // recipients of which the share of refusals is taken
-	trialErrors  = 5                      // more refusals than Errors with which a server's patience is tried,
-	trialSize    = 500                    // where so many recipients wait
-	usualTrip    = 300 * time.Millisecond // a round trip to a host not met yet
-	surprise     = 2 * time.Second        // what such a host may take beyond that: better early than last
+	circuitLimit = 3                     // refusals of us in a row, without an honest answer between them, that open a destination's circuit
+	sessionCost  = 4                     // round trips to begin and end a session: the connection, the banner, EHLO, QUIT
+	shareOf      = 200                   // addresses of which the share of refusals is taken
+	known        = 4                     // addresses from which on that share is believed
+	trialWorth   = 0.75                  // sessions, times the seconds of a round trip, for which a server's patience is tried
+	partLeast    = 4                     // recipients that are worth the MAIL and RSET of a transaction of their own, one by one
+	flightMost   = 200                   // recipients in a flight: the longest of addresses just fill a TCP window (RFC 2920 section 3.1)
+	usualTrip    = 70 * time.Millisecond // a round trip to a host not met yet
+	unmet        = 3 * time.Second       // what such a host may take beyond that, since it may never answer: better early than last
+	surprise     = time.Second           // what one may take that is not known to be patient
 	maxPause     = time.Minute
 )
 
@@ -66,6 +69,7 @@ type destination struct {
 	refused  int           // of them refused
 	slows    bool          // it was seen to take its time over refusals
 	patient  bool          // it was seen not to
+	tried    bool          // a session is trying that
 	index    int           // in the heap, -1 outside
 }
 
@@ -210,76 +214,122 @@ func (s *scheduler) update(d *destination) {
 	}
 }
 
-// trips is how many round trips what waits will take in one session: one for each transaction, or for each command.
-func (d *destination) trips() int {
-	if d.stepwise {
-		return d.waiting + 3*len(d.works)
+// share is the part of the addresses that is refused, a fifth while little is known.
+func (d *destination) share() float64 { return (float64(d.refused) + 1) / (float64(d.asked) + 5) }
+
+// fills is in how many sessions what waits can be asked, by the refusals that a session bears, of which each catch-all
+// question is one, and by its cap.
+func (d *destination) fills(refusals int) float64 {
+	waiting, questions := float64(d.waiting), float64(len(d.works))
+	return max((waiting*d.share()+questions)/float64(refusals), (waiting+questions)/float64(d.limits.PerSession))
+}
+
+// trips is how many round trips what waits will take in one session after the other: some two flights in each, or one trip
+// for each command.
+func (d *destination) trips() float64 {
+	sessions := math.Ceil(d.fills(d.bears(load{})))
+	if d.stepwise || d.trip == 0 { // what is not known is taken for slow: better early than last
+		return float64(d.waiting+3*len(d.works)) + sessionCost*sessions
 	}
-	return d.waiting/d.limits.Recipients + len(d.works)
+	return (sessionCost + 2) * sessions
 }
 
 // pays says whether one more session saves more time than it costs: n sessions need trips/n.
 func (d *destination) pays() bool {
-	return d.sessions == 0 || d.trips() > sessionCost*d.sessions*(d.sessions+1)
+	return d.sessions == 0 || d.trip > 0 && d.trips() > sessionCost*float64(d.sessions*(d.sessions+1))
 }
 
 // left is how long what waits will take with one more session.
 func (d *destination) left() time.Duration {
-	if d.trip == 0 {
-		return time.Duration(d.trips())*usualTrip/time.Duration(d.sessions+1) + surprise
+	trip, extra := d.trip, surprise
+	switch {
+	case d.trip == 0:
+		trip, extra = usualTrip, unmet
+	case d.patient:
+		extra = 0
 	}
-	return time.Duration(d.trips()) * d.trip / time.Duration(d.sessions+1)
+	return time.Duration(d.trips()*float64(trip))/time.Duration(d.sessions+1) + extra
 }
 
-// bears is how many refusals a server bears in a session. Postfix takes a second over each from the 11th on and hangs up
-// at the 20th, so one that was not seen to do otherwise is taken for that. Where much waits, it is tried.
-func (d *destination) bears() int {
+// bears is how many refusals a session is held to. Postfix takes a second over each from the 11th on and hangs up at the
+// 20th, so a server that was not seen to do otherwise is taken for that, but for one session that tries it.
+func (d *destination) bears(l load) int {
 	switch {
 	case d.patient:
 		return 2*d.limits.Errors + 1
-	case !d.slows && d.waiting > trialSize:
-		return d.limits.Errors + trialErrors
+	case l.tries && !d.slows:
+		return d.limits.Errors + 2
 	}
 	return d.limits.Errors + 1
 }
 
-// learn notes whether the server took its time over refusals that were more than those that any server bears: in a
-// transaction that took so long, after some refusals in the session and with some.
-func (d *destination) learn(trip time.Duration, pipelining bool, before, refused int, took time.Duration) {
+// tries says whether a session is to try the patience of the server: one at a time, where fewer sessions would save more
+// than the second that it costs.
+func (d *destination) tries() bool {
+	return !d.tried && !d.slows && !d.patient && d.fills(d.bears(load{}))*d.trip.Seconds() > trialWorth
+}
+
+// learn notes whether the server takes its time over refusals that are more than those that any server bears: so many,
+// after some others in the session, took so long; for ever, if it hung up. What was taken for patient may yet turn out not
+// to be.
+func (d *destination) learn(trip time.Duration, before, refused int, took time.Duration) {
 	excess := min(refused, before+refused-d.limits.Errors-1)
-	if excess < 1 || d.patient || d.slows {
+	if excess < 1 || d.slows {
 		return
 	}
 	const slow = 500 * time.Millisecond // Postfix takes a second over each
-	d.slows = took > trip+time.Duration(excess)*slow
-	d.patient = !d.slows && excess > 1 && pipelining // one by one, time says too little
+	d.slows = took-trip > time.Duration(excess)*slow
+	d.patient = !d.slows
 }
 
-// room is how many recipients the next transaction of a session may hold that was served so many and refused so many
-// of them, so that the refusals in it are borne: all of them while nothing is known of the destination, and else as
-// many as two standard deviations allow, but fewer than what ends a session of Postfix, since a list may hold its bad
-// addresses together.
-func (d *destination) room(served, refused int) int {
-	left := max(0, d.bears()-refused)
-	n := left
-	if d.asked >= d.limits.Errors {
-		share := (float64(d.refused) + 1) / (float64(d.asked) + 2)
-		spread := 2 * math.Sqrt(share*(1-share))
-		root := (math.Sqrt(spread*spread+4*share*float64(left)) - spread) / (2 * share) // of share n + spread sqrt(n) = left
-		most := 2*d.limits.Errors + 1 - refused
-		if d.patient {
-			most = 2 * left
-		}
-		n = max(n, min(int(root*root), most))
+// load is what a session has behind it, and what is in the flight that is being put together.
+type load struct {
+	served, refused      int  // recipients answered, and of them refused
+	addresses, questions int  // recipients in the flight; a question is what cannot exist, to be refused
+	tries                bool // the patience of the server
+}
+
+// room is how many more addresses a flight may hold, at least one if it holds none yet: while nothing is known of the
+// destination as many as are all borne if refused, and then as many as two standard deviations allow. But where hanging up
+// is feared there are always fewer than would bring that about, since a list may hold its bad addresses together.
+func (d *destination) room(l load) int {
+	recipients, least := l.addresses+l.questions, 0
+	if l.addresses == 0 && l.questions < 2 {
+		least = 1
 	}
-	return max(1, min(n, d.limits.Recipients, d.limits.PerSession-served))
+	most := min(flightMost-recipients, d.limits.PerSession-l.served-recipients)
+	switch {
+	case d.stepwise: // its answers are weighed one by one; each session takes its part of what waits
+		part := (d.waiting + d.ceiling - 1) / d.ceiling
+		return max(least, min(max(part, partLeast), most))
+	case d.limits.Rate > 0:
+		most = min(most, d.limits.Recipients-recipients) // what its limiter lets through at once
+	}
+	left := max(0, d.bears(l)-l.refused-l.questions)
+	n := left
+	if d.asked >= known {
+		share := d.share()
+		spread := 2 * math.Sqrt(share*(1-share))
+		if d.patient {
+			spread = 0
+		}
+		root := (math.Sqrt(spread*spread+4*share*float64(left)) - spread) / (2 * share) // of share n + spread sqrt(n) = left
+		n = max(n, int(root*root))
+		if !d.patient {
+			n = min(n, 2*d.limits.Errors+1-l.refused-l.questions)
+		}
+	}
+	return max(least, min(n-l.addresses, most))
 }
 
-// spent says that a new session would serve better than one that was served so many and refused so many of them.
-func (d *destination) spent(served, refused int) bool {
-	next := d.room(served, refused)
-	return refused >= d.bears() || served >= d.limits.PerSession || (sessionCost+1)*next < min(d.waiting, d.room(0, 0))
+// spent says that a new session would serve better than one with such a load.
+func (d *destination) spent(l load) bool {
+	next := d.room(l)
+	return l.refused >= d.bears(l) || l.served >= d.limits.PerSession || (sessionCost+1)*next < min(d.waiting, d.room(load{}))
 }
+
+// forever is how long refusals took that a server hung up over.
+const forever = time.Duration(math.MaxInt64)
 
 // dispatch opens sessions until all work is done.
 func (s *scheduler) dispatch(ctx context.Context, session func(context.Context, *destination, netip.Addr) error) error {
@@ -376,8 +426,12 @@ func (s *scheduler) waitingFor() string {
 	return words + ")"
 }
 
-// pause keeps a destination from being asked for a while that doubles each time, and halves its sessions.
+// pause keeps a destination from being asked for a while that doubles each time, and halves its sessions; once for all
+// that was under way.
 func (s *scheduler) pause(d *destination) {
+	if s.config.Now().Before(d.paused) {
+		return
+	}
 	d.ceiling = max(1, d.ceiling/2)
 	d.quiet = 0
 	wait := min(time.Second<<min(d.pauses, 10), maxPause)

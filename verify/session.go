@@ -34,13 +34,17 @@ type batch struct {
 }
 
 // take hands a session its next batch, of a domain that the session at hand can serve if there is one; nil when the
-// destination has nothing more for it.
+// destination has nothing more for it. A batch that is to join others in a flight is of such a domain, or nil.
 func (s *scheduler) take(asker *worker) *batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, source, session := asker.dest, asker.source, asker.session
-	most := d.room(asker.served, asker.refused)
-	if d.sessions > d.ceiling || s.config.Now().Before(d.paused) && d.open == nil {
+	if session != nil && d.tries() {
+		asker.load.tries, d.tried = true, true
+	}
+	l := asker.load
+	joins := l.addresses+l.questions > 0
+	if d.sessions > d.ceiling || s.config.Now().Before(d.paused) && d.open == nil || joins && d.open != nil {
 		return nil
 	}
 	var chosen *domainWork
@@ -52,7 +56,7 @@ func (s *scheduler) take(asker *worker) *batch {
 			chosen = w
 			break
 		}
-		if chosen == nil {
+		if chosen == nil && !joins {
 			chosen = w
 		}
 		if i >= scanLimit {
@@ -63,15 +67,27 @@ func (s *scheduler) take(asker *worker) *batch {
 		return nil
 	}
 	b := &batch{work: chosen}
+	question, open := chosen.inquiry.Next()
+	asks := open && !chosen.asking && !chosen.answer.Provider.AcceptsAll
+	if asks {
+		l.questions++
+	}
+	most := d.room(l)
+	if most < 1 {
+		return nil
+	}
+	most = min(most, d.limits.Recipients)
+	if asks {
+		most = min(most, d.limits.Recipients-1) // the question is a recipient too
+	}
 	if d.open != nil {
 		b.rest = d.open
 	} else if len(chosen.hosts()) == 0 {
 		e := chosen.verdictOfHosts()
 		b.rest = &e
-	} else if question, open := chosen.inquiry.Next(); open && !chosen.asking && !chosen.answer.Provider.AcceptsAll {
+	} else if asks {
 		b.ask, b.askFirst, chosen.asking = question, chosen.unheard > 0, true
 		chosen.leased++
-		most = max(1, most-1) // the question is a recipient too
 	}
 	b.tasks = s.again(chosen, source, most)
 	n := len(b.tasks)
@@ -147,8 +163,7 @@ type worker struct {
 	dest    *destination
 	source  netip.Addr
 	session *smtpprobe.Session
-	served  int // recipients asked in this session
-	refused int // of them refused
+	load    load
 }
 
 func (r *run) session(ctx context.Context, d *destination, source netip.Addr) error {
@@ -163,7 +178,7 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 			return err
 		}
 		if w.session != nil && (w.session.Over() || w.spent()) {
-			w.hangUp(ctx)
+			return nil // the next session is whoever's needs longest
 		}
 	}
 	return nil
@@ -173,7 +188,7 @@ func (r *run) session(ctx context.Context, d *destination, source netip.Addr) er
 func (w *worker) spent() bool {
 	w.sched.mu.Lock()
 	defer w.sched.mu.Unlock()
-	return w.dest.spent(w.served, w.refused)
+	return w.dest.spent(w.load)
 }
 
 func (w *worker) hangUp(ctx context.Context) {
@@ -183,93 +198,190 @@ func (w *worker) hangUp(ctx context.Context) {
 	if err := w.session.Close(context.WithoutCancel(ctx)); err != nil {
 		w.config.Logger.Debug("closing a session", "destination", w.dest.name, "error", err)
 	}
-	w.session, w.served, w.refused = nil, 0, 0
+	w.sched.ended(w.dest, w.load)
+	w.session, w.load = nil, load{}
 }
 
-// serve asks one batch. The error ends the run; whatever a server does is in the results.
+// serve asks a batch, and what else of the destination can fly with it. The error ends the run; whatever a server does
+// is in the results.
 func (w *worker) serve(ctx context.Context, b *batch) error {
-	tasks := b.tasks
+	first, err := w.lease(ctx, b)
+	switch {
+	case err != nil:
+		return err
+	case b.rest != nil:
+		e := *b.rest
+		e.answer = b.work.answer
+		for _, t := range first.tasks {
+			first.finish(t, e)
+		}
+		first.close = true
+		return w.settle(ctx, first)
+	case !w.connect(ctx, b.work):
+		first.requeue = append(first.requeue, first.tasks...)
+		return errors.Join(w.settle(ctx, first), ctx.Err())
+	}
+	flight, err := w.fill(ctx, first)
+	if err != nil {
+		return err
+	}
+	return w.fly(ctx, flight)
+}
+
+// lease gets the tasks of a batch that can be asked from our address.
+func (w *worker) lease(ctx context.Context, b *batch) (*outcome, error) {
+	out := &outcome{batch: b, tasks: b.tasks}
 	if b.fresh > 0 {
 		fresh, err := w.queue.Lease(ctx, b.work.domain.Name, b.fresh)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		w.sched.leased(b, len(fresh))
-		tasks = append(tasks, fresh...)
+		out.tasks = append(out.tasks, fresh...)
 	}
-	out := outcome{batch: b}
 	may := w.sched.mayAsk(w.source)
-	tasks = slices.DeleteFunc(tasks, func(t Task) bool {
+	out.tasks = slices.DeleteFunc(out.tasks, func(t Task) bool {
 		if !may(t) {
 			out.requeue = append(out.requeue, t)
 		}
 		return !may(t)
 	})
-	if b.rest != nil {
-		e := *b.rest
-		e.answer = b.work.answer
-		for _, t := range tasks {
-			out.finish(t, e)
+	return out, nil
+}
+
+// fill puts batches of further domains beside the first while the server takes commands without waiting and bears more
+// recipients.
+func (w *worker) fill(ctx context.Context, first *outcome) (flight []*outcome, err error) {
+	w.load.addresses, w.load.questions = 0, 0
+	for next := first; ; {
+		w.group(next)
+		if len(next.asked) == 0 {
+			err = w.settle(ctx, next)
+		} else {
+			flight = append(flight, next)
+			w.load.addresses += len(next.asked)
+			if next.batch.ask != "" {
+				w.load.addresses--
+				w.load.questions++
+			}
 		}
-		out.close = true
-		return w.settle(ctx, &out)
-	}
-	if !w.connect(ctx, b.work) {
-		out.requeue = append(out.requeue, tasks...)
-		return errors.Join(w.settle(ctx, &out), ctx.Err())
-	}
-	asked := w.group(&out, tasks)
-	if len(asked) == 0 {
-		return w.settle(ctx, &out)
-	}
-	recipients := make([]string, len(asked))
-	for i, group := range asked {
-		if recipients[i] = b.ask; len(group) > 0 {
-			recipients[i] = group[0].recipient()
+		if err != nil || len(flight) == 0 || !w.session.Pipelining() {
+			return flight, err
 		}
+		b := w.sched.take(w)
+		if b == nil {
+			return flight, nil
+		}
+		if next, err = w.lease(ctx, b); err != nil {
+			return flight, err
+		}
+	}
+}
+
+// fly asks the batches of a flight, a transaction each.
+func (w *worker) fly(ctx context.Context, flight []*outcome) error {
+	if len(flight) == 0 {
+		return nil
+	}
+	transactions, recipients := make([][]string, len(flight)), 0
+	for i, out := range flight {
+		transactions[i] = out.recipients()
+		recipients += len(transactions[i])
 	}
 	if w.dest.limits.Rate > 0 {
-		if err := w.dest.limiter.WaitN(ctx, min(len(recipients), w.dest.limiter.Burst())); err != nil {
+		if err := w.dest.limiter.WaitN(ctx, min(recipients, w.dest.limiter.Burst())); err != nil {
 			return err
 		}
 	}
 	begun := time.Now()
-	answers, err := w.session.Probe(ctx, recipients)
+	said, broken := w.session.Probe(ctx, w.enough(), transactions...)
 	took := time.Since(begun)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	w.served += len(recipients)
-	for i, a := range answers {
-		m := w.classifier.Classify(a.Reply, reply.RCPT, b.work.answer.Provider.Name)
-		out.asked++
-		if a.Reply.Code/100 != 2 {
-			w.refused++
-			out.refused++
+	if len(said) == 0 { // the session broke before the first reply
+		said = make([]smtpprobe.Transaction, 1)
+	}
+	before, strained := w.load.refused, false
+	w.load.addresses, w.load.questions = 0, 0
+	for i, out := range flight {
+		if i >= len(said) {
+			out.unreached = true
+			out.requeue = append(out.requeue, slices.Concat(out.asked...)...)
+			continue
 		}
-		if len(asked[i]) == 0 && w.answers(&out, a.Reply, m, i) {
+		w.hear(out, said[i])
+		if broken != nil && i == len(said)-1 {
+			w.stumbled(out, broken, len(said[i].Answers) > 0)
+		}
+		strained = strained || out.strain
+	}
+	if broken != nil {
+		took = forever
+	}
+	if broken != nil || w.session.Pipelining() { // else enough has seen them one by one
+		w.sched.tried(w.dest, w.session, before, w.load.refused-before, took)
+	}
+	for _, out := range flight {
+		out.strain = strained // the pace is the flight's
+		if err := w.settle(ctx, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enough returns what says, answer by answer, that a session is to ask no more: the server has borne as many refusals as
+// it should, or the run is stopping.
+func (w *worker) enough() func(smtpprobe.Answer) bool {
+	refused := w.load.refused
+	return func(a smtpprobe.Answer) bool {
+		if a.Reply.Code/100 != 2 {
+			w.sched.tried(w.dest, w.session, refused, 1, a.Took)
+			refused++
+		}
+		return refused >= w.sched.bears(w.dest, w.load) || w.stopping()
+	}
+}
+
+// hear weighs what the server said to a transaction.
+func (w *worker) hear(out *outcome, said smtpprobe.Transaction) {
+	provider := out.batch.work.answer.Provider.Name
+	for i, a := range said.Answers {
+		m := w.classifier.Classify(a.Reply, reply.RCPT, provider)
+		refused := a.Reply.Code/100 != 2
+		w.load.served++
+		if refused {
+			w.load.refused++
+		}
+		switch {
+		case len(out.asked[i]) > 0:
+			out.heard++
+			if refused {
+				out.refused++
+			}
+		case w.answers(out, a.Reply, m, i):
 			out.question = &m
 		}
-		for _, t := range asked[i] {
-			w.weigh(&out, t, a.Reply, m, i)
+		for _, t := range out.asked[i] {
+			w.weigh(out, t, a.Reply, m, i)
 		}
 	}
-	w.sched.tried(w.dest, w.session, w.refused-out.refused, out.refused, took)
-	out.requeue = append(out.requeue, slices.Concat(asked[len(answers):]...)...)
-	if err != nil {
-		w.stumbled(&out, err, len(answers) > 0)
+	out.requeue = append(out.requeue, slices.Concat(out.asked[len(said.Answers):]...)...)
+	if said.Refused != nil {
+		m := w.classifier.Classify(said.Refused.Reply, said.Refused.Command, provider)
+		w.refusedBeforeRCPT(out, w.evidence(out.batch.work, said.Refused.Reply, m, said.Refused.Command), m)
 	}
-	return w.settle(ctx, &out)
 }
 
 // group puts tasks that are one mailbox together, a group a recipient, with an empty group for the catch-all question:
 // behind the real recipients, but first once it was lost on the way. Tasks that cannot be asked have their result here.
-func (w *worker) group(out *outcome, tasks []Task) (asked [][]Task) {
+func (w *worker) group(out *outcome) {
 	b := out.batch
 	if b.ask != "" && b.askFirst {
-		asked = append(asked, nil)
+		out.asked = append(out.asked, nil)
 	}
-	for _, t := range tasks {
+	for _, t := range out.tasks {
 		if w.isTrap(t) {
 			out.finish(t, trapEvidence(b.work.answer))
 			continue
@@ -278,36 +390,49 @@ func (w *worker) group(out *outcome, tasks []Task) (asked [][]Task) {
 			out.finish(t, evidence{answer: b.work.answer, host: w.session.Host(), reason: reply.SMTPUTF8Unsupported, detail: w.session.Host() + " takes no addresses with letters outside ASCII"})
 			continue
 		}
-		if last := len(asked) - 1; last >= 0 && len(asked[last]) > 0 && b.work.answer.Provider.IgnoresCase && strings.EqualFold(asked[last][0].Address.Local, t.Address.Local) {
-			asked[last] = append(asked[last], t) // one mailbox in two spellings: one question
+		if last := len(out.asked) - 1; last >= 0 && len(out.asked[last]) > 0 && b.work.answer.Provider.IgnoresCase && strings.EqualFold(out.asked[last][0].Address.Local, t.Address.Local) {
+			out.asked[last] = append(out.asked[last], t) // one mailbox in two spellings: one question
 			continue
 		}
-		asked = append(asked, []Task{t})
+		out.asked = append(out.asked, []Task{t})
 	}
 	if b.ask != "" && !b.askFirst {
-		asked = append(asked, nil)
+		out.asked = append(out.asked, nil)
 	}
-	return asked
 }
 
 // outcome collects what a batch came to, before the scheduler's books are brought up to date.
 type outcome struct {
-	batch    *batch
-	done     []Done
-	proof    []evidence // of done, by index
-	accepted []heldTask
-	requeue  []Task
-	question *reply.Meaning
-	unknowns int // real recipients refused as unknown
-	asked    int // recipients answered
-	refused  int // of them refused
-	answered bool
-	refusal  *evidence // the server refused us
-	strain   bool      // the server asks for a slower pace
-	notHere  bool      // the host does not serve the domain
-	down     *evidence // the host is to be left alone for this domain
-	lost     *evidence // the session broke without an answer
-	close    bool      // nothing more will be asked: an open catch-all question stays unanswered
+	batch     *batch
+	tasks     []Task   // that it has
+	asked     [][]Task // by recipient
+	done      []Done
+	proof     []evidence // of done, by index
+	accepted  []heldTask
+	requeue   []Task
+	question  *reply.Meaning
+	unknowns  int // real recipients refused as unknown
+	heard     int // addresses answered
+	refused   int // of them refused
+	answered  bool
+	unreached bool      // the session broke before its turn came
+	refusal   *evidence // the server refused us
+	strain    bool      // the server asks for a slower pace
+	notHere   bool      // the host does not serve the domain
+	down      *evidence // the host is to be left alone for this domain
+	lost      *evidence // the session broke without an answer
+	close     bool      // nothing more will be asked: an open catch-all question stays unanswered
+}
+
+// recipients returns what is asked: a mailbox for each group, the catch-all question for the empty one.
+func (o *outcome) recipients() []string {
+	recipients := make([]string, len(o.asked))
+	for i, group := range o.asked {
+		if recipients[i] = o.batch.ask; len(group) > 0 {
+			recipients[i] = group[0].recipient()
+		}
+	}
+	return recipients
 }
 
 func (o *outcome) finish(t Task, e evidence) {
@@ -393,10 +518,9 @@ func (w *worker) hostName(work *domainWork) string {
 	return work.answer.Hosts[0].Name
 }
 
-// stumbled weighs the error that ended a transaction.
+// stumbled weighs the error that ended a session in a transaction.
 func (w *worker) stumbled(out *outcome, err error, progress bool) {
 	work := out.batch.work
-	var refused *smtpprobe.RefusedError
 	var closing *smtpprobe.ClosingError
 	switch {
 	case errors.As(err, &closing):
@@ -409,10 +533,6 @@ func (w *worker) stumbled(out *outcome, err error, progress bool) {
 		if !progress {
 			out.lost = &e
 		}
-	case errors.As(err, &refused):
-		m := w.classifier.Classify(refused.Reply, refused.Command, work.answer.Provider.Name)
-		e := w.evidence(work, refused.Reply, m, refused.Command)
-		w.refusedBeforeRCPT(out, e, m)
 	case progress:
 	default:
 		e := w.networkEvidence(work, w.session.Host(), err)

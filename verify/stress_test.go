@@ -15,7 +15,7 @@ import (
 
 func TestManyHostsOfEveryTemperAreTreatedByTheirRules(t *testing.T) {
 	options := []string{
-		"", "latency=2ms", "nopipelining latency=2ms", "starttls", "sessions=1", "sessions=1 nopipelining", "rcpts=5", "rcpts=5 errors=6", "errors=10", "errors=20 nopipelining",
+		"", "latency=2ms", "nopipelining latency=2ms", "starttls", "sessions=1", "sessions=1 nopipelining", "rcpts=5", "rcpts=1", "rcpts=5 errors=6", "errors=10", "errors=20 nopipelining",
 		"helo-only", "nosmtputf8", "drops-after=3", "drops-after=7 sessions=2", "starttls sessions=2 rcpts=7", "dead", "banner421", "banner554", "garbage", "blocks", "noptr",
 	}
 	var declaration strings.Builder

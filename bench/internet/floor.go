@@ -1,7 +1,6 @@
 package main
 
 import (
-	"math"
 	"time"
 
 	"presend/internal/lab"
@@ -10,7 +9,7 @@ import (
 
 // floor is the least time in which the list can be done within the caps.
 type floor struct {
-	Busiest time.Duration // the destination that takes longest, with as many sessions as it allows
+	Busiest time.Duration // the destination that takes longest, with as many sessions as serve it best within its caps
 	Total   time.Duration // the time of all sessions, over the session budget
 	Fewest  int           // sessions, at the least
 }
@@ -18,65 +17,92 @@ type floor struct {
 func (f floor) least() time.Duration { return max(f.Busiest, f.Total) }
 
 // floorOf computes the floor from the same declaration that the world was made of.
-//
-// A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT. A transaction is one
-// flight, so one round trip, of as many recipients as both caps allow; without PIPELINING it is a round trip for every
-// command. A transaction is for one domain, whose catch-all question is one recipient more. A session ends at the table's
-// limit on recipients, and when refusals begin to cost a second each or come to the most that the table allows. A host
-// that is dead costs nothing; a tarpit costs the patience with a banner, and a greylisting host what any other does.
 func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Duration) floor {
 	var f floor
 	var total time.Duration
 	for i, p := range in.places {
+		if p.host.Mood == lab.Tarpit { // it costs the patience with a banner
+			total += patience
+			f.Busiest = max(f.Busiest, patience)
+			continue
+		}
 		limits := pace.For("default")
 		if i == 0 {
 			limits = pace.For("google")
 		}
-		work, sessions := p.cost(limits, patience)
-		ends := 4 * p.host.Latency
-		f.Fewest += sessions
-		total += work + time.Duration(sessions)*ends
-		parallel := smallest(limits.Sessions, p.host.Sessions)
-		f.Busiest = max(f.Busiest, work/time.Duration(parallel)+time.Duration(ceil(sessions, parallel))*ends)
+		n := p.need(limits)
+		f.Fewest += n.sessions
+		total += n.in(n.sessions)
+		best := n.in(1)
+		for sessions := range smallest(limits.Sessions, p.host.Sessions) {
+			best = min(best, n.in(sessions+1)/time.Duration(sessions+1))
+		}
+		f.Busiest = max(f.Busiest, best)
 	}
 	f.Total = total / time.Duration(budget)
 	return f
 }
 
-// cost returns the time of a host's transactions, one after the other, and in how many sessions at the least.
-func (p *place) cost(limits smtpprobe.Limits, patience time.Duration) (work time.Duration, sessions int) {
-	trip := p.host.Latency
-	recipients, refused, flights, commands := 0, 0, 0, 0
-	for _, d := range p.domains {
-		asked := d.addresses + 1 // the catch-all question
-		if p.host.Greylist > 0 {
-			refused += asked
-		} else {
-			refused += d.unknown + 1
-		}
-		recipients += asked
-		transactions := ceil(asked, smallest(limits.Recipients, p.host.Rcpts))
-		flights += transactions
-		commands += asked + 2*transactions
+// need is the least that a host can be asked, for all that is to be known.
+type need struct {
+	recipients   int // with the catch-all questions
+	transactions int
+	sessions     int
+	trip         time.Duration
+	stepwise     bool
+}
+
+// in returns the time of all sessions together, when there are at least so many.
+//
+// A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT, and with PIPELINING one
+// for all of its transactions, in one flight. Without it is a round trip for every command: MAIL, every RCPT, and RSET
+// between the transactions of a session.
+func (n need) in(sessions int) time.Duration {
+	if n.recipients == 0 {
+		return 0
 	}
-	switch {
-	case recipients == 0, p.host.Mood == lab.Dead:
-		return 0, 0
-	case p.host.Mood == lab.Tarpit:
-		return patience, 0
-	case p.host.Mood == lab.BlocksAfter && recipients > p.host.After: // then we leave it alone
-		share := float64(p.host.After) / float64(recipients)
-		recipients, flights, commands = p.host.After, int(math.Ceil(share*float64(flights))), int(math.Ceil(share*float64(commands)))
+	sessions = max(sessions, n.sessions)
+	trips := 5 * sessions
+	if n.stepwise {
+		transactions := max(n.transactions, sessions)
+		trips = 4*sessions + n.recipients + transactions + (transactions - sessions)
+	}
+	return time.Duration(trips) * n.trip
+}
+
+// need computes what a host needs. A transaction is for one domain, and holds as many recipients as both caps allow. A
+// session ends at the table's limit on recipients, and when refusals begin to cost a second each, which is more than a new
+// session, or come to the most that the table allows. A host that is dead needs nothing, a greylisting one refuses
+// everything.
+func (p *place) need(limits smtpprobe.Limits) need {
+	n := need{trip: p.host.Latency, stepwise: p.host.NoPipelining}
+	if p.host.Mood == lab.Dead {
+		return n
 	}
 	refusals := 2*limits.Errors + 1
 	if p.host.Errors > 0 {
-		refusals = min(refusals, p.host.Errors/2) // from there on each costs a second, more than a new session
+		refusals = min(refusals, p.host.Errors/2)
 	}
-	sessions = max(ceil(recipients, limits.PerSession), ceil(refused, refusals))
-	if p.host.NoPipelining {
-		return time.Duration(commands) * trip, sessions
+	refused := 0
+	for _, d := range p.domains {
+		asked, unknown := d.addresses+1, d.unknown+1 // the catch-all question, refused
+		if d.catchAll {
+			asked, unknown = d.addresses+2, 0 // or accepted, and asked again with another
+		}
+		if p.host.Greylist > 0 {
+			unknown = asked
+		}
+		n.recipients += asked
+		n.transactions += max(ceil(asked, smallest(limits.Recipients, p.host.Rcpts)), ceil(unknown, refusals))
+		refused += unknown
 	}
-	return time.Duration(flights) * trip, sessions
+	if p.host.Mood == lab.BlocksAfter && n.recipients > p.host.After { // then we leave it alone
+		n.transactions = n.transactions * p.host.After / n.recipients
+		refused = refused * p.host.After / n.recipients
+		n.recipients = p.host.After
+	}
+	n.sessions = max(ceil(n.recipients, limits.PerSession), ceil(refused, refusals))
+	return n
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }

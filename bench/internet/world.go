@@ -27,6 +27,7 @@ type settlement struct {
 	name      string
 	addresses int
 	unknown   int // of these, mailboxes that do not exist
+	catchAll  bool
 }
 
 // internet is the world and the list, with what the floor is computed from.
@@ -91,7 +92,7 @@ func build(s scale, random *rand.Rand) (*internet, error) {
 		if err := in.world.AddDomain(d); err != nil {
 			return nil, err
 		}
-		town := &settlement{name: name, addresses: n}
+		town := &settlement{name: name, addresses: n, catchAll: d.CatchAll}
 		for k := range n {
 			address := fmt.Sprintf("user%d@%s", k, name)
 			if d.CatchAll || !chance(15) {

@@ -2,6 +2,7 @@ package smtpprobe
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,10 +33,10 @@ func (c *conn) buffered() bool { return c.r.Buffered() > 0 }
 // bound gives the connection a deadline and makes the end of ctx interrupt it. The caller runs release.
 func (c *conn) bound(ctx context.Context, patience time.Duration) (release func(), err error) {
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return func() {}, err
 	}
 	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return nil, err
+		return func() {}, err
 	}
 	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
 	return func() { stop() }, nil
@@ -55,15 +56,19 @@ func (c *conn) write(ctx context.Context, patience time.Duration, b []byte) erro
 
 // read reads one reply of one or more lines (RFC 5321 section 4.2.1).
 func (c *conn) read(ctx context.Context, patience time.Duration) (reply.Reply, error) {
-	release, err := c.bound(ctx, patience)
-	if err != nil {
-		return reply.Reply{}, err
-	}
-	defer release()
+	release := func() {}
+	defer func() { release() }()
 	var text strings.Builder
-	for n := 0; ; n++ {
+	for n, waits := 0, false; ; n++ {
 		if n == maxLines {
 			return reply.Reply{}, fmt.Errorf("%w: a reply of more than %d lines", ErrProtocol, maxLines)
+		}
+		if !waits && !c.holdsLine() { // most replies to a flight are at hand, and need no deadline
+			waits = true
+			var err error
+			if release, err = c.bound(ctx, patience); err != nil {
+				return reply.Reply{}, err
+			}
 		}
 		line, err := c.r.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -85,6 +90,12 @@ func (c *conn) read(ctx context.Context, patience time.Duration) (reply.Reply, e
 		return reply.Reply{}, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return r, nil
+}
+
+// holdsLine says whether a whole line has been read already.
+func (c *conn) holdsLine() bool {
+	at, _ := c.r.Peek(c.r.Buffered()) // never fails for what is buffered
+	return bytes.IndexByte(at, '\n') >= 0
 }
 
 // isReplyLine says whether a line begins as a reply does: three digits, and a space, a hyphen or the end.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type Session struct {
 	tls        bool
 	extensions map[string]bool // by keyword, in upper case
 	trip       time.Duration   // from the last EHLO to its answer
+	begun      bool            // a transaction, which RSET must end before the next
 	over       bool            // the server said 421, hung up or lost step: nothing may be sent any more
 }
 
@@ -26,6 +28,7 @@ type Session struct {
 type Answer struct {
 	Recipient string
 	Reply     reply.Reply
+	Took      time.Duration // from the command to the answer; 0 where the command was one of a flight
 }
 
 // Host returns the name of the mail host.
@@ -51,105 +54,145 @@ func (s *Session) Over() bool { return s.over }
 
 func (s *Session) offers(extension string) bool { return s.extensions[extension] }
 
-// Probe runs one transaction: MAIL, a RCPT for each recipient, RSET. All recipients should be of one domain.
+// Transaction is what a server said to one transaction.
+type Transaction struct {
+	Answers []Answer      // in the order of the recipients; fewer than these where the session ended among them
+	Refused *RefusedError // MAIL was refused, so that no recipient was answered; nil: it was not
+}
+
+// Probe runs transactions, each MAIL and a RCPT for each of its recipients, with RSET between one and the next. The
+// recipients of a transaction should be of one domain. With PIPELINING all of them go in one flight; without, enough is
+// asked after each answer, and nothing more is sent once it says true. A nil enough never does.
 //
-// The answers are in the order of the recipients, and may be fewer than these: a 421 or the end of the connection
-// leaves the rest unanswered, and then the error says why and Over is true. A *RefusedError means that MAIL was
-// refused, so that no recipient was answered.
-func (s *Session) Probe(ctx context.Context, recipients []string) ([]Answer, error) {
+// It returns a Transaction for each that the server began to answer. An error says why the session ended, by a 421 or
+// the end of the connection, and then Over is true; what it ended is the last Transaction returned, and those behind it
+// have none.
+func (s *Session) Probe(ctx context.Context, enough func(Answer) bool, transactions ...[]string) ([]Transaction, error) {
 	if s.over {
 		return nil, fmt.Errorf("%s: %w", s.target.Host, ErrClosed)
 	}
-	mail := "MAIL FROM:<" + s.config.From + ">"
-	for _, recipient := range recipients {
+	for _, recipient := range slices.Concat(transactions...) {
 		if strings.ContainsAny(recipient, "\r\n") {
 			return nil, fmt.Errorf("smtpprobe: recipient %q holds a line break", recipient)
 		}
-		if !isASCII(recipient) && s.SMTPUTF8() {
-			mail = "MAIL FROM:<" + s.config.From + "> SMTPUTF8"
+	}
+	if s.Pipelining() {
+		enough = nil
+		if err := s.fly(ctx, transactions); err != nil {
+			return nil, s.broken(err)
 		}
 	}
-	answers, err := s.transaction(ctx, mail, recipients)
-	var refused *RefusedError
-	if err != nil && !errors.As(err, &refused) {
-		s.over = true
-	}
-	if err != nil {
-		err = fmt.Errorf("%s [%s]: %w", s.target.Host, s.target.Addr, err)
-	}
-	return answers, err
-}
-
-func (s *Session) transaction(ctx context.Context, mail string, recipients []string) ([]Answer, error) {
-	flight := len(recipients) // how many RCPTs are sent before their replies are read
-	if !s.Pipelining() {
-		flight = 0
-	}
-	out := []byte(mail + "\r\n")
-	for _, recipient := range recipients[:flight] {
-		out = append(out, "RCPT TO:<"+recipient+">\r\n"...)
-	}
-	if flight > 0 {
-		out = append(out, "RSET\r\n"...)
-	}
-	if err := s.conn.write(ctx, s.config.Timeout, out); err != nil {
-		return nil, err
-	}
-	begun, err := s.next(ctx, s.config.Timeout)
-	if err != nil {
-		return nil, err
-	}
-	var refused error
-	if begun.Code/100 != 2 {
-		refused = &RefusedError{Command: reply.MAIL, Reply: begun}
-		if flight == 0 {
-			return nil, errors.Join(refused, s.reset(ctx))
-		}
-	}
-	answers := make([]Answer, 0, len(recipients))
-	for _, recipient := range recipients {
-		if flight == 0 {
-			if s.conn.buffered() { // a 421 that came behind the last reply: nothing may be sent any more
-				_, err := s.next(ctx, s.config.Timeout)
-				return answers, errors.Join(err, ErrClosed)
-			}
-			if err := s.conn.write(ctx, s.config.Timeout, []byte("RCPT TO:<"+recipient+">\r\n")); err != nil {
-				return answers, err
-			}
-		}
-		r, err := s.next(ctx, s.config.RCPT)
+	var said []Transaction
+	for _, recipients := range transactions {
+		t, ended, err := s.transaction(ctx, enough, recipients)
+		said = append(said, t)
 		if err != nil {
-			return answers, errors.Join(refused, err)
+			return said, s.broken(err)
 		}
-		if refused == nil {
-			answers = append(answers, Answer{Recipient: recipient, Reply: r})
+		if ended {
+			break
 		}
 	}
-	if flight == 0 {
-		return answers, s.reset(ctx)
+	if s.conn.buffered() { // nobody asked for it: it can only be a 421
+		_, err := s.next(ctx, s.config.Timeout)
+		return said, s.broken(errors.Join(err, ErrClosed))
 	}
-	_, err = s.next(ctx, s.config.Timeout) // the answer to RSET
-	return answers, errors.Join(refused, err)
+	return said, nil
 }
 
-// reset ends a transaction that was not pipelined.
-func (s *Session) reset(ctx context.Context) error {
-	_, err := s.ask(ctx, "RSET")
-	return err
+// broken ends the session for an error, and says whose it was.
+func (s *Session) broken(err error) error {
+	s.over = true
+	return fmt.Errorf("%s [%s]: %w", s.target.Host, s.target.Addr, err)
+}
+
+// mail is the command that begins a transaction.
+func (s *Session) mail(recipients []string) string {
+	mail := "MAIL FROM:<" + s.config.From + ">"
+	if s.SMTPUTF8() && slices.ContainsFunc(recipients, func(r string) bool { return !isASCII(r) }) {
+		mail += " SMTPUTF8"
+	}
+	return mail
+}
+
+// fly sends the commands of transactions in one flight.
+func (s *Session) fly(ctx context.Context, transactions [][]string) error {
+	var flight []byte
+	for i, recipients := range transactions {
+		if s.begun || i > 0 {
+			flight = append(flight, "RSET\r\n"...)
+		}
+		flight = append(flight, s.mail(recipients)+"\r\n"...)
+		for _, recipient := range recipients {
+			flight = append(flight, "RCPT TO:<"+recipient+">\r\n"...)
+		}
+	}
+	return s.conn.write(ctx, s.config.Timeout, flight)
+}
+
+// transaction reads the replies to a transaction, whose commands it sends one by one where they did not fly. Ended says
+// that enough has been asked.
+func (s *Session) transaction(ctx context.Context, enough func(Answer) bool, recipients []string) (t Transaction, ended bool, err error) {
+	// RSET comes before a transaction and not behind one: there is nothing to clear where QUIT follows (RFC 5321
+	// section 4.1.1.10), and it would cost a round trip where nothing flies.
+	if s.begun {
+		if _, err := s.step(ctx, "RSET", s.config.Timeout); err != nil {
+			return t, false, err
+		}
+	}
+	s.begun = true
+	r, err := s.step(ctx, s.mail(recipients), s.config.Timeout)
+	if err != nil {
+		return t, false, err
+	}
+	if r.Code/100 != 2 {
+		t.Refused = &RefusedError{Command: reply.MAIL, Reply: r}
+		if !s.Pipelining() {
+			return t, false, nil
+		}
+	}
+	for _, recipient := range recipients {
+		begun := time.Now()
+		r, err := s.step(ctx, "RCPT TO:<"+recipient+">", s.config.RCPT)
+		if err != nil {
+			return t, false, err
+		}
+		if t.Refused != nil {
+			continue
+		}
+		answer := Answer{Recipient: recipient, Reply: r}
+		if !s.Pipelining() {
+			answer.Took = time.Since(begun)
+		}
+		t.Answers = append(t.Answers, answer)
+		if enough != nil && enough(answer) {
+			return t, true, nil
+		}
+	}
+	return t, false, nil
+}
+
+// step reads the next reply, to a command that it sends unless that has flown.
+func (s *Session) step(ctx context.Context, command string, patience time.Duration) (reply.Reply, error) {
+	if !s.Pipelining() {
+		if s.conn.buffered() { // a 421 that came behind the last reply: nothing may be sent any more
+			_, err := s.next(ctx, patience)
+			return reply.Reply{}, errors.Join(err, ErrClosed)
+		}
+		if err := s.conn.write(ctx, s.config.Timeout, []byte(command+"\r\n")); err != nil {
+			return reply.Reply{}, err
+		}
+	}
+	return s.next(ctx, patience)
 }
 
 // next reads the next reply; a 421, whichever command it answers, ends the session (RFC 5321 section 4.2.2).
 func (s *Session) next(ctx context.Context, patience time.Duration) (reply.Reply, error) {
 	r, err := s.conn.read(ctx, patience)
-	if err != nil {
-		s.over = true
-		return r, err
+	if err == nil && r.Code == 421 {
+		err = &ClosingError{Reply: r}
 	}
-	if r.Code == 421 {
-		s.over = true
-		return r, &ClosingError{Reply: r}
-	}
-	return r, nil
+	return r, err
 }
 
 // ClosingError is a 421 in the middle of a session. The command it stands in place of was not answered.

@@ -92,28 +92,37 @@ func with(changes script) script {
 	return s
 }
 
-func TestATransactionAnswersEveryRecipientAndNeverSendsDATA(t *testing.T) {
+func TestTransactionsAnswerEveryRecipientAndNeverSendDATA(t *testing.T) {
 	for name, ehlo := range map[string]string{"pipelined": pipeliningEHLO, "one command at a time": "250 mx.lab\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			session, heard, err := open(t, with(script{"EHLO": ehlo}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			answers, err := session.Probe(t.Context(), []string{"alice@corp.lab", "nobody@corp.lab", "bob@corp.lab"})
+			said, err := session.Probe(t.Context(), nil, []string{"alice@corp.lab", "nobody@corp.lab"}, []string{"bob@shop.lab"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			var codes []int
-			for _, a := range answers {
-				codes = append(codes, a.Reply.Code)
+			more, err := session.Probe(t.Context(), nil, []string{"nobody@farm.lab"})
+			if err != nil {
+				t.Fatal(err)
 			}
-			if fmt.Sprint(codes) != "[250 550 250]" {
-				t.Errorf("codes %v, want [250 550 250]", codes)
+			var codes [][]int
+			for _, transaction := range append(said, more...) {
+				var of []int
+				for _, a := range transaction.Answers {
+					of = append(of, a.Reply.Code)
+				}
+				codes = append(codes, of)
+			}
+			if got := fmt.Sprint(codes); got != "[[250 550] [250] [550]]" {
+				t.Errorf("codes %v, want [[250 550] [250] [550]]", got)
 			}
 			if err := session.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			want := "EHLO probe.lab|MAIL FROM:<check@probe.lab>|RCPT TO:<alice@corp.lab>|RCPT TO:<nobody@corp.lab>|RCPT TO:<bob@corp.lab>|RSET|QUIT"
+			want := "EHLO probe.lab|MAIL FROM:<check@probe.lab>|RCPT TO:<alice@corp.lab>|RCPT TO:<nobody@corp.lab>|RSET|" +
+				"MAIL FROM:<check@probe.lab>|RCPT TO:<bob@shop.lab>|RSET|MAIL FROM:<check@probe.lab>|RCPT TO:<nobody@farm.lab>|QUIT"
 			if got := strings.Join(<-heard, "|"); got != want {
 				t.Errorf("the server heard\n%s, want\n%s", got, want)
 			}
@@ -172,21 +181,80 @@ func TestWhatIsNotSMTPIsAProtocolError(t *testing.T) {
 	}
 }
 
+func TestWhatIsAskedOneByOneEndsWhenEnoughIsKnown(t *testing.T) {
+	for name, tt := range map[string]struct{ ehlo, want string }{
+		"one command at a time": {"250 mx.lab\r\n", "[[250 550]]"},
+		"pipelined":             {pipeliningEHLO, "[[250 550 250] [250]]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			session, heard, err := open(t, with(script{"EHLO": tt.ehlo}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			enough := func(a smtpprobe.Answer) bool {
+				if a.Took <= 0 {
+					t.Errorf("%s took %v", a.Recipient, a.Took)
+				}
+				return a.Reply.Code == 550
+			}
+			said, err := session.Probe(t.Context(), enough, []string{"alice@corp.lab", "nobody@corp.lab", "bob@corp.lab"}, []string{"carol@shop.lab"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			codes := make([][]int, len(said))
+			for i, transaction := range said {
+				for _, a := range transaction.Answers {
+					codes[i] = append(codes[i], a.Reply.Code)
+				}
+			}
+			if got := fmt.Sprint(codes); got != tt.want {
+				t.Errorf("codes %s, want %s", got, tt.want)
+			}
+			if err := session.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if got := <-heard; got[len(got)-1] != "QUIT" {
+				t.Errorf("the server heard %q, want QUIT at the end", got)
+			}
+		})
+	}
+}
+
 func TestARecipientAnsweredWith421IsNotAnswered(t *testing.T) {
 	session, _, err := open(t, with(script{"RCPT TO:<second": "421 4.7.0 too many\r\n"}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := session.Probe(t.Context(), []string{"first@corp.lab", "second@corp.lab", "third@corp.lab"})
+	said, err := session.Probe(t.Context(), nil, []string{"first@corp.lab"}, []string{"first@shop.lab", "second@corp.lab", "third@corp.lab"}, []string{"fourth@farm.lab"})
 	var closing *smtpprobe.ClosingError
 	if !errors.As(err, &closing) || !errors.Is(err, smtpprobe.ErrClosed) {
 		t.Errorf("error %v, want a ClosingError that is ErrClosed", err)
 	}
-	if len(answers) != 1 || !session.Over() {
-		t.Errorf("%d answers, over %v; want 1 and true", len(answers), session.Over())
+	if len(said) != 2 || len(said[0].Answers) != 1 || len(said[1].Answers) != 1 || !session.Over() {
+		t.Errorf("%+v, over %v; want two transactions with one answer each, and true", said, session.Over())
 	}
 	if err := session.Close(t.Context()); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestA421BehindTheLastAnswerEndsTheSession(t *testing.T) {
+	for name, ehlo := range map[string]string{"pipelined": pipeliningEHLO, "one command at a time": "250 mx.lab\r\n"} {
+		session, heard, err := open(t, with(script{"EHLO": ehlo, "RCPT TO:<last": "550 5.1.1 no such user\r\n421 4.7.0 too many errors\r\n"}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := session.Probe(t.Context(), nil, []string{"last@corp.lab"})
+		var closing *smtpprobe.ClosingError
+		if !errors.As(err, &closing) || len(said) != 1 || len(said[0].Answers) != 1 || !session.Over() {
+			t.Errorf("%s: %+v, %v, over %v; want one answer and a session ended by 421", name, said, err, session.Over())
+		}
+		if err := session.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if got := <-heard; !strings.HasPrefix(got[len(got)-1], "RCPT") {
+			t.Errorf("%s: %q was said after 421", name, got[len(got)-1])
+		}
 	}
 }
 
@@ -197,13 +265,14 @@ func TestMAILRefusedLeavesTheSessionStanding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			answers, err := session.Probe(t.Context(), []string{"alice@corp.lab"})
-			var refused *smtpprobe.RefusedError
-			if !errors.As(err, &refused) || refused.Command != reply.MAIL {
-				t.Errorf("error %v, want a refusal of MAIL", err)
+			said, err := session.Probe(t.Context(), nil, []string{"alice@corp.lab"}, []string{"bob@shop.lab"})
+			if err != nil || session.Over() || len(said) != 2 {
+				t.Fatalf("%+v, %v, over %v; want two transactions in a session that stands", said, err, session.Over())
 			}
-			if len(answers) != 0 || session.Over() {
-				t.Errorf("%d answers, over %v; want none, and a session that stands", len(answers), session.Over())
+			for _, transaction := range said {
+				if refused := transaction.Refused; refused == nil || refused.Command != reply.MAIL || refused.Reply.Code != 550 || len(transaction.Answers) != 0 {
+					t.Errorf("%+v, want a refusal of MAIL and no answers", transaction)
+				}
 			}
 			if err := session.Close(t.Context()); err != nil {
 				t.Error(err)
@@ -219,7 +288,7 @@ func TestAContextThatEndsInterruptsAReadAtOnce(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	go cancel()
-	if _, err := session.Probe(ctx, []string{"alice@corp.lab"}); !errors.Is(err, context.Canceled) {
+	if _, err := session.Probe(ctx, nil, []string{"alice@corp.lab"}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 	if err := session.Close(t.Context()); err != nil {

@@ -1,16 +1,16 @@
 // Package smtpprobe asks SMTP servers whether they would take mail for a recipient, and never sends a message.
 //
-// A [Prober] opens sessions; a [Session] serves many recipients of a mail host, a transaction at a time:
+// A [Prober] opens sessions; a [Session] serves many recipients of a mail host, a transaction for each domain:
 //
 //	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "verify.example.com", From: "check@example.com"})
-//	session, err := prober.Open(ctx, "mx1.corp.example", address)
-//	answers, err := session.Probe(ctx, []string{"alice@corp.example", "bob@corp.example"})
+//	session, err := prober.Open(ctx, smtpprobe.Target{Host: "mx1.corp.example", Addr: address})
+//	said, err := session.Probe(ctx, []string{"alice@corp.example", "bob@corp.example"}, []string{"carol@shop.example"})
 //	session.Close(ctx)
 //
 // A session says EHLO (HELO where that is refused), uses STARTTLS where it is offered without checking the
-// certificate (RFC 7435: some privacy beats none), and sends MAIL, every RCPT and RSET in one flight where the server
-// offers PIPELINING (RFC 2920). It never sends DATA. Reading is bounded: by deadlines, by 8 KiB a line and by 100
-// lines a reply.
+// certificate (RFC 7435: some privacy beats none). Where the server offers PIPELINING, MAIL and RCPT of all transactions
+// go in one flight, with RSET between them (RFC 2920 section 3.1). It never sends DATA. Reading is bounded: by
+// deadlines, by 8 KiB a line and by 100 lines a reply.
 //
 // What a reply means is not decided here but by package reply; how fast to go is in [Pace].
 package smtpprobe
