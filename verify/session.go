@@ -76,6 +76,9 @@ func (s *scheduler) take(asker *worker) *batch {
 	if most < 1 {
 		return nil
 	}
+	if scraps := chosen.waiting - most; d.stepwise && scraps > 0 && scraps < partLeast {
+		most += scraps
+	}
 	most = min(most, d.limits.Recipients)
 	if asks {
 		most = min(most, d.limits.Recipients-1) // the question is a recipient too

@@ -25,11 +25,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 	"golang.org/x/net/publicsuffix"
-	"golang.org/x/sync/errgroup"
 )
 
 // Errors that are about the domain, and stand.
@@ -206,16 +206,7 @@ func (r *Resolver) locate(ctx context.Context, answer *Answer) error {
 	hosts := answer.Hosts[:min(len(answer.Hosts), maxHosts)]
 	private := false
 	failures := make([]error, len(hosts))
-	group := errgroup.Group{}
-	for i := range hosts {
-		group.Go(func() error {
-			hosts[i].Addrs, failures[i] = r.addresses(ctx, hosts[i].Name)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+	together(len(hosts), func(i int) { hosts[i].Addrs, failures[i] = r.addresses(ctx, hosts[i].Name) })
 	kept := hosts[:0]
 	for _, host := range hosts {
 		public := host.Addrs
@@ -241,6 +232,18 @@ func (r *Resolver) locate(ctx context.Context, answer *Answer) error {
 	return ErrNoMailHost
 }
 
+// together does n things at a time, the last of them here: most domains have one host, and most hosts are known.
+func together(n int, do func(i int)) {
+	var others sync.WaitGroup
+	for i := range n - 1 {
+		others.Go(func() { do(i) })
+	}
+	if n > 0 {
+		do(n - 1)
+	}
+	others.Wait()
+}
+
 // addresses returns the addresses of a host name; none where the name has none. An MX target that is an address,
 // which RFC 5321 does not allow and some domains have, is taken for what it means.
 func (r *Resolver) addresses(ctx context.Context, name string) ([]netip.Addr, error) {
@@ -256,16 +259,7 @@ func (r *Resolver) addresses(ctx context.Context, name string) ([]netip.Addr, er
 	}
 	var answers [2]found
 	var failures [2]error
-	group := errgroup.Group{}
-	for i, kind := range types {
-		group.Go(func() error {
-			answers[i], failures[i] = r.ask(ctx, name, kind)
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
+	together(len(types), func(i int) { answers[i], failures[i] = r.ask(ctx, name, types[i]) })
 	addrs := slices.Concat(answers[0].addrs, answers[1].addrs)
 	if len(addrs) > 0 {
 		return addrs, nil
