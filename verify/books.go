@@ -100,7 +100,6 @@ func (s *scheduler) settle(d *destination, out *outcome, session *smtpprobe.Sess
 	if session != nil {
 		s.hostSpoke(w, session.Host(), out)
 	}
-	s.mood(d, out)
 	if out.close {
 		w.inquiry.Close()
 	}
@@ -177,6 +176,14 @@ func (s *scheduler) hostSpoke(w *domainWork, host string, out *outcome) {
 	if out.down != nil {
 		w.down[host] = *out.down
 	}
+}
+
+// felt lets a destination adapt to what a flight met, which counts once however many transactions met it.
+func (s *scheduler) felt(d *destination, met *outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mood(d, met)
+	s.update(d)
 }
 
 // mood adapts a destination's pace and circuit to an outcome.

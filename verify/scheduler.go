@@ -62,7 +62,7 @@ type destination struct {
 	pauses   int           // in a row
 	refusals int           // of us, in a row
 	open     *evidence     // the circuit: what the rest of the addresses get
-	quiet    int           // transactions since the last sign of strain
+	quiet    int           // flights since the last sign of strain
 	trip     time.Duration // a round trip, as the last session measured it; 0: not met yet
 	stepwise bool          // no PIPELINING: a round trip for each command
 	asked    int           // recipients answered, lately
@@ -448,7 +448,7 @@ func (s *scheduler) pause(d *destination) {
 	s.update(d)
 }
 
-// calm counts a transaction without a sign of strain; after some of these one more session is allowed.
+// calm counts a flight without a sign of strain; after some of these one more session is allowed.
 func (d *destination) calm(sources int) {
 	d.refusals, d.pauses = 0, 0
 	d.quiet++

@@ -169,3 +169,26 @@ func TestTheDestinationThatNeedsLongestComesFirst(t *testing.T) {
 		t.Errorf("with four sessions it still takes %v", stepwise.left())
 	}
 }
+
+func TestACircuitOpensAtTheThirdFlightInARowThatRefusesUs(t *testing.T) {
+	refused, answered := outcome{refusal: &evidence{}}, outcome{answered: true}
+	tests := []struct {
+		name    string
+		flights []outcome
+		open    bool
+	}{
+		{"two are chance", []outcome{refused, refused}, false},
+		{"three are not", []outcome{refused, refused, refused}, true},
+		{"an answer between them begins the row anew", []outcome{refused, refused, answered, refused, refused}, false},
+	}
+	for _, tt := range tests {
+		s := newScheduler(Config{Now: time.Now}, nil)
+		d := at(destination{index: -1, ceiling: 1})
+		for _, flight := range tt.flights {
+			s.felt(d, &flight)
+		}
+		if got := d.open != nil; got != tt.open {
+			t.Errorf("%s: open %v", tt.name, got)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func (s *scheduler) take(asker *worker) *batch {
 		return nil
 	}
 	if scraps := chosen.waiting - most; d.stepwise && scraps > 0 && scraps < partLeast {
-		most += scraps
+		most = max(most, min(chosen.waiting, d.limits.PerSession-l.served-l.questions))
 	}
 	most = min(most, d.limits.Recipients)
 	if asks {
@@ -305,7 +306,7 @@ func (w *worker) fly(ctx context.Context, flight []*outcome) error {
 	if len(said) == 0 { // the session broke before the first reply
 		said = make([]smtpprobe.Transaction, 1)
 	}
-	before, strained := w.load.refused, false
+	before, mood := w.load.refused, outcome{}
 	w.load.addresses, w.load.questions = 0, 0
 	for i, out := range flight {
 		if i >= len(said) {
@@ -317,7 +318,8 @@ func (w *worker) fly(ctx context.Context, flight []*outcome) error {
 		if broken != nil && i == len(said)-1 {
 			w.stumbled(out, broken, len(said[i].Answers) > 0)
 		}
-		strained = strained || out.strain
+		mood.answered, mood.strain = mood.answered || out.answered, mood.strain || out.strain
+		mood.refusal = cmp.Or(mood.refusal, out.refusal)
 	}
 	if broken != nil {
 		took = forever
@@ -325,8 +327,8 @@ func (w *worker) fly(ctx context.Context, flight []*outcome) error {
 	if broken != nil || w.session.Pipelining() { // else enough has seen them one by one
 		w.sched.tried(w.dest, w.session, before, w.load.refused-before, took)
 	}
+	w.sched.felt(w.dest, &mood)
 	for _, out := range flight {
-		out.strain = strained // the pace is the flight's
 		if err := w.settle(ctx, out); err != nil {
 			return err
 		}

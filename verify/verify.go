@@ -10,8 +10,8 @@
 // three stages, joined by bounded queues: domains are looked up ahead of need, a scheduler gives sessions to the
 // destinations that need longest, and results are recorded in batches. A destination is what counts our
 // sessions on its side: a provider, or the mail host's registrable domain. Its sessions serve one domain a
-// transaction and domain after domain, within the caps of the pace table; when it refuses us several times in a row
-// its circuit opens, and the rest of its addresses stay unknown with that reason.
+// transaction and many transactions a flight, within the caps of the pace table and what refusals the server bears; when
+// it refuses us several times in a row its circuit opens, and the rest of its addresses stay unknown with that reason.
 package verify
 
 import (
