@@ -380,10 +380,12 @@ func (w *worker) hear(out *outcome, said smtpprobe.Transaction) {
 }
 
 // group puts tasks that are one mailbox together, a group a recipient, with an empty group for the catch-all question:
-// behind the real recipients, but first once it was lost on the way. Tasks that cannot be asked have their result here.
+// behind the real recipients, but first once it was lost on the way, and where recipients are asked one by one, so that
+// nothing accepted is left without it when enough has been asked. Tasks that cannot be asked have their result here.
 func (w *worker) group(out *outcome) {
 	b := out.batch
-	if b.ask != "" && b.askFirst {
+	first := b.askFirst || !w.session.Pipelining()
+	if b.ask != "" && first {
 		out.asked = append(out.asked, nil)
 	}
 	for _, t := range out.tasks {
@@ -401,7 +403,7 @@ func (w *worker) group(out *outcome) {
 		}
 		out.asked = append(out.asked, []Task{t})
 	}
-	if b.ask != "" && !b.askFirst {
+	if b.ask != "" && !first {
 		out.asked = append(out.asked, nil)
 	}
 }
