@@ -1,9 +1,11 @@
 package verify
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
+	"presend/verify/mx"
 	"presend/verify/smtpprobe"
 )
 
@@ -190,5 +192,29 @@ func TestACircuitOpensAtTheThirdFlightInARowThatRefusesUs(t *testing.T) {
 		if got := d.open != nil; got != tt.open {
 			t.Errorf("%s: open %v", tt.name, got)
 		}
+	}
+}
+
+func TestSessionsAreSpreadOverOurAddressesAndTheCapCountsForEach(t *testing.T) {
+	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")}
+	pace, err := smtpprobe.LoadPace("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newScheduler(Config{Now: time.Now, Sources: sources, Pace: pace}, nil)
+	s.add(&domainWork{answer: mx.Answer{Destination: "corp.lab"}, waiting: 10_000})
+	d := s.byName["corp.lab"]
+	for range d.ceiling {
+		d.sources[d.source(sources)]++
+	}
+	for _, a := range sources {
+		if got, most := d.sources[a], pace.For("corp.lab").Sessions; got != most {
+			t.Errorf("%d sessions from %s, want %d", got, a, most)
+		}
+	}
+	d.bound[sources[1]] = 1
+	d.sources[sources[0]], d.sources[sources[1]] = 0, 0
+	if got := d.source(sources); got != sources[1] {
+		t.Errorf("the next session comes from %s, want %s, which a greylisted address waits for", got, sources[1])
 	}
 }
