@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -314,4 +316,41 @@ func (q *bound) Lease(ctx context.Context, domain string, max int) ([]verify.Tas
 		tasks[i].Tries, tasks[i].Source = 1, q.first[tasks[i].ID].Source
 	}
 	return tasks, err
+}
+
+// order is an Observer that notes which domain each result came from, in their order.
+type order struct {
+	mu      sync.Mutex
+	domains []string
+}
+
+func (o *order) Done(r verify.Result) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, domain, _ := strings.Cut(r.Normalized, "@")
+	o.domains = append(o.domains, domain)
+}
+
+func (o *order) Waiting(string) {}
+
+func TestOneHugeDomainHoldsNobodyUp(t *testing.T) {
+	const huge = 300
+	declaration := "host mx.huge.lab latency=10ms nopipelining\ndomain huge.lab mx=mx.huge.lab\n" +
+		"host mx.small.lab\ndomain small.lab mx=mx.small.lab\nmailbox ann@small.lab"
+	for i := range huge {
+		declaration += fmt.Sprintf(" user%d@huge.lab", i)
+	}
+	_, v := world(t, declaration, func(c *verify.Config) { c.Sessions = 5 })
+	tasks := map[int64]syntax.Address{}
+	for i := range huge {
+		tasks[int64(i)] = syntax.Address{Local: fmt.Sprintf("user%d", i), Domain: "huge.lab"}
+	}
+	tasks[huge] = syntax.Address{Local: "ann", Domain: "small.lab"}
+	var seen order
+	if err := v.Run(t.Context(), verify.NewMemoryQueue(tasks), &seen); err != nil {
+		t.Fatal(err)
+	}
+	if at := slices.Index(seen.domains, "small.lab"); at < 0 || at > huge/4 {
+		t.Errorf("the result of the small domain was number %d of %d, want an early one", at+1, len(seen.domains))
+	}
 }
