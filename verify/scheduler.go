@@ -65,7 +65,7 @@ type destination struct {
 	quiet    int           // flights since the last sign of strain
 	trip     time.Duration // a round trip, as the last session measured it; 0: not met yet
 	stepwise bool          // no PIPELINING: a round trip for each command
-	asked    int           // recipients answered, lately
+	asked    int           // addresses answered, lately
 	refused  int           // of them refused
 	slows    bool          // it was seen to take its time over refusals
 	patient  bool          // it was seen not to
@@ -436,15 +436,13 @@ func (s *scheduler) pause(d *destination) {
 	d.quiet = 0
 	wait := min(time.Second<<min(d.pauses, 10), maxPause)
 	d.pauses++
-	if until := s.config.Now().Add(wait); until.After(d.paused) {
-		d.paused = until
-		time.AfterFunc(wait, func() {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			s.update(d)
-			signal(s.wake)
-		})
-	}
+	d.paused = s.config.Now().Add(wait)
+	time.AfterFunc(wait, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.update(d)
+		signal(s.wake)
+	})
 	s.update(d)
 }
 

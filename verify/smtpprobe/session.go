@@ -93,9 +93,8 @@ func (s *Session) Probe(ctx context.Context, enough func(Answer) bool, transacti
 			break
 		}
 	}
-	if s.conn.buffered() { // nobody asked for it: it can only be a 421
-		_, err := s.next(ctx, s.config.Timeout)
-		return said, s.broken(errors.Join(err, ErrClosed))
+	if err := s.unasked(ctx); err != nil {
+		return said, s.broken(err)
 	}
 	return said, nil
 }
@@ -175,15 +174,24 @@ func (s *Session) transaction(ctx context.Context, enough func(Answer) bool, rec
 // step reads the next reply, to a command that it sends unless that has flown.
 func (s *Session) step(ctx context.Context, command string, patience time.Duration) (reply.Reply, error) {
 	if !s.Pipelining() {
-		if s.conn.buffered() { // a 421 that came behind the last reply: nothing may be sent any more
-			_, err := s.next(ctx, patience)
-			return reply.Reply{}, errors.Join(err, ErrClosed)
+		if err := s.unasked(ctx); err != nil {
+			return reply.Reply{}, err
 		}
 		if err := s.conn.write(ctx, s.config.Timeout, []byte(command+"\r\n")); err != nil {
 			return reply.Reply{}, err
 		}
 	}
 	return s.next(ctx, patience)
+}
+
+// unasked returns an error if something came behind the last reply. Nobody asked for it, so it can only be a 421, after
+// which nothing may be sent.
+func (s *Session) unasked(ctx context.Context) error {
+	if !s.conn.buffered() {
+		return nil
+	}
+	_, err := s.next(ctx, s.config.Timeout)
+	return errors.Join(err, ErrClosed)
 }
 
 // next reads the next reply; a 421, whichever command it answers, ends the session (RFC 5321 section 4.2.2).
