@@ -20,6 +20,7 @@ type Task struct {
 	Tries   int        // how often it met a temporary answer before
 	Since   time.Time  // when it first did; zero if never
 	Source  netip.Addr // our address that met it, from which a retry should come; invalid: any
+	Heard   *Result    // its mail host accepted it before and the catch-all question stayed open; nil: not so
 	again   int        // how often it met a limit in this run
 	aLabels bool       // to be asked with its domain in A-labels, since the server refused the U-labels
 }
@@ -52,6 +53,11 @@ type Facts struct {
 type Done struct {
 	Task   Task
 	Result Result
+
+	// Provisional: the address was accepted, and the catch-all question of its domain is still open. The result is kept
+	// so that an interrupt does not lose it, and another Done follows with the settled one. A queue hands out an address
+	// whose last result is provisional, or is catch_all_unknown with a time to retry, as a Task with Heard set.
+	Provisional bool
 }
 
 // Queue is where a run's work comes from and where its results go. A Queue hands out each domain once a run and each
