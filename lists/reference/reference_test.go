@@ -182,7 +182,24 @@ func Example() {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	for b.Loop() {
-		load(b)
+	file := userFile(b, "disposable burner.lab\nrole kontakt\n")
+	for name, options := range map[string]Options{"embedded": {}, "user file": {UserFiles: []string{file}}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := Load(options); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+}
+
+// userFile writes a user file and returns its path.
+func userFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ours.txt")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

@@ -23,7 +23,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // zone is a resolver over UDP and TCP that answers from records, "NAME TYPE" -> zone file lines. A line may also be
-// one of the words servfail, refused, drop, tc (truncate over UDP), bare (an empty answer without SOA).
+// one of the words servfail, refused, drop, tc (truncate over UDP), hang (no answer over TCP), bare (an empty answer
+// without SOA).
 type zone struct {
 	records map[string][]string
 	queries atomic.Int64
@@ -56,6 +57,10 @@ func (z *zone) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 			bare = true
 		case "drop":
 			return
+		case "hang":
+			if overTCP {
+				return // the connection stays open
+			}
 		case "tc":
 			if !overTCP {
 				r.Answer, r.Truncated = nil, true

@@ -66,3 +66,11 @@ func Example() {
 	// risky 70
 	// deliverable 96
 }
+
+func BenchmarkNew(b *testing.B) {
+	for b.Loop() {
+		if _, err := score.New(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
