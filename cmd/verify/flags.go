@@ -202,7 +202,7 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 			return nil, nil, err
 		}
 	}
-	resolver, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate, IPv4: f.ipv4, IPv6: f.ipv6})
+	resolver, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate})
 	if err != nil {
 		return nil, nil, usagef("%v", err)
 	}

@@ -15,7 +15,6 @@ type question struct {
 // It forgets by generations: when the young half is full it becomes the old one, and what is asked for again moves
 // over.
 type cache struct {
-	now        func() time.Time
 	half       int
 	mu         sync.Mutex
 	young, old map[question]found
@@ -32,12 +31,14 @@ type flight struct {
 	wait   int // how many wait; the last to leave cancels the flight
 }
 
-func newCache(size int, now func() time.Time) *cache {
-	return &cache{now: now, half: max(1, size/2), young: map[question]found{}, sure: map[string]bool{}, flights: map[question]*flight{}}
+func newCache(size int) *cache {
+	return &cache{
+		half: max(1, size/2), young: map[question]found{}, sure: map[string]bool{}, flights: map[question]*flight{},
+	}
 }
 
-// get returns the cached answer, or joins or starts a flight. A waiter that is cancelled leaves the others their
-// flight.
+// get returns the cached answer, or joins or starts a flight. A waiter whose context ends gets its context's error at
+// once, and the flight goes on for the others.
 func (c *cache) get(ctx context.Context, q question, ask func(context.Context) (found, error)) (found, error) {
 	c.mu.Lock()
 	if f, ok := c.lookup(q); ok {
@@ -92,7 +93,7 @@ func (c *cache) lookup(q question) (found, bool) {
 			c.keep(q, f)
 		}
 	}
-	return f, ok && c.now().Before(f.expires)
+	return f, ok && time.Now().Before(f.expires)
 }
 
 func (c *cache) keep(q question, f found) {
@@ -103,7 +104,7 @@ func (c *cache) keep(q question, f found) {
 	c.young[q] = f
 }
 
-// confirmed says whether a name's NXDOMAIN was confirmed since it was cached.
+// confirmed reports whether a name's NXDOMAIN was confirmed since it was cached.
 func (c *cache) confirmed(name string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

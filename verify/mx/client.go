@@ -1,6 +1,7 @@
 package mx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ type found struct {
 	status  int
 	mx      []*dns.MX
 	addrs   []netip.Addr
-	proven  bool // of an empty answer: NXDOMAIN, or an SOA came along: a zone stands behind what is not there
+	proven  bool // of an empty answer: NXDOMAIN, or an SOA came along: the zone itself says what is not there
 	expires time.Time
 }
 
@@ -63,19 +64,33 @@ func (r *Resolver) attempts(ctx context.Context, name string, kind uint16, offse
 		server := (try + offset) % len(r.config.Servers)
 		reply, err := r.client.exchange(ctx, server, name, kind)
 		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
 		case err != nil:
+			if ended := ended(ctx); ended != nil {
+				return nil, ended
+			}
 			last = err
 		case reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError:
 			return reply, nil
 		case reply.Rcode == dns.RcodeRefused:
 			last = &TemporaryError{Kind: "refused"}
 		default:
-			last = &TemporaryError{Kind: "servfail", Err: fmt.Errorf("%s from %s", dns.RcodeToString[reply.Rcode], r.config.Servers[server])}
+			status := dns.RcodeToString[reply.Rcode]
+			last = &TemporaryError{Kind: "servfail", Err: fmt.Errorf("%s from %s", status, r.config.Servers[server])}
 		}
 	}
 	return nil, last
+}
+
+// ended returns the error of a context that has ended. A deadline ends it by the clock as well: a connection with the
+// same deadline may fail a moment before the context knows.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
 }
 
 // read takes the records of a kind out of a reply, along its CNAMEs. alias is where a chain goes on that the reply
@@ -132,7 +147,7 @@ func (r *Resolver) read(reply *dns.Msg, name string, kind uint16) (f found, alia
 			f.status = dns.RcodeSuccess // it is the alias's target that does not exist, not the name (RFC 6604 aside)
 		}
 	}
-	f.expires = r.config.Now().Add(min(max(ttl, minTTL), maxTTL))
+	f.expires = time.Now().Add(min(max(ttl, minTTL), maxTTL))
 	return f, ""
 }
 
@@ -207,7 +222,7 @@ func (c *client) exchange(ctx context.Context, index int, name string, kind uint
 	defer cancel()
 	reply, err := c.overUDP(ctx, s, m)
 	if err == nil && reply.Truncated {
-		reply, _, err = (&dns.Client{Net: "tcp", Timeout: c.config.Timeout}).ExchangeContext(ctx, m, s.address)
+		reply, err = overTCP(ctx, s, m)
 	}
 	if err == nil && reply.Rcode == dns.RcodeFormatError && m.IsEdns0() != nil {
 		m.Extra = nil // a server from before EDNS0
@@ -218,7 +233,8 @@ func (c *client) exchange(ctx context.Context, index int, name string, kind uint
 	case err == nil:
 		return reply, nil
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return nil, &TemporaryError{Kind: "timeout", Err: fmt.Errorf("no answer from %s within %s", s.address, c.config.Timeout)}
+		cause := fmt.Errorf("no answer from %s within %s", s.address, c.config.Timeout)
+		return nil, &TemporaryError{Kind: "timeout", Err: cause}
 	}
 	return nil, &TemporaryError{Kind: "network", Err: err}
 }
@@ -248,6 +264,30 @@ func (c *client) overUDP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+}
+
+// overTCP asks on a connection of its own. The connection is closed when the context ends, which ends every read and
+// write on it at once.
+func overTCP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	stream := &dns.Conn{Conn: conn}
+	if err := stream.WriteMsg(m); err != nil {
+		return nil, cmp.Or(ctx.Err(), err)
+	}
+	reply, err := stream.ReadMsg()
+	switch {
+	case err != nil:
+		return nil, cmp.Or(ctx.Err(), err)
+	case !reply.Response, reply.Id != m.Id, len(reply.Question) != 1, !sameQuestion(m.Question[0], reply.Question[0]):
+		return nil, errors.New("the answer is to another question")
+	}
+	return reply, nil
 }
 
 // socket returns one of a server's sockets, and opens it where need be.

@@ -1,18 +1,11 @@
-// Package mx finds the mail hosts of a domain, and says what kind of hosts they are.
-//
-//	resolver, err := mx.New(mx.Config{})
-//	defer resolver.Close()
-//	answer, err := resolver.Lookup(ctx, "corp.example")
-//	switch {
-//	case errors.Is(err, mx.ErrNoSuchDomain): // NXDOMAIN, twice
-//	case err == nil:
-//		for _, host := range answer.Hosts { ... } // in the order in which to try them
-//	}
+// Package mx finds the mail hosts of a domain and recognises who runs them. The example shows the common path.
 //
 // NXDOMAIN, no data, SERVFAIL, REFUSED and a time-out are five different things, and only the first two are about the
-// domain: those become errors that stand ([ErrNoSuchDomain], [ErrNoMailHost], [ErrNullMX]), the rest a
-// [TemporaryError]. Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver
-// where one fails. A question is asked once for any number of waiters, and answers are kept for their TTL.
+// domain. Those become the errors [ErrNoSuchDomain], [ErrNoMailHost] and [ErrNullMX]; the others become a
+// [TemporaryError]. Every MX target stays in the answer with its addresses of both families or with its error.
+//
+// Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. A
+// question is asked once for any number of waiters, and answers are kept for their TTL.
 package mx
 
 import (
@@ -29,25 +22,29 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/publicsuffix"
 )
 
-// Errors that are about the domain, and stand.
+// Errors that are conclusions about the domain or about one of its mail hosts.
 var (
 	// ErrNoSuchDomain: NXDOMAIN, confirmed by a second query, to another resolver where there is one.
 	ErrNoSuchDomain = errors.New("no such domain")
 	// ErrNullMX: the domain says that it takes no mail (RFC 7505).
 	ErrNullMX = errors.New("null MX")
-	// ErrNoMailHost: neither MX nor A nor AAAA, or no MX target that has an address.
+	// ErrNoMailHost: the domain has neither MX nor A nor AAAA, or every one of its MX targets has ErrNoAddress.
 	ErrNoMailHost = errors.New("no mail host")
-	// ErrNotPublic: every mail host has only loopback, private or otherwise non-public addresses.
-	ErrNotPublic = errors.New("mail hosts on non-public addresses only")
+	// ErrNotPublic: a mail host has only loopback, private or otherwise non-public addresses. Of a domain: every mail
+	// host has this error or ErrNoAddress.
+	ErrNotPublic = errors.New("non-public addresses only")
+	// ErrNoAddress: a mail host is known not to resolve. Its name does not exist, or it has neither A nor AAAA.
+	ErrNoAddress = errors.New("no address")
 )
 
-// TemporaryError says that DNS gave no answer; it says nothing about the domain.
+// TemporaryError is the error of a question that DNS gave no answer to. It says nothing about the domain.
 type TemporaryError struct {
-	Kind string // servfail, refused, timeout, network, malformed, lame (delegated to servers that do not know the zone)
-	Err  error  // the cause; nil where the server's answer says it all
+	// Kind is servfail, refused, timeout, network, malformed, lame (delegated to servers that do not know the zone) or
+	// limit (one MX target of so many that it was not looked up).
+	Kind string
+	Err  error // the cause; nil where the server's answer says it all
 }
 
 func (e *TemporaryError) Error() string {
@@ -59,44 +56,28 @@ func (e *TemporaryError) Error() string {
 
 func (e *TemporaryError) Unwrap() error { return e.Err }
 
-// Config says whom to ask and how. The zero value of a field means its default.
+// Config holds the settings of a Resolver. The zero value of a field means its default.
 type Config struct {
-	Servers      []string         // host:port of resolvers; default those of /etc/resolv.conf
-	Timeout      time.Duration    // for one try; default 5 s
-	Attempts     int              // tries of a question over all resolvers; default 3
-	AllowPrivate bool             // keep mail hosts on loopback, private and other non-public addresses
-	IPv4, IPv6   bool             // look up only this family; both or neither: both
-	CacheSize    int              // answers kept; default 200,000
-	Now          func() time.Time // default time.Now
+	Servers      []string      // host:port of resolvers; default those of /etc/resolv.conf
+	Timeout      time.Duration // for one try; default 5 s
+	Attempts     int           // tries of a question over all resolvers; default 3
+	AllowPrivate bool          // keep addresses that are loopback, private or otherwise not public
+	CacheSize    int           // answers kept; default 200,000
 }
 
-// Resolver looks up mail hosts. Safe for concurrent use. Close it.
+// Resolver looks up mail hosts. It is safe for concurrent use. Close it after use.
 type Resolver struct {
-	config    Config
-	client    *client
-	cache     *cache
-	providers *providers
-}
-
-// Answer is where a domain's mail goes.
-type Answer struct {
-	Domain      string
-	Hosts       []Host // in the order in which to try them
-	Implicit    bool   // no MX record: the domain's own address (RFC 5321 section 5.1)
-	Provider    Provider
-	Destination string    // what counts our sessions there: provider, else the registrable domain of the first host, else its address
-	Expires     time.Time // when the answer's TTL ends
-}
-
-// Host is a mail host.
-type Host struct {
-	Name       string // in lower case, without the last dot
-	Preference uint16
-	Addrs      []netip.Addr
+	config Config
+	client *client
+	cache  *cache
 }
 
 // New returns a Resolver. It fails where no resolver is given and the system has none.
 func New(config Config) (*Resolver, error) {
+	if _, err := providerTable(); err != nil {
+		return nil, err
+	}
+	config.Servers = slices.Clone(config.Servers)
 	if len(config.Servers) == 0 {
 		system, err := dns.ClientConfigFromFile("/etc/resolv.conf")
 		if err != nil {
@@ -114,32 +95,23 @@ func New(config Config) (*Resolver, error) {
 			config.Servers[i] = net.JoinHostPort(strings.Trim(server, "[]"), "53")
 		}
 	}
-	if config.Timeout == 0 {
-		config.Timeout = 5 * time.Second
-	}
-	if config.Attempts == 0 {
-		config.Attempts = 3
-	}
-	if config.CacheSize == 0 {
-		config.CacheSize = 200_000
-	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	table, err := loadProviders()
-	if err != nil {
-		return nil, err
-	}
-	return &Resolver{config: config, client: newClient(config), cache: newCache(config.CacheSize, config.Now), providers: table}, nil
+	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
+	config.Attempts = cmp.Or(config.Attempts, 3)
+	config.CacheSize = cmp.Or(config.CacheSize, 200_000)
+	return &Resolver{config: config, client: newClient(config), cache: newCache(config.CacheSize)}, nil
 }
 
 // Close closes the resolver's sockets; look-ups under way fail.
 func (r *Resolver) Close() error { return r.client.close() }
 
-// Lookup returns where mail for a domain goes. The domain is a name in A-labels. The error is one of the errors above
-// or the context's.
+// Lookup returns where mail for a domain goes. The domain is a name in A-labels. If the context has ended, the error is
+// the context's; else it is one of the errors above. Where the error is about the hosts, the answer still holds every
+// host with its own error.
 func (r *Resolver) Lookup(ctx context.Context, domain string) (Answer, error) {
 	answer, err := r.lookup(ctx, strings.TrimSuffix(strings.ToLower(domain), "."))
+	if ended := ended(ctx); err != nil && ended != nil {
+		err = ended
+	}
 	if err != nil {
 		return answer, fmt.Errorf("mail hosts of %s: %w", domain, err)
 	}
@@ -158,27 +130,29 @@ func (r *Resolver) lookup(ctx context.Context, domain string) (Answer, error) {
 			return answer, cmp.Or(err, ErrNoSuchDomain)
 		}
 	}
+	var hosts []Host
 	for _, record := range found.mx {
-		if record.Mx == "." || record.Mx == "" {
-			if len(found.mx) == 1 {
-				return answer, ErrNullMX
-			}
-			continue // not allowed beside others (RFC 7505 section 3): it is the others that count
+		// A null MX among others is not allowed (RFC 7505 section 3), so the others count.
+		if name := strings.ToLower(strings.TrimSuffix(record.Mx, ".")); name != "" {
+			hosts = append(hosts, Host{Name: name, Preference: record.Preference})
 		}
-		answer.Hosts = append(answer.Hosts, Host{Name: strings.ToLower(strings.TrimSuffix(record.Mx, ".")), Preference: record.Preference})
 	}
-	if len(found.mx) == 0 {
-		answer.Implicit = true
-		answer.Hosts = []Host{{Name: domain}}
+	implicit := len(found.mx) == 0
+	switch {
+	case implicit:
+		hosts = []Host{{Name: domain}}
+	case len(hosts) == 0:
+		return answer, ErrNullMX
 	}
-	rand.Shuffle(len(answer.Hosts), func(i, j int) { answer.Hosts[i], answer.Hosts[j] = answer.Hosts[j], answer.Hosts[i] })
-	slices.SortStableFunc(answer.Hosts, func(a, b Host) int { return cmp.Compare(a.Preference, b.Preference) })
-	answer.Provider = r.providers.match(answer.Hosts)
-	if err := r.locate(ctx, &answer); err != nil {
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	slices.SortStableFunc(hosts, byPreference)
+	expires := r.locate(ctx, hosts)
+	if err := ctx.Err(); err != nil {
 		return answer, err
 	}
-	answer.Destination = destination(answer)
-	return answer, nil
+	answer, err = Assemble(domain, hosts, implicit)
+	answer.Expires = earlier(found.expires, expires)
+	return answer, err
 }
 
 // confirm asks again about a name that was said not to exist, past the cache and first at another resolver.
@@ -191,45 +165,31 @@ func (r *Resolver) confirm(ctx context.Context, domain string) (bool, error) {
 		return false, err
 	}
 	if again.status != dns.RcodeNameError {
-		// Two resolvers disagree about whether a name exists: nothing that could be held against it.
-		return false, &TemporaryError{Kind: "servfail", Err: errors.New("one answer says that the name does not exist, another that it does")}
+		// Two resolvers disagree about whether the name exists, so neither answer counts against it.
+		return false, &TemporaryError{
+			Kind: "servfail", Err: errors.New("one answer says that the name does not exist, another that it does"),
+		}
 	}
 	r.cache.confirm(domain)
 	return true, nil
 }
 
-// maxHosts is how many mail hosts of a domain are looked at.
+// maxHosts is how many mail hosts of a domain are looked up.
 const maxHosts = 16
 
-// locate finds the addresses of the hosts, and leaves out hosts without.
-func (r *Resolver) locate(ctx context.Context, answer *Answer) error {
-	hosts := answer.Hosts[:min(len(answer.Hosts), maxHosts)]
-	private := false
-	failures := make([]error, len(hosts))
-	together(len(hosts), func(i int) { hosts[i].Addrs, failures[i] = r.addresses(ctx, hosts[i].Name) })
-	kept := hosts[:0]
-	for _, host := range hosts {
-		public := host.Addrs
-		if !r.config.AllowPrivate {
-			public = slices.DeleteFunc(host.Addrs, func(a netip.Addr) bool { return !isPublic(a) })
-		}
-		private = private || len(public) < len(host.Addrs)
-		if host.Addrs = slices.Clip(public); len(public) > 0 {
-			kept = append(kept, host)
+// locate fills in the addresses of the hosts or their errors. It returns when the first of these answers expires.
+func (r *Resolver) locate(ctx context.Context, hosts []Host) time.Time {
+	asked := hosts[:min(len(hosts), maxHosts)]
+	expires := make([]time.Time, len(asked))
+	together(len(asked), func(i int) {
+		asked[i].Addrs, expires[i], asked[i].Err = r.addresses(ctx, asked[i].Name)
+	})
+	for i := range hosts[len(asked):] {
+		hosts[len(asked)+i].Err = &TemporaryError{
+			Kind: "limit", Err: fmt.Errorf("only the first %d mail hosts of a domain are looked up", maxHosts),
 		}
 	}
-	if answer.Hosts = kept; len(kept) > 0 {
-		return nil
-	}
-	for _, err := range failures {
-		if err != nil {
-			return err
-		}
-	}
-	if private {
-		return ErrNotPublic
-	}
-	return ErrNoMailHost
+	return earlier(expires...)
 }
 
 // together does n things at a time, the last of them here: most domains have one host, and most hosts are known.
@@ -244,39 +204,68 @@ func together(n int, do func(i int)) {
 	others.Wait()
 }
 
-// addresses returns the addresses of a host name; none where the name has none. An MX target that is an address,
-// which RFC 5321 does not allow and some domains have, is taken for what it means.
-func (r *Resolver) addresses(ctx context.Context, name string) ([]netip.Addr, error) {
+// failureTTL is how long an answer may be kept that lacks something because DNS failed (RFC 2308 section 7.1).
+const failureTTL = 5 * time.Minute
+
+// addresses returns the addresses of a host name, A before AAAA, and when the first of these answers expires. The error
+// is nil where there is an address. An MX target that is an address, which RFC 5321 does not allow and some domains
+// have, is used as that address.
+func (r *Resolver) addresses(ctx context.Context, name string) (addrs []netip.Addr, expires time.Time, err error) {
+	types := [...]uint16{dns.TypeA, dns.TypeAAAA}
+	var answers [len(types)]found
+	var failures [len(types)]error
 	if literal, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		return []netip.Addr{literal}, nil
+		answers[0].addrs = []netip.Addr{literal}
+	} else {
+		together(len(types), func(i int) { answers[i], failures[i] = r.ask(ctx, name, types[i]) })
 	}
-	types := []uint16{dns.TypeA, dns.TypeAAAA}
-	if r.config.IPv4 != r.config.IPv6 {
-		types = types[:1]
-		if r.config.IPv6 {
-			types[0] = dns.TypeAAAA
+	proven := false
+	for i, answer := range answers {
+		addrs = append(addrs, answer.addrs...)
+		proven = proven || answer.proven
+		if failures[i] != nil {
+			answer.expires = time.Now().Add(failureTTL)
 		}
+		expires = earlier(expires, answer.expires)
 	}
-	var answers [2]found
-	var failures [2]error
-	together(len(types), func(i int) { answers[i], failures[i] = r.ask(ctx, name, types[i]) })
-	addrs := slices.Concat(answers[0].addrs, answers[1].addrs)
-	if len(addrs) > 0 {
-		return addrs, nil
+	all := len(addrs)
+	if !r.config.AllowPrivate {
+		addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !isPublic(a) })
 	}
-	if err := cmp.Or(failures[0], failures[1]); err != nil || answers[0].proven || answers[1].proven {
-		return nil, err
+	failure := cmp.Or(failures[:]...)
+	switch {
+	case len(addrs) > 0:
+		return addrs, expires, nil
+	case failure != nil:
+		return nil, expires, failure
+	case all > 0:
+		return nil, expires, ErrNotPublic
+	case proven:
+		return nil, expires, ErrNoAddress
 	}
-	// Resolvers answer with nothing at all where a name is delegated to servers that do not know it, and some leave
-	// the SOA out of every empty answer: who has a zone can show its SOA.
+	// Resolvers answer with nothing at all where a name is delegated to servers that do not know it, and some leave the
+	// SOA out of every empty answer. A zone that exists can show its SOA.
 	zone, err := r.ask(ctx, name, dns.TypeSOA)
-	if err == nil && !zone.proven {
-		err = &TemporaryError{Kind: "lame", Err: errors.New("an empty answer with no zone behind it")}
+	switch {
+	case err != nil:
+		return nil, earlier(expires, time.Now().Add(failureTTL)), err
+	case !zone.proven:
+		return nil, expires, &TemporaryError{Kind: "lame", Err: errors.New("an empty answer with no zone behind it")}
 	}
-	return nil, err
+	return nil, expires, ErrNoAddress
 }
 
-// isPublic says whether an address is one that a mail host on the internet can have.
+// earlier returns the earliest of the times that are set; the zero time where none is.
+func earlier(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first
+}
+
+// isPublic reports whether a mail host on the internet can have the address.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
@@ -293,21 +282,9 @@ func isPublic(a netip.Addr) bool {
 // nonPublic are the special-purpose blocks (IANA registries) that net/netip does not know.
 var nonPublic = []netip.Prefix{
 	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("3fff::/20"),
-}
-
-// destination names what counts our sessions on the other side.
-func destination(answer Answer) string {
-	if answer.Provider.Name != "" {
-		return answer.Provider.Name
-	}
-	host := answer.Hosts[0]
-	if _, err := netip.ParseAddr(strings.Trim(host.Name, "[]")); err != nil {
-		if registrable, err := publicsuffix.EffectiveTLDPlusOne(host.Name); err == nil {
-			return registrable
-		}
-	}
-	return host.Addrs[0].String()
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001:db8::/32"),
+	netip.MustParsePrefix("3fff::/20"),
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -30,6 +31,9 @@ type pattern struct {
 	before, after string
 	provider      Provider
 }
+
+// providerTable returns the embedded table. It is read once and never changed, so all share it.
+var providerTable = sync.OnceValues(loadProviders)
 
 func loadProviders() (*providers, error) {
 	var rows map[string]struct {
@@ -90,7 +94,8 @@ func (p *providers) of(host string) (Provider, bool) {
 		rest = rest[dot+1:]
 	}
 	for _, pat := range p.patterns {
-		if len(host) > len(pat.before)+len(pat.after) && strings.HasPrefix(host, pat.before) && matchTail(host[len(pat.before):], pat.after) {
+		rest, ok := strings.CutPrefix(host, pat.before)
+		if ok && len(rest) > len(pat.after) && matchTail(rest, pat.after) {
 			return pat.provider, true
 		}
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 func TestEveryProviderPatternMatchesItsHosts(t *testing.T) {
-	p, err := loadProviders()
+	p, err := providerTable()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestEveryProviderPatternMatchesItsHosts(t *testing.T) {
 }
 
 func TestProvidersAreToldApart(t *testing.T) {
-	p, err := loadProviders()
+	p, err := providerTable()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,102 @@
+package mx
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+var corp = question{"corp.lab", dns.TypeMX}
+
+func TestAnAnswerIsAskedForAgainWhenItsTTLHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, asked := newCache(10), 0
+		get := func() {
+			t.Helper()
+			_, err := c.get(t.Context(), corp, func(context.Context) (found, error) {
+				asked++
+				return found{expires: time.Now().Add(time.Minute)}, nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		get()
+		time.Sleep(time.Minute - 1)
+		get()
+		if asked != 1 {
+			t.Errorf("asked %d times within the TTL, want once", asked)
+		}
+		time.Sleep(1)
+		get()
+		if asked != 2 {
+			t.Errorf("asked %d times, want a second time after the TTL", asked)
+		}
+	})
+}
+
+func TestAWaiterThatLeavesGetsItsOwnErrorAndLeavesTheFlightToTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(10)
+		slow := func(ctx context.Context) (found, error) {
+			select {
+			case <-time.After(time.Second):
+				return found{expires: time.Now().Add(time.Minute)}, nil
+			case <-ctx.Done():
+				return found{}, ctx.Err()
+			}
+		}
+		start := time.Now()
+		go func() {
+			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			defer cancel()
+			_, err := c.get(ctx, corp, slow)
+			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 100*time.Millisecond {
+				t.Errorf("the hasty waiter: error %v after %s, want its deadline's after 100 ms", err, took)
+			}
+		}()
+		if _, err := c.get(t.Context(), corp, slow); err != nil || time.Since(start) != time.Second {
+			t.Errorf("the patient waiter: error %v after %s, want the answer after 1 s", err, time.Since(start))
+		}
+		synctest.Wait()
+	})
+}
+
+func TestTheLastWaiterEndsTheFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(10)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		ended := false
+		_, err := c.get(ctx, corp, func(ctx context.Context) (found, error) {
+			<-ctx.Done()
+			ended = true
+			return found{}, ctx.Err()
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || !ended {
+			t.Errorf("error %v, flight ended: %t; want the deadline's and true", err, ended)
+		}
+	})
+}
+
+func TestADeadlineThatHasPassedEndsAContextByTheClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := ended(ctx); err != nil {
+			t.Errorf("before the deadline: %v", err)
+		}
+		time.Sleep(time.Second)
+		if err := ended(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("at the deadline: %v", err)
+		}
+		cancel()
+		if err := ended(ctx); err == nil {
+			t.Error("a cancelled context has not ended")
+		}
+	})
+}
