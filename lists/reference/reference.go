@@ -1,11 +1,7 @@
 // Package reference knows names: domains that hand out throw-away addresses, mailbox providers that anybody can join,
-// local parts that name a role, special-use domains, suspected spam traps.
+// local parts that name a role, special-use domains, suspected spam traps. The example shows the common path.
 //
-//	names, err := reference.Load(reference.Options{UserFiles: []string{"ours.txt"}})
-//	names.Disposable("mailinator.com") // true
-//	names.Role("info")                 // true
-//
-// The data stand in data/*.txt. Those of throw-away and free domains and of roles are made by go generate from npm
+// The data are stored in data/*.txt. Those of throw-away and free domains and of roles are made by go generate from npm
 // packages named in NOTICE; known.txt, by hand, holds providers that are never disposable, whatever the packages say.
 //
 // A user file adds to the data or overrules them, a rule a line:
@@ -26,6 +22,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/idna"
 )
@@ -55,28 +52,51 @@ type Options struct {
 	UserFiles []string // read in order; a later line overrules an earlier one
 }
 
-// Data is the reference data. Safe for concurrent use.
+// Data is the reference data. It never changes once it is loaded, so it is safe for concurrent use.
 type Data struct {
 	disposable, free, roles, known, specialUse, traps names
 	trapLocals                                        []string // patterns, see matches
 }
 
-// names is a set; false takes a name out again that a parent domain would bring in.
-type names map[string]bool
+// names is a set of names in two layers: what the user says of a name comes before the embedded data.
+type names struct {
+	user     map[string]bool // false takes a name out
+	embedded map[string]bool // shared by all Data and never changed
+}
 
-// Load reads the embedded data and the user's files. The error names a file and line.
-func Load(options Options) (*Data, error) {
-	d := &Data{
+// has reports whether a name is in the set, and whether either layer knows it.
+func (n names) has(name string) (in, found bool) {
+	if in, found = n.user[name]; found {
+		return in, true
+	}
+	in, found = n.embedded[name]
+	return in, found
+}
+
+// embedded parses the embedded data.
+var embedded = sync.OnceValue(func() Data {
+	d := Data{
 		disposable: set(disposableData), free: set(freeData), roles: set(rolesData), known: set(knownData),
-		specialUse: set(specialUseData), traps: names{},
+		specialUse: set(specialUseData), traps: names{embedded: map[string]bool{}},
 	}
 	for line := range lines(trapsData) {
 		switch kind, name, _ := strings.Cut(line, " "); kind {
 		case "domain":
-			d.traps[name] = true
+			d.traps.embedded[name] = true
 		case "local":
 			d.trapLocals = append(d.trapLocals, name)
 		}
+	}
+	return d
+})
+
+// Load returns the embedded data with the user's files on top. The embedded data are parsed at the first call and
+// shared by all. The error names a file and line.
+func Load(options Options) (*Data, error) {
+	shared := embedded()
+	d := &shared
+	for _, n := range []*names{&d.disposable, &d.free, &d.roles, &d.known, &d.traps} {
+		n.user = map[string]bool{}
 	}
 	for _, file := range options.UserFiles {
 		if err := d.overrule(file); err != nil {
@@ -99,11 +119,11 @@ func lines(data string) func(yield func(string) bool) {
 }
 
 func set(data string) names {
-	n := make(names, strings.Count(data, "\n"))
+	n := make(map[string]bool, strings.Count(data, "\n"))
 	for line := range lines(data) {
 		n[line] = true
 	}
-	return n
+	return names{embedded: n}
 }
 
 // overrule reads a user file.
@@ -151,9 +171,9 @@ func (d *Data) rule(words []string) error {
 		}
 		name = ascii
 	}
-	into[name] = !out
+	into.user[name] = !out
 	if word == "disposable" && !out {
-		delete(d.known, name) // the user knows better
+		d.known.user[name] = false // the user knows better
 	}
 	return nil
 }
@@ -161,7 +181,7 @@ func (d *Data) rule(words []string) error {
 // below looks a domain and its parents up, the closest first.
 func (n names) below(domain string) (in, found bool) {
 	for {
-		if in, found = n[domain]; found {
+		if in, found = n.has(domain); found {
 			return in, true
 		}
 		dot := strings.IndexByte(domain, '.')
@@ -172,10 +192,10 @@ func (n names) below(domain string) (in, found bool) {
 	}
 }
 
-// Disposable says whether a domain, or one that it is below, hands out throw-away addresses. The domain is in A-labels
+// Disposable reports whether a domain, or one that it is below, hands out throw-away addresses. The domain is in A-labels
 // and lower case, here and in what follows.
 func (d *Data) Disposable(domain string) bool {
-	if own, found := d.disposable[domain]; found {
+	if own, found := d.disposable.has(domain); found {
 		return own
 	}
 	if known, _ := d.known.below(domain); known {
@@ -185,22 +205,26 @@ func (d *Data) Disposable(domain string) bool {
 	return in
 }
 
-// Free says whether anybody can get a mailbox at a domain.
-func (d *Data) Free(domain string) bool { return d.free[domain] }
-
-// Role says whether a local part names a function and not a person; case and +detail do not matter.
-func (d *Data) Role(local string) bool {
-	base, _, _ := strings.Cut(strings.ToLower(local), "+")
-	return d.roles[base]
+// Free reports whether anybody can get a mailbox at a domain.
+func (d *Data) Free(domain string) bool {
+	in, _ := d.free.has(domain)
+	return in
 }
 
-// SpecialUse says whether a domain is reserved, so that it never carries mail on the internet.
+// Role reports whether a local part names a function and not a person; case and +detail do not matter.
+func (d *Data) Role(local string) bool {
+	base, _, _ := strings.Cut(strings.ToLower(local), "+")
+	in, _ := d.roles.has(base)
+	return in
+}
+
+// SpecialUse reports whether a domain is reserved, so that it never carries mail on the internet.
 func (d *Data) SpecialUse(domain string) bool {
 	in, _ := d.specialUse.below(domain)
 	return in
 }
 
-// TrapSuspect says whether an address looks like a spam trap.
+// TrapSuspect reports whether an address looks like a spam trap.
 func (d *Data) TrapSuspect(local, domain string) bool {
 	if in, _ := d.traps.below(domain); in {
 		return true
@@ -209,8 +233,8 @@ func (d *Data) TrapSuspect(local, domain string) bool {
 	return slices.ContainsFunc(d.trapLocals, func(pattern string) bool { return matches(pattern, local) })
 }
 
-// matches compares a word with a pattern that is the word itself, or its beginning or end beside a star; a test sees that
-// the data have no others.
+// matches reports whether a word fits a pattern. A pattern is a word, or the beginning or end of one with a star for the
+// rest; a test checks that the data have no others.
 func matches(pattern, word string) bool {
 	if beginning, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(word, beginning)

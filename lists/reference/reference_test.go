@@ -1,7 +1,6 @@
 package reference
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -172,13 +171,31 @@ func TestNOTICENamesEveryPackage(t *testing.T) {
 	}
 }
 
-func Example() {
-	names, err := Load(Options{})
-	if err != nil {
-		panic(err)
+func TestWhatOneCallerLoadsChangesNothingForAnother(t *testing.T) {
+	before := load(t)
+	own := load(t, userFile(t, "-disposable mailinator.com\ndisposable gmail.com\nrole kontakt24\n-role info\n"+
+		"free isp.lab\ntrap old-brand.lab\n"))
+	if own.Disposable("mailinator.com") || !own.Disposable("gmail.com") || !own.Role("kontakt24") || own.Role("info") ||
+		!own.Free("isp.lab") || !own.TrapSuspect("x", "old-brand.lab") {
+		t.Error("the user's file does not count")
 	}
-	fmt.Println(names.Disposable("mailinator.com"), names.Role("info"), names.Free("gmail.com"), names.SpecialUse("corp.test"))
-	// Output: true true true true
+	for name, d := range map[string]*Data{"loaded before": before, "loaded after": load(t)} {
+		if !d.Disposable("mailinator.com") || d.Disposable("gmail.com") || d.Role("kontakt24") || !d.Role("info") ||
+			d.Free("isp.lab") || d.TrapSuspect("x", "old-brand.lab") {
+			t.Errorf("the data %s have the rules of another caller's file", name)
+		}
+	}
+}
+
+func TestAUsersDisposableNameBelowAKnownProviderHoldsForWhatIsBelowIt(t *testing.T) {
+	d := load(t, userFile(t, "disposable burner.gmail.com\n"))
+	for domain, want := range map[string]bool{
+		"burner.gmail.com": true, "x.burner.gmail.com": true, "gmail.com": false, "x.gmail.com": false,
+	} {
+		if d.Disposable(domain) != want {
+			t.Errorf("%s is disposable: %t, want %t", domain, !want, want)
+		}
+	}
 }
 
 func BenchmarkLoad(b *testing.B) {

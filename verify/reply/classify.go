@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -73,7 +74,7 @@ type status struct {
 
 type subjectDetail struct{ subject, detail int }
 
-// Classifier tells what replies mean. It is safe for concurrent use.
+// Classifier tells what replies mean. It never changes, so it is safe for concurrent use.
 type Classifier struct {
 	reasons  map[Reason]reasonInfo
 	strong   []rule // asked before the enhanced code
@@ -85,10 +86,11 @@ type Classifier struct {
 	statuses map[subjectDetail]status
 }
 
-// New returns a Classifier that knows the embedded rules. The error is a fault in these rules.
-func New() (*Classifier, error) {
-	return newClassifier(rulesTOML, enhancedTOML)
-}
+// New returns the Classifier that knows the embedded rules. It compiles them at the first call; every call returns the
+// same Classifier. The error is a fault in these rules.
+func New() (*Classifier, error) { return embeddedRules() }
+
+var embeddedRules = sync.OnceValues(func() (*Classifier, error) { return newClassifier(rulesTOML, enhancedTOML) })
 
 func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 	var file ruleFile

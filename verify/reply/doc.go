@@ -1,10 +1,5 @@
 // Package reply tells what SMTP replies mean: whether a reply is evidence about the mailbox, its domain, the message,
-// the server and the moment, or about the client that asked, and what to do next.
-//
-//	classifier, err := reply.New()             // once; safe for concurrent use
-//	r, err := reply.Parse(text)                // as sent, or as a bounce or a log quotes it
-//	m := classifier.Classify(r, reply.RCPT, "google")
-//	if m.AgainstAddress() { ... }              // a hard failure of the mailbox or the domain
+// the server and the moment, or about the client that asked, and what to do next. The example shows the common path.
 //
 // The evidence is read in this order: the class of the code (2xx, 4xx, 5xx), words that leave no doubt, the enhanced
 // code (RFC 3463) where servers use it as registered, weaker words, enhanced codes that servers use for anything, the

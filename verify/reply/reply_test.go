@@ -2,7 +2,6 @@ package reply_test
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -12,23 +11,6 @@ import (
 
 	"presend/verify/reply"
 )
-
-func ExampleClassifier_Classify() {
-	classifier, err := reply.New()
-	if err != nil {
-		panic(err)
-	}
-	r, err := reply.Parse("550-5.1.1 <bob@example.com>: Recipient address rejected:\r\n550 5.1.1 User unknown in virtual mailbox table")
-	if err != nil {
-		panic(err)
-	}
-	m := classifier.Classify(r, reply.RCPT, "")
-	fmt.Println(m.Reason, m.Subject, m.Kind, m.Rule)
-	fmt.Println(m.Action)
-	// Output:
-	// mailbox_unknown mailbox hard mailbox/unknown
-	// remove the address now: it does not exist
-}
 
 func TestParseTakesCodesOffEveryForm(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -363,6 +345,17 @@ func BenchmarkParse(b *testing.B) {
 		if _, err := reply.Parse("550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in virtual mailbox table"); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func TestNewReturnsTheSameRulesEveryTime(t *testing.T) {
+	first, err := reply.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := reply.New()
+	if err != nil || second != first {
+		t.Errorf("%p and %p, %v; want one Classifier, which never changes", first, second, err)
 	}
 }
 

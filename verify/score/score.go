@@ -1,13 +1,9 @@
 // Package score turns evidence into a verdict and a score.
 //
 // A [Table] holds for every reason of the verdict table its verdict and the share of messages, in percent, that are
-// expected not to bounce, with adjustments for flags:
+// expected not to bounce, with adjustments for flags. The example shows the common path.
 //
-//	table, err := score.New()
-//	verdict := table.Verdict(reply.CatchAll)                                 // risky
-//	points := table.Score(score.Evidence{Reason: reply.CatchAll})            // 70
-//
-// The numbers are data: they stand in table.toml with the thought behind each. Scores keep to the borders of the
+// The numbers are data: they are stored in table.toml with the thought behind each. Scores keep to the borders of the
 // contract: an invalid address never scores above 5, a deliverable one never below 90.
 package score
 
@@ -15,6 +11,7 @@ import (
 	_ "embed"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 
@@ -32,12 +29,12 @@ const (
 	Unknown     Verdict = "unknown"
 )
 
-// Flag rides beside a verdict and never replaces it.
+// Flag is a word that is added to a verdict and never replaces it.
 type Flag string
 
 // The flags of the contract.
 const (
-	Role       Flag = "role"        // the local part names a function, not a person (RFC 2142 and kin)
+	Role       Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
 	Free       Flag = "free"        // a mailbox provider that anybody can join
 	Disposable Flag = "disposable"  // a throw-away domain
 	CatchAll   Flag = "catch_all"   // the domain accepts every recipient
@@ -64,7 +61,7 @@ type Evidence struct {
 //go:embed table.toml
 var embedded string
 
-// Table maps reasons to verdicts and evidence to scores. Safe for concurrent use.
+// Table maps reasons to verdicts and evidence to scores. It never changes, so it is safe for concurrent use.
 type Table struct {
 	reasons map[reply.Reason]entry
 	flags   map[Flag]int
@@ -75,8 +72,12 @@ type entry struct {
 	Score   int     `toml:"score"`
 }
 
-// New reads the embedded table.
-func New() (*Table, error) {
+// New returns the embedded table. It is read at the first call; every call returns the same Table.
+func New() (*Table, error) { return embeddedTable() }
+
+var embeddedTable = sync.OnceValues(readTable)
+
+func readTable() (*Table, error) {
 	var file struct {
 		Reason map[reply.Reason]entry `toml:"reason"`
 		Flag   map[Flag]int           `toml:"flag"`
@@ -86,7 +87,8 @@ func New() (*Table, error) {
 	}
 	for reason, e := range file.Reason {
 		if low, high := bounds(e.Verdict); e.Score < low || e.Score > high {
-			return nil, fmt.Errorf("score: table.toml: %s scores %d, outside %d to %d of verdict %q", reason, e.Score, low, high, e.Verdict)
+			return nil, fmt.Errorf("score: table.toml: %s scores %d, outside %d to %d of verdict %q",
+				reason, e.Score, low, high, e.Verdict)
 		}
 	}
 	for flag := range file.Flag {

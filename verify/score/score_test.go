@@ -1,7 +1,6 @@
 package score_test
 
 import (
-	"fmt"
 	"testing"
 
 	"presend/verify/reply"
@@ -55,16 +54,10 @@ func TestScoresKeepToTheBordersOfTheirVerdictWhateverTheFlags(t *testing.T) {
 	}
 }
 
-func Example() {
-	table, err := score.New()
-	if err != nil {
-		panic(err)
+func TestNewReturnsTheSameTableEveryTime(t *testing.T) {
+	if first, second := newTable(t), newTable(t); first != second {
+		t.Errorf("%p and %p, want one Table, which never changes", first, second)
 	}
-	fmt.Println(table.Verdict(reply.CatchAll), table.Score(score.Evidence{Reason: reply.CatchAll}))
-	fmt.Println(table.Verdict(reply.Accepted), table.Score(score.Evidence{Reason: reply.Accepted, Flags: []score.Flag{score.Role}}))
-	// Output:
-	// risky 70
-	// deliverable 96
 }
 
 func BenchmarkNew(b *testing.B) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 )
@@ -15,7 +16,8 @@ var defaultPace string
 // DefaultPace returns the text of the embedded pace table, as a start for one's own.
 func DefaultPace() string { return defaultPace }
 
-// Pace is the table of how hard a destination may be asked, by provider, with a default for all others.
+// Pace is the table of how hard a destination may be asked, by provider, with a default for all others. It never
+// changes, so it is safe for concurrent use.
 type Pace struct {
 	rows map[string]Limits
 }
@@ -31,16 +33,23 @@ type Limits struct {
 
 const defaultRow = "default"
 
-// LoadPace reads a pace table; path "" is the embedded one. An error names the row and the field at fault.
+// LoadPace reads a pace table. Path "" is the embedded one, which is read at the first call and shared by all. An error
+// names the row and the field at fault.
 func LoadPace(path string) (*Pace, error) {
-	text := defaultPace
-	if path != "" {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("pace table: %w", err)
-		}
-		text = string(b)
+	if path == "" {
+		return embeddedPace()
 	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("pace table: %w", err)
+	}
+	return readPace(path, string(text))
+}
+
+var embeddedPace = sync.OnceValues(func() (*Pace, error) { return readPace("pace.toml", defaultPace) })
+
+// readPace reads the text of a pace table that errors call by its path.
+func readPace(path, text string) (*Pace, error) {
 	rows := map[string]Limits{}
 	meta, err := toml.Decode(text, &rows)
 	if err != nil {
@@ -51,7 +60,8 @@ func LoadPace(path string) (*Pace, error) {
 	}
 	base, ok := rows[defaultRow]
 	if !ok || base.Sessions == 0 || base.Recipients == 0 || base.PerSession == 0 || base.Errors == 0 {
-		return nil, fmt.Errorf("pace table %s: the row [%s] must set sessions, recipients, session and errors", path, defaultRow)
+		return nil, fmt.Errorf("pace table %s: the row [%s] must set sessions, recipients, session and errors",
+			path, defaultRow)
 	}
 	for name, row := range rows {
 		if row.Sessions < 0 || row.Recipients < 0 || row.PerSession < 0 || row.Errors < 0 || row.Rate < 0 {
@@ -65,7 +75,10 @@ func LoadPace(path string) (*Pace, error) {
 // over fills what a row leaves out from the default row.
 func (l Limits) over(base Limits) Limits {
 	for _, field := range []struct{ value, fallback *int }{
-		{&l.Sessions, &base.Sessions}, {&l.Recipients, &base.Recipients}, {&l.PerSession, &base.PerSession}, {&l.Errors, &base.Errors},
+		{&l.Sessions, &base.Sessions},
+		{&l.Recipients, &base.Recipients},
+		{&l.PerSession, &base.PerSession},
+		{&l.Errors, &base.Errors},
 	} {
 		if *field.value == 0 {
 			*field.value = *field.fallback

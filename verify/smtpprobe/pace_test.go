@@ -18,6 +18,27 @@ func paceFile(t testing.TB, text string) string {
 	return path
 }
 
+func TestATableOfOnesOwnLeavesTheEmbeddedOneAlone(t *testing.T) {
+	embedded, err := smtpprobe.LoadPace("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	google := embedded.For("google")
+	path := paceFile(t, "[default]\nsessions = 9\nrecipients = 9\nsession = 9\nerrors = 9\n[google]\nsessions = 49\n")
+	own, err := smtpprobe.LoadPace(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := smtpprobe.Limits{Sessions: 49, Recipients: 9, PerSession: 9, Errors: 9}
+	if got := own.For("google"); got != want {
+		t.Errorf("one's own table says %+v of google, want %+v", got, want)
+	}
+	again, err := smtpprobe.LoadPace("")
+	if err != nil || again != embedded || again.For("google") != google {
+		t.Errorf("the embedded table says %+v of google now, was %+v: %v", again.For("google"), google, err)
+	}
+}
+
 func BenchmarkLoadPace(b *testing.B) {
 	for name, path := range map[string]string{"embedded": "", "file": paceFile(b, smtpprobe.DefaultPace())} {
 		b.Run(name, func(b *testing.B) {
