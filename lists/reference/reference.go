@@ -192,8 +192,8 @@ func (n names) below(domain string) (in, found bool) {
 	}
 }
 
-// Disposable reports whether a domain, or one that it is below, hands out throw-away addresses. The domain is in A-labels
-// and lower case, here and in what follows.
+// Disposable reports whether a domain, or one that it is below, hands out throw-away addresses. The domain is in
+// A-labels and lower case, here and in what follows.
 func (d *Data) Disposable(domain string) bool {
 	if own, found := d.disposable.has(domain); found {
 		return own
@@ -233,8 +233,8 @@ func (d *Data) TrapSuspect(local, domain string) bool {
 	return slices.ContainsFunc(d.trapLocals, func(pattern string) bool { return matches(pattern, local) })
 }
 
-// matches reports whether a word fits a pattern. A pattern is a word, or the beginning or end of one with a star for the
-// rest; a test checks that the data have no others.
+// matches reports whether a word fits a pattern. A pattern is a word, or the beginning or end of one with a star for
+// the rest; a test checks that the data have no others.
 func matches(pattern, word string) bool {
 	if beginning, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(word, beginning)

@@ -18,7 +18,7 @@ import (
 	"presend/verify/reply"
 )
 
-// Verdict says whether to send to an address now.
+// Verdict is the advice about sending to an address now.
 type Verdict string
 
 // The four verdicts.
