@@ -65,8 +65,8 @@ func (r *Resolver) attempts(ctx context.Context, name string, kind uint16, offse
 		reply, err := r.client.exchange(ctx, server, name, kind)
 		switch {
 		case err != nil:
-			if ended := ended(ctx); ended != nil {
-				return nil, ended
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
 			}
 			last = err
 		case reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError:

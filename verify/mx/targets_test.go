@@ -230,3 +230,16 @@ func TestTheDeadlineOfTheSecondQueryAboutANameIsTheCallersToo(t *testing.T) {
 		t.Errorf("error %v, want the deadline's", err)
 	}
 }
+
+func TestAnAnswerThatADeadlineCutShortIsNoAnswer(t *testing.T) {
+	z := &zone{records: map[string][]string{
+		"slow.lab MX": {"slow.lab. 300 IN MX 10 known.lab.", "slow.lab. 300 IN MX 20 silent.lab."},
+		"known.lab A": {"known.lab. 300 IN A 8.8.8.8"}, "silent.lab A": {"drop"}, "silent.lab AAAA": {"drop"},
+	}}
+	r := newResolver(t, mx.Config{Servers: []string{z.serve(t)}})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if answer, err := r.Lookup(ctx, "slow.lab"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%+v, %v; want the deadline's error", answer, err)
+	}
+}
