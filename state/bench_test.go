@@ -49,13 +49,13 @@ func BenchmarkLeaseTheFiveAddressesOfADomain(b *testing.B) {
 	}
 }
 
-func BenchmarkRecordTenResultsOfTwoDomains(b *testing.B) {
+func BenchmarkRecordAHundredResultsOfTwentyDomains(b *testing.B) {
 	f := open(b, filepath.Join(b.TempDir(), "s.db"))
 	defer f.Close()
-	run, domains := manyDomains(b, f, 2)
+	run, domains := manyDomains(b, f, 21)
 	var done []verify.Done
 	var facts []verify.Facts
-	for _, d := range domains {
+	for _, d := range domains[1:] { // SQLite plans some queries again where an id becomes 1
 		tasks, err := run.Lease(b.Context(), d.Name, 50)
 		if err != nil {
 			b.Fatal(err)

@@ -16,7 +16,7 @@ import (
 )
 
 // statements are what every batch of a run needs. They are prepared once for the life of a file.
-type statements struct{ lease, keep, change, finish, fact *sql.Stmt }
+type statements struct{ lease, keep, newest, change, finish, fact *sql.Stmt }
 
 // prepare prepares all statements. Those that it has prepared when it fails are closed by close.
 func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
@@ -30,11 +30,9 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
 			WHERE w.domain = $2 AND (w.folded, w.address) > ($3, $4) ORDER BY w.folded, w.address LIMIT $5`},
 		{&s.keep, `INSERT OR REPLACE INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
 			code, enhanced, text, command, checked_at, retry_at, source, tries, since, heard)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`},
-		// The newest change is compared and not the result, which may be provisional.
-		{&s.change, `INSERT OR REPLACE INTO history (address, at, run, verdict, reason) SELECT $1, $2, $3, $4, $5
-			WHERE NOT EXISTS (SELECT 1 FROM (SELECT verdict, reason FROM history WHERE address = $1 ORDER BY at DESC LIMIT 1) h
-			WHERE h.verdict = $4 AND h.reason = $5)`},
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.newest, "SELECT verdict, reason FROM history WHERE address = $1 ORDER BY at DESC LIMIT 1"},
+		{&s.change, "INSERT OR REPLACE INTO history (address, at, run, verdict, reason) VALUES ($1, $2, $3, $4, $5)"},
 		{&s.finish, `DELETE FROM work WHERE (domain, folded, address) =
 			(SELECT domain, lower(local), id FROM addresses WHERE id = $1)`},
 		// Facts without an answer to the catch-all question leave what was known of it.
@@ -50,7 +48,7 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
 }
 
 func (s *statements) close() (err error) {
-	for _, statement := range []*sql.Stmt{s.lease, s.keep, s.change, s.finish, s.fact} {
+	for _, statement := range []*sql.Stmt{s.lease, s.keep, s.newest, s.change, s.finish, s.fact} {
 		if statement != nil {
 			err = errors.Join(err, statement.Close())
 		}
@@ -62,6 +60,7 @@ func (s *statements) close() (err error) {
 func (s *statements) in(ctx context.Context, tx *sql.Tx) statements {
 	return statements{
 		keep:   tx.StmtContext(ctx, s.keep),
+		newest: tx.StmtContext(ctx, s.newest),
 		change: tx.StmtContext(ctx, s.change),
 		finish: tx.StmtContext(ctx, s.finish),
 		fact:   tx.StmtContext(ctx, s.fact),
@@ -188,9 +187,7 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 		if d.Provisional {
 			continue
 		}
-		x := d.Result
-		_, err := s.change.ExecContext(ctx, d.Task.ID, x.CheckedAt.Unix(), r.id, string(x.Verdict), string(x.Reason))
-		if err != nil {
+		if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
 			return fmt.Errorf("state: recording a change: %w", err)
 		}
 		if _, err := s.finish.ExecContext(ctx, d.Task.ID); err != nil {
@@ -207,6 +204,22 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 		return fmt.Errorf("state: recording: %w", err)
 	}
 	return nil
+}
+
+// noteChange adds a result to the history of an address unless the newest change there says the same. It does not
+// compare with the result before, which may be provisional.
+func (r *Run) noteChange(ctx context.Context, s statements, address int64, x verify.Result) error {
+	var verdict verify.Verdict
+	var reason verify.Reason
+	err := s.newest.QueryRowContext(ctx, address).Scan(&verdict, &reason)
+	if err == nil && verdict == x.Verdict && reason == x.Reason {
+		return nil
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	_, err = s.change.ExecContext(ctx, address, x.CheckedAt.Unix(), r.id, string(x.Verdict), string(x.Reason))
+	return err
 }
 
 // keep stores a result in place of the one before.

@@ -7,6 +7,7 @@ CREATE TABLE addresses (
 );
 INSERT INTO "addresses" VALUES(1,1,'ann');
 INSERT INTO "addresses" VALUES(2,1,'gone');
+INSERT INTO "addresses" VALUES(3,1,'open');
 CREATE TABLE domains (
   id         INTEGER PRIMARY KEY,
   name       TEXT NOT NULL UNIQUE,
@@ -49,9 +50,10 @@ CREATE TABLE results (
   tries      INTEGER NOT NULL, -- temporary answers in a row
   since      INTEGER NOT NULL, -- the first of them
   source     TEXT NOT NULL     -- our address that asked; empty: the system's choice
-);
-INSERT INTO "results" VALUES(1,'deliverable',98,'accepted','','role','','','',0,'','','',32472144000,0,0,0,'');
-INSERT INTO "results" VALUES(2,'invalid',1,'mailbox_unknown','','role','','','',0,'','','',32472144000,0,0,0,'');
+, heard INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "results" VALUES(1,'deliverable',98,'accepted','','role','','','',0,'','','',32472144000,0,0,0,'',0);
+INSERT INTO "results" VALUES(2,'invalid',1,'mailbox_unknown','','role','','','',0,'','','',32472144000,0,0,0,'',0);
+INSERT INTO "results" VALUES(3,'risky',94,'catch_all_unknown','','role','','','mx.x.lab',250,'2.1.5','OK','RCPT TO',32472144000,32472144000,0,0,'192.0.2.7',1);
 CREATE TABLE rows (
   n          INTEGER PRIMARY KEY, -- from 1
   address    INTEGER NOT NULL,
@@ -59,6 +61,7 @@ CREATE TABLE rows (
 );
 INSERT INTO "rows" VALUES(1,1,0);
 INSERT INTO "rows" VALUES(2,2,0);
+INSERT INTO "rows" VALUES(3,3,0);
 CREATE TABLE runs (
   id       INTEGER PRIMARY KEY,
   input    TEXT NOT NULL,    -- the list's path as given; empty: only retries
@@ -66,7 +69,7 @@ CREATE TABLE runs (
   finished INTEGER NOT NULL, -- 0: under way or broken off
   summary  TEXT NOT NULL DEFAULT '' -- JSON, once finished
 );
-INSERT INTO "runs" VALUES(1,'list.csv',1795523527,1795523527,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}');
+INSERT INTO "runs" VALUES(1,'list.csv',1795605921,1795605921,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}');
 CREATE TABLE suppression (
   id     INTEGER PRIMARY KEY,
   name   TEXT NOT NULL UNIQUE,
@@ -74,7 +77,7 @@ CREATE TABLE suppression (
   source TEXT NOT NULL,
   at     INTEGER NOT NULL
 );
-INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795523527);
+INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795605921);
 CREATE TABLE work (
   domain  INTEGER NOT NULL,
   folded  TEXT NOT NULL, -- the local part in lower case
@@ -82,7 +85,8 @@ CREATE TABLE work (
   why     INTEGER NOT NULL, -- 0 new, 1 due for a retry, 2 stale
   PRIMARY KEY (domain, folded, address)
 ) WITHOUT ROWID;
+INSERT INTO "work" VALUES(1,'open',3,0);
 CREATE INDEX results_by_retry ON results (retry_at) WHERE retry_at > 0;
 CREATE INDEX history_by_time ON history (at);
 COMMIT;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
