@@ -32,6 +32,8 @@ func inTime(t *testing.T, test func(t *testing.T, f *state.File)) {
 	})
 }
 
+const day = 24 * time.Hour
+
 var ours = netip.MustParseAddr("192.0.2.7")
 
 // unsettled is an accepted address whose catch-all question is open, and is asked again after a wait.
@@ -164,6 +166,19 @@ func TestAProvisionalResultStaysInTheWorkOfItsRun(t *testing.T) {
 		time.Sleep(31 * 24 * time.Hour)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); tasks[0].Heard != nil {
 			t.Errorf("%+v is still heard after it was settled", tasks[0].Heard)
+		}
+	})
+}
+
+func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
+	inTime(t, func(t *testing.T, f *state.File) {
+		run := begin(t, f, state.Policy{}, "a@one.lab")
+		_, tasks := lease(t, run)
+		done := provisional(tasks[0])
+		done.Result.Reason = reply.Disposable
+		record(t, run, done)
+		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard == nil {
+			t.Errorf("tasks %+v, want one that was heard", tasks)
 		}
 	})
 }
@@ -357,10 +372,10 @@ func TestTheCatchAllFactIsHandedOutWhileItIsFresh(t *testing.T) {
 		{"a yes", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{}, catchall.Yes},
 		{"a no", []catchall.Answer{catchall.No}, time.Hour, state.Policy{}, catchall.No},
 		{"no answer", []catchall.Answer{catchall.Unanswered}, time.Hour, state.Policy{}, catchall.Open},
-		{"a look without the question leaves it", []catchall.Answer{catchall.Yes, catchall.Open}, time.Hour, state.Policy{}, catchall.Yes},
+		{"a look without the question", []catchall.Answer{catchall.Yes, catchall.Open}, time.Hour, state.Policy{}, catchall.Yes},
 		{"older than its shelf life", []catchall.Answer{catchall.Yes}, 31 * 24 * time.Hour, state.Policy{}, catchall.Open},
-		{"asking again about everything", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{Fresh: true}, catchall.Open},
-		{"beyond the greatest age", []catchall.Answer{catchall.Yes}, 25 * time.Hour, state.Policy{MaxAge: 24 * time.Hour}, catchall.Open},
+		{"asking for all again", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{Fresh: true}, catchall.Open},
+		{"beyond the greatest age", []catchall.Answer{catchall.Yes}, 25 * time.Hour, state.Policy{MaxAge: day}, catchall.Open},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inTime(t, func(t *testing.T, f *state.File) {

@@ -136,7 +136,9 @@ func (r *Run) Lease(ctx context.Context, domain string, max int) ([]verify.Task,
 }
 
 // waiting returns up to max tasks of a domain that were not yet handed out, with their places.
-func (r *Run) waiting(ctx context.Context, domain string, id int64, max int) (tasks []verify.Task, places []place, err error) {
+func (r *Run) waiting(
+	ctx context.Context, domain string, id int64, max int,
+) (tasks []verify.Task, places []place, err error) {
 	after := r.next[domain]
 	rows, err := r.file.prepared.lease.QueryContext(ctx, r.oldest, id, after.folded, after.address, max)
 	if err != nil {

@@ -23,8 +23,8 @@ type RowResult struct {
 // time to retry.
 func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 	return func(yield func(RowResult, error) bool) {
-		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, f.first, a.local, d.name, x.name, x.reason, x.source, x.at, `+
-			resultColumns+`
+		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, f.first, a.local, d.name,
+			x.name, x.reason, x.source, x.at, `+resultColumns+`
 			FROM rows LEFT JOIN suppression x ON x.id = rows.suppressed LEFT JOIN addresses a ON a.id = rows.address
 			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = rows.address
 			LEFT JOIN (SELECT address, min(n) AS first FROM rows WHERE address > 0 GROUP BY address HAVING count(*) > 1) f

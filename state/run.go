@@ -106,7 +106,8 @@ func (r *Run) planRetries(ctx context.Context) error {
 		return fmt.Errorf("state: laying out retries: %w", err)
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address, why) SELECT a.domain, lower(a.local), a.id, 1
+	if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address, why)
+		SELECT a.domain, lower(a.local), a.id, 1
 		FROM results s JOIN addresses a ON a.id = s.address WHERE s.retry_at > 0 AND s.retry_at <= ?`, r.now); err != nil {
 		return fmt.Errorf("state: laying out retries: %w", err)
 	}
@@ -133,11 +134,13 @@ func (f *File) begin(ctx context.Context, input string, policy Policy, clear ...
 		}
 	}
 	// A run that was broken off goes on: what it has verified is fresh for it.
-	err = tx.QueryRowContext(ctx, "SELECT id, started FROM runs WHERE id = (SELECT max(id) FROM runs) AND finished = 0 AND input = ?", input).Scan(&r.id, &r.begun)
+	err = tx.QueryRowContext(ctx, `SELECT id, started FROM runs
+		WHERE id = (SELECT max(id) FROM runs) AND finished = 0 AND input = ?`, input).Scan(&r.id, &r.begun)
 	if errors.Is(err, sql.ErrNoRows) {
 		r.begun = r.now
 		var done sql.Result
-		if done, err = tx.ExecContext(ctx, "INSERT INTO runs (input, started, finished) VALUES (?, ?, 0)", input, r.now); err == nil {
+		done, err = tx.ExecContext(ctx, "INSERT INTO runs (input, started, finished) VALUES (?, ?, 0)", input, r.now)
+		if err == nil {
 			r.id, err = done.LastInsertId()
 		}
 	}
@@ -181,7 +184,9 @@ func (r *Run) Add(ctx context.Context, rows iter.Seq2[*syntax.Address, error]) e
 	return r.plan(ctx)
 }
 
-func (r *Run) addBatch(ctx context.Context, next func() (*syntax.Address, error, bool), domains map[string]int64, list *suppressionList, n int64) (read int, err error) {
+func (r *Run) addBatch(
+	ctx context.Context, next func() (*syntax.Address, error, bool), domains map[string]int64, list *suppressionList, n int64,
+) (read int, err error) {
 	tx, err := r.file.db.BeginTx(ctx, nil)
 	if err != nil {
 		return 0, err
@@ -253,7 +258,8 @@ func (r *Run) plan(ctx context.Context) error {
 	why, args := r.why()
 	_, err := r.file.db.ExecContext(ctx, `INSERT OR IGNORE INTO work (domain, folded, address, why)
 		SELECT * FROM (SELECT a.domain, lower(a.local), a.id, `+why+` AS why
-		FROM rows JOIN addresses a ON a.id = rows.address LEFT JOIN results s ON s.address = a.id WHERE rows.suppressed = 0) WHERE why >= 0`, args...)
+		FROM rows JOIN addresses a ON a.id = rows.address LEFT JOIN results s ON s.address = a.id
+		WHERE rows.suppressed = 0) WHERE why >= 0`, args...)
 	if err != nil {
 		return fmt.Errorf("state: laying out the work: %w", err)
 	}
@@ -285,7 +291,8 @@ func (r *Run) why() (expression string, args []any) {
 		life.WriteString(" WHEN ? THEN ?")
 		lives = append(lives, string(reason), int64(d.Seconds()))
 	}
-	when("s.retry_at = 0 AND s.checked_at + CASE s.reason"+life.String()+" ELSE ? END <= ?", 2, append(lives, int64(defaultShelf.Seconds()), r.now)...)
+	lives = append(lives, int64(defaultShelf.Seconds()), r.now)
+	when("s.retry_at = 0 AND s.checked_at + CASE s.reason"+life.String()+" ELSE ? END <= ?", 2, lives...)
 	e.WriteString(" ELSE -1 END")
 	return e.String(), args
 }
@@ -294,8 +301,10 @@ func (r *Run) why() (expression string, args []any) {
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM rows), (SELECT count(*) FROM rows WHERE suppressed > 0), (SELECT count(DISTINCT address) FROM rows WHERE address > 0 AND suppressed = 0),
-		(SELECT count(*) FROM work WHERE why = 0), (SELECT count(*) FROM work WHERE why = 1), (SELECT count(*) FROM work WHERE why = 2)`).
+		(SELECT count(*) FROM rows), (SELECT count(*) FROM rows WHERE suppressed > 0),
+		(SELECT count(DISTINCT address) FROM rows WHERE address > 0 AND suppressed = 0),
+		(SELECT count(*) FROM work WHERE why = 0), (SELECT count(*) FROM work WHERE why = 1),
+		(SELECT count(*) FROM work WHERE why = 2)`).
 		Scan(&p.Rows, &p.Suppressed, &addresses, &p.New, &p.Due, &p.Stale)
 	if err != nil {
 		return p, fmt.Errorf("state: counting the work: %w", err)
@@ -307,7 +316,8 @@ func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 // NextRetry returns when the first of the run's temporary answers is worth another try; zero for none.
 func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
 	var at sql.NullInt64
-	query := "SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address WHERE s.retry_at > 0 AND rows.suppressed = 0"
+	query := `SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address
+		WHERE s.retry_at > 0 AND rows.suppressed = 0`
 	if r.all {
 		query = "SELECT min(retry_at) FROM results WHERE retry_at > 0"
 	}
@@ -336,7 +346,9 @@ func (r *Run) Finish(ctx context.Context, summary Summary) error {
 	if err != nil {
 		return fmt.Errorf("state: ending the run: %w", err)
 	}
-	if _, err := r.file.db.ExecContext(ctx, "UPDATE runs SET finished = ?, summary = ? WHERE id = ?", time.Now().Unix(), string(text), r.id); err != nil {
+	_, err = r.file.db.ExecContext(ctx, "UPDATE runs SET finished = ?, summary = ? WHERE id = ?",
+		time.Now().Unix(), string(text), r.id)
+	if err != nil {
 		return fmt.Errorf("state: ending the run: %w", err)
 	}
 	return nil
