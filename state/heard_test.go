@@ -372,10 +372,10 @@ func TestTheCatchAllFactIsHandedOutWhileItIsFresh(t *testing.T) {
 		{"a yes", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{}, catchall.Yes},
 		{"a no", []catchall.Answer{catchall.No}, time.Hour, state.Policy{}, catchall.No},
 		{"no answer", []catchall.Answer{catchall.Unanswered}, time.Hour, state.Policy{}, catchall.Open},
-		{"a look without the question", []catchall.Answer{catchall.Yes, catchall.Open}, time.Hour, state.Policy{}, catchall.Yes},
+		{"a look without it", []catchall.Answer{catchall.Yes, catchall.Open}, time.Hour, state.Policy{}, catchall.Yes},
 		{"older than its shelf life", []catchall.Answer{catchall.Yes}, 31 * 24 * time.Hour, state.Policy{}, catchall.Open},
-		{"asking for all again", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{Fresh: true}, catchall.Open},
-		{"beyond the greatest age", []catchall.Answer{catchall.Yes}, 25 * time.Hour, state.Policy{MaxAge: day}, catchall.Open},
+		{"all asked again", []catchall.Answer{catchall.Yes}, time.Hour, state.Policy{Fresh: true}, catchall.Open},
+		{"too old", []catchall.Answer{catchall.Yes}, 25 * time.Hour, state.Policy{MaxAge: day}, catchall.Open},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inTime(t, func(t *testing.T, f *state.File) {

@@ -185,7 +185,8 @@ func (r *Run) Add(ctx context.Context, rows iter.Seq2[*syntax.Address, error]) e
 }
 
 func (r *Run) addBatch(
-	ctx context.Context, next func() (*syntax.Address, error, bool), domains map[string]int64, list *suppressionList, n int64,
+	ctx context.Context, next func() (*syntax.Address, error, bool), domains map[string]int64,
+	list *suppressionList, n int64,
 ) (read int, err error) {
 	tx, err := r.file.db.BeginTx(ctx, nil)
 	if err != nil {
