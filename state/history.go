@@ -139,7 +139,7 @@ const slack = 4
 // Prune forgets changes and runs older than keep, but for the newest change of each address, and compacts the file
 // when much of it is unused.
 func (f *File) Prune(ctx context.Context, keep time.Duration) error {
-	limit := f.now().Add(-keep).Unix()
+	limit := time.Now().Add(-keep).Unix()
 	for _, statement := range []string{
 		"DELETE FROM history WHERE at < ?1 AND EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)",
 		"DELETE FROM runs WHERE started < ?1 AND id < (SELECT max(id) FROM runs)",

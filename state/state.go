@@ -37,7 +37,7 @@ import (
 var steps embed.FS
 
 // version is the newest one.
-const version = 1
+const version = 2
 
 // Errors on opening a file.
 var (
@@ -60,7 +60,8 @@ type File struct {
 	db   *sql.DB
 	conn *sql.Conn // holds the temporary table of a run's order
 	lock *os.File
-	now  func() time.Time
+
+	prepared statements
 }
 
 // Open opens a state file and creates it if need be.
@@ -76,8 +77,11 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
 	}
 	db.SetMaxOpenConns(8) // each has a page cache of its own
-	f := &File{path: path, db: db, lock: lock, now: time.Now}
+	f := &File{path: path, db: db, lock: lock}
 	if err := f.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
+	}
+	if err := f.prepared.prepare(ctx, db); err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
 	}
 	if f.conn, err = db.Conn(ctx); err != nil {
@@ -131,9 +135,9 @@ func (f *File) migrate(ctx context.Context) error {
 
 // Close closes the file and lets others have it.
 func (f *File) Close() error {
-	var err error
+	err := f.prepared.close()
 	if f.conn != nil {
-		err = f.conn.Close()
+		err = errors.Join(err, f.conn.Close())
 	}
 	return errors.Join(err, f.db.Close(), release(f.lock))
 }

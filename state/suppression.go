@@ -85,7 +85,7 @@ func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error
 			name = salt.name(name)
 		}
 		if entry.At.IsZero() {
-			entry.At = f.now()
+			entry.At = time.Now()
 		}
 		if _, err := insert.ExecContext(ctx, name, entry.Reason, entry.Source, entry.At.Unix()); err != nil {
 			return 0, fmt.Errorf("state: suppressing: %w", err)

@@ -95,6 +95,20 @@ func Parse(s string) (Address, error) {
 	return a, nil
 }
 
+// Stored returns the address whose Local and Domain an earlier Parse returned. It checks nothing, so a stored address is
+// never refused by a later version of Parse, and it costs little.
+func Stored(local, domain string) Address {
+	a := Address{Local: local, Domain: domain, Quoted: strings.HasPrefix(local, `"`)}
+	a.Subaddress = !a.Quoted && strings.IndexByte(local, '+') > 0
+	for i := range len(local) {
+		if local[i] >= utf8.RuneSelf {
+			a.SMTPUTF8 = true
+			break
+		}
+	}
+	return a
+}
+
 // split finds the @ between local part and domain, and refuses several addresses.
 func split(text string) (local, domain string, err error) {
 	at := -1

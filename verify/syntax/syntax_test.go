@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"presend/verify/syntax"
 )
 
@@ -87,6 +89,36 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// asParsed reports an error unless Stored returns from the parts of an address what Parse returned, but for the repairs.
+func asParsed(t *testing.T, a syntax.Address) {
+	t.Helper()
+	got := syntax.Stored(a.Local, a.Domain)
+	a.Repairs = nil
+	if diff := cmp.Diff(a, got); diff != "" {
+		t.Errorf("Stored(%q, %q) differs from what Parse returned:\n%s", a.Local, a.Domain, diff)
+	}
+}
+
+func TestAStoredAddressIsWhatWasParsed(t *testing.T) {
+	for _, text := range []string{
+		"alice@corp.lab", "alice+news@corp.lab", "+alice@corp.lab", "alice+@corp.lab", "o'hara@corp.lab",
+		"jürgen@bücher.lab", "jürgen+news@corp.lab", `"a b"@corp.lab`, `"a+b"@corp.lab`, `"jürgen b"@corp.lab`,
+		`"a@b"@corp.lab`, `"a\"b"@corp.lab`, "Alice.B@Corp.LAB", "info@xn--bcher-kva.lab", " <alice@corp.lab> ",
+	} {
+		a, err := syntax.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asParsed(t, a)
+	}
+}
+
+func TestAStoredAddressIsNeverRefused(t *testing.T) {
+	if a := syntax.Stored("once..allowed", "corp.lab"); a.String() != "once..allowed@corp.lab" {
+		t.Errorf("Stored returned %q", a)
+	}
+}
+
 func TestSeveralAddressesInOneFieldAreCounted(t *testing.T) {
 	_, err := syntax.Parse("a@corp.lab, b@corp.lab; c@corp.lab")
 	if err == nil || !strings.Contains(err.Error(), "3 addresses") {
@@ -124,7 +156,10 @@ func TestParseAgreesWithTheAddressCorpus(t *testing.T) {
 		if strings.TrimSpace(row.Address) != row.Address {
 			continue // white space around an address is what lists hold, and is taken away
 		}
-		_, err := syntax.Parse(row.Address)
+		a, err := syntax.Parse(row.Address)
+		if err == nil {
+			asParsed(t, a)
+		}
 		if valid := row.Label != "invalid"; valid != (err == nil) && !row.Doubtful {
 			t.Errorf("%q is %s (%s), Parse says %v", row.Address, row.Label, row.Why, err)
 		}
@@ -152,6 +187,7 @@ func FuzzParse(f *testing.F) {
 		if strings.ContainsAny(a.String(), "\r\n\x00") || len(a.String()) > 254 {
 			t.Errorf("Parse(%q) lets through %q", in, a)
 		}
+		asParsed(t, a)
 		again, err := syntax.Parse(a.String())
 		if err != nil || again.String() != a.String() {
 			t.Errorf("Parse(%q) = %q, which reads as %q, %v", in, a, again, err)

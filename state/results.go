@@ -1,0 +1,118 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"net/netip"
+	"strings"
+
+	"presend/verify"
+	"presend/verify/score"
+)
+
+// RowResult is what is known of a row of the list.
+type RowResult struct {
+	Result     *verify.Result // nil: none, since the row holds no address to ask about or the run was broken off
+	Duplicate  bool           // an earlier row holds the same address
+	Suppressed *Suppressed    // the entry that forbids the row's address; nil: none
+}
+
+// Results returns what is known of every row, in order. A result that is still provisional is catch_all_unknown with a
+// time to retry.
+func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
+	return func(yield func(RowResult, error) bool) {
+		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, f.first, a.local, d.name,
+			x.name, x.reason, x.source, x.at, `+resultColumns+`
+			FROM rows LEFT JOIN suppression x ON x.id = rows.suppressed LEFT JOIN addresses a ON a.id = rows.address
+			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = rows.address
+			LEFT JOIN (SELECT address, min(n) AS first FROM rows WHERE address > 0 GROUP BY address HAVING count(*) > 1) f
+			ON f.address = rows.address ORDER BY rows.n`)
+		if err != nil {
+			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			row, err := scanRow(rows)
+			if err != nil {
+				err = fmt.Errorf("state: reading results: %w", err)
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
+		}
+	}
+}
+
+func scanRow(rows *sql.Rows) (row RowResult, err error) {
+	var n int64
+	var first, at sql.NullInt64
+	var local, domain, name, why, origin sql.NullString
+	var s storedResult
+	targets := append([]any{&n, &first, &local, &domain, &name, &why, &origin, &at}, s.targets()...)
+	if err := rows.Scan(targets...); err != nil {
+		return RowResult{}, err
+	}
+	row.Duplicate = first.Valid && first.Int64 < n
+	if name.Valid {
+		row.Suppressed = &Suppressed{Name: name.String, Reason: why.String, Source: origin.String, At: fromUnix(at.Int64)}
+	}
+	row.Result, err = s.result(local.String + "@" + domain.String)
+	return row, err
+}
+
+// resultColumns are the columns of a result s, in the order of storedResult's targets.
+const resultColumns = `s.verdict, s.score, s.reason, s.detail, s.flags, s.suggestion, s.provider, s.mx,
+	s.code, s.enhanced, s.text, s.command, s.checked_at, s.retry_at, s.source`
+
+// storedResult is a result as the database holds it. All is NULL where an address has none.
+type storedResult struct {
+	verdict, reason, detail, flags, suggestion, provider, mx, enhanced, text, command, source sql.NullString
+	score, code, checkedAt, retryAt                                                           sql.NullInt64
+}
+
+func (s *storedResult) targets() []any {
+	return []any{
+		&s.verdict, &s.score, &s.reason, &s.detail, &s.flags, &s.suggestion, &s.provider, &s.mx,
+		&s.code, &s.enhanced, &s.text, &s.command, &s.checkedAt, &s.retryAt, &s.source,
+	}
+}
+
+// sourceAddress returns our address that asked; the zero Addr where the system chose it.
+func (s *storedResult) sourceAddress() (netip.Addr, error) {
+	if s.source.String == "" {
+		return netip.Addr{}, nil
+	}
+	return netip.ParseAddr(s.source.String)
+}
+
+// result returns the result for an address; nil where there is none.
+func (s *storedResult) result(address string) (*verify.Result, error) {
+	if !s.verdict.Valid {
+		return nil, nil
+	}
+	source, err := s.sourceAddress()
+	if err != nil {
+		return nil, err
+	}
+	x := &verify.Result{
+		Normalized: address, Verdict: verify.Verdict(s.verdict.String), Score: int(s.score.Int64),
+		Reason: verify.Reason(s.reason.String), Detail: s.detail.String, Flags: []verify.Flag{},
+		Suggestion: s.suggestion.String, Provider: s.provider.String, MX: s.mx.String, Source: source,
+		CheckedAt: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
+	}
+	for _, flag := range strings.Fields(s.flags.String) {
+		x.Flags = append(x.Flags, score.Flag(flag))
+	}
+	if s.code.Int64 > 0 {
+		x.Reply = &verify.Reply{
+			Code: int(s.code.Int64), Enhanced: s.enhanced.String, Text: s.text.String, Command: s.command.String,
+		}
+	}
+	return x, nil
+}
