@@ -27,12 +27,17 @@ type nameServer struct {
 	close   func() error
 }
 
-func serveNames(ctx context.Context, w *World, t *tally) (*nameServer, error) {
+func newNameServer(ctx context.Context, w *World, t *tally) *nameServer {
 	n := &nameServer{world: w, tally: t, parents: w.parents(), ctx: ctx}
 	n.close = sync.OnceValue(n.shutDown)
+	return n
+}
+
+// serve opens the sockets and answers on them until close.
+func (n *nameServer) serve() error {
 	udp, tcp, err := listenBoth()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n.addr = udp.LocalAddr().String()
 	for _, server := range []*dns.Server{{PacketConn: udp, Handler: n}, {Listener: tcp, Handler: n}} {
@@ -42,7 +47,7 @@ func serveNames(ctx context.Context, w *World, t *tally) (*nameServer, error) {
 		<-started
 		n.servers = append(n.servers, server)
 	}
-	return n, nil
+	return nil
 }
 
 // listenBoth opens UDP and TCP on the same port.

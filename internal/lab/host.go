@@ -49,41 +49,60 @@ func (h *host) accept() {
 			}
 			continue
 		}
-		h.lab.wg.Go(func() { h.serve(c) })
+		h.lab.wg.Go(func() { h.serve(c, 2*h.Latency) })
 	}
 }
 
-// serve owns a connection from beginning to end.
-func (h *host) serve(raw net.Conn) {
+// serve owns a connection from beginning to end. The banner arrives after the time that is given.
+func (h *host) serve(raw net.Conn, banner time.Duration) {
 	defer h.lab.forget(raw)
 	if !h.lab.track(raw) {
 		return
 	}
 	h.lab.tally.connections.Add(1)
-	within := h.enter()
 	ctx, cancel := context.WithCancel(h.lab.ctx)
 	defer cancel()
 	s := newSession(ctx, h, raw)
-	defer s.leave()
 	if h.Latency > 0 {
 		w := newWire(ctx, raw, h.Latency)
 		h.lab.wg.Go(w.pump)
 		s.wire = w
 		s.attach(w)
-		if !pause(ctx, 2*h.Latency) { // the handshake and the way of the banner
-			return
-		}
 	}
+	if !pause(ctx, banner) {
+		return
+	}
+	within := h.enter(ctx)
+	defer s.leave()
 	s.run(within)
 }
 
-// enter counts a connection in, and says whether it is within the cap.
-func (h *host) enter() bool {
+// enter counts a connection in when its banner is due, and reports whether it is within the cap. On a network a QUIT
+// that is sent before a connection is opened arrives long before its banner is due; where round trips take no time,
+// a QUIT under way gets some milliseconds to arrive.
+func (h *host) enter(ctx context.Context) bool {
+	for range 10 {
+		if h.admit(h.Sessions) {
+			return true
+		}
+		if !pause(ctx, time.Millisecond) {
+			break
+		}
+	}
+	h.admit(0)
+	return false
+}
+
+// admit counts a connection in unless there are so many already; 0: in any case.
+func (h *host) admit(limit int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if limit > 0 && h.open >= limit {
+		return false
+	}
 	h.open++
 	h.peak = max(h.peak, h.open)
-	return h.Sessions == 0 || h.open <= h.Sessions
+	return true
 }
 
 func (h *host) leave() {

@@ -11,8 +11,9 @@
 // [Lab.DNS] is the address of the name server. Every host has an address of its own in 127.77.0.0/16, and all of them
 // listen on one port, [Lab.SMTPPort]. Where such addresses cannot be bound (only 127.0.0.1 exists on some systems),
 // the hosts listen on random ports of 127.0.0.1, and [Lab.Dial] finds them; a client that always dials with it works
-// on both. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked about, and
-// [Lab.Truth] what should have been found.
+// on both. With [InMemory] there are no sockets: [Lab.Dial] and [Lab.Resolver] stand for them, and the lab runs in a
+// testing/synctest bubble. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked
+// about, and [Lab.Truth] what should have been found.
 //
 // # Declarations
 //
@@ -71,6 +72,9 @@ type Lab struct {
 	byAddr map[netip.Addr]*host
 	port   int
 	mapped bool
+	memory bool
+
+	dialled atomic.Uint32 // connections opened in memory
 
 	clock  func() time.Time
 	offset atomic.Int64 // time.Duration by which Advance moved the clock
@@ -126,11 +130,8 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 		h := newHost(l, declared)
 		l.hosts[name], l.byAddr[declared.Addr] = h, h
 	}
-	if err := l.listen(); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	var err error
-	if l.names, err = serveNames(l.ctx, w, &l.tally); err != nil {
+	l.names = newNameServer(l.ctx, w, &l.tally)
+	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	l.wg.Go(func() {
@@ -144,6 +145,18 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 		}
 	}
 	return l, nil
+}
+
+// open opens the sockets.
+func (l *Lab) open() error {
+	if l.memory {
+		l.port = smtpPort
+		return nil
+	}
+	if err := l.listen(); err != nil {
+		return err
+	}
+	return l.names.serve()
 }
 
 // listen opens a listener for every host that is not dead: on its own address and one port for all, or, where that
@@ -205,7 +218,7 @@ func (l *Lab) closeListeners() {
 	}
 }
 
-// DNS returns host:port of the name server, the same for UDP and TCP.
+// DNS returns host:port of the name server, the same for UDP and TCP; nothing for a lab in memory.
 func (l *Lab) DNS() string { return l.names.addr }
 
 // SMTPPort returns the port that every mail host listens on.
@@ -214,6 +227,9 @@ func (l *Lab) SMTPPort() int { return l.port }
 // Dial opens a TCP connection to a mail host, given as IP:port with the IP that DNS told. Source is the client's
 // address; the zero Addr leaves it to the system.
 func (l *Lab) Dial(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	if l.memory {
+		return l.connect(ctx, source, address)
+	}
 	var d net.Dialer
 	if source.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: source.AsSlice()}
@@ -242,10 +258,7 @@ func (l *Lab) Advance(d time.Duration) { l.offset.Add(int64(d)) }
 func (l *Lab) Close() error {
 	l.cancel()
 	l.hangUp()
-	var err error
-	if l.names != nil {
-		err = l.names.close()
-	}
+	err := l.names.close()
 	l.wg.Wait()
 	return err
 }

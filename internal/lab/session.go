@@ -177,6 +177,8 @@ func (s *session) lost(err error) {
 		s.end(tooIdle(s.host.Name))
 	case errors.Is(err, bufio.ErrBufferFull):
 		s.end(lineTooLong)
+	case !s.greeted && s.unheard(): // gone before the banner: a connection that another one was faster than
+		s.end("")
 	default:
 		s.host.lab.tally.violation("%s: closed without QUIT", s.host.Name)
 		s.end("")
