@@ -20,7 +20,8 @@
 // A line is a word, a name and options; # begins a comment. Names may be IDN in either form.
 //
 //	dns latency=1ms                      every answer takes so long
-//	host NAME [ADDRESS] OPTION...        a mail host
+//	host NAME [ADDRESS]... OPTION...     a mail host; it may have an IPv4 and, in memory, an IPv6 address
+//	name NAME HOST,HOST                  one more name, with the addresses of these hosts
 //	domain NAME OPTION...                a mail domain
 //	alias NAME TARGET                    a CNAME
 //	TEMPER ADDRESS...                    mailboxes; TEMPER is a word of [Tempers], and a,b@corp.lab are two
@@ -36,6 +37,18 @@
 //	nopipelining     PIPELINING is not offered, and using it is a violation
 //	nosmtputf8       SMTPUTF8 is not offered
 //	alabels          a domain in U-labels is one it does not carry, as where a table of domains holds A-labels only
+//	closes-unknown   421 Recipient not in route list to every recipient that is not a mailbox, and the end
+//	drops-unknown    the same end without a word
+//	soft-unknown     450 4.1.1 to unknown mailboxes
+//	mute-quit        never answers QUIT, and does not close before the client does
+//	tls-broken       STARTTLS is offered, and the handshake fails
+//	two-replies      every tenth RCPT in its life gets two replies
+//	crash=bob        a recipient with this local part makes it close without a word
+//	cut-after=20     after so many answered RCPTs a connection is lost: nothing arrives any more, not even its end
+//	cut-idle=60s     the same happens to a connection on which nothing was said for longer than this
+//	stall=1400       a write of more octets never arrives, nor what follows it; in memory only
+//	blocks-from=127.0.0.2,127.0.0.3   554 5.7.1 blocklisted to every RCPT from these clients
+//	closed-from=127.0.0.2             connections from these clients never complete; in memory only
 //	a mood           one of [Moods]; the sessions or recipients it counts follow a =, as in drops-after=3
 //	greylist=300s    a mailbox is refused until so long after it was first asked for; unknown ones are refused at once
 //	greylist-first=300s  the same for every recipient, known or not
@@ -128,7 +141,10 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	for name, declared := range w.hosts {
 		h := newHost(l, declared)
-		l.hosts[name], l.byAddr[declared.Addr] = h, h
+		l.hosts[name] = h
+		for _, addr := range declared.addrs() {
+			l.byAddr[addr] = h
+		}
 	}
 	l.names = newNameServer(l.ctx, w, &l.tally)
 	if err := l.open(); err != nil {
@@ -152,6 +168,11 @@ func (l *Lab) open() error {
 	if l.memory {
 		l.port = smtpPort
 		return nil
+	}
+	for _, h := range l.hosts {
+		if what := h.needsMemory(); what != "" {
+			return fmt.Errorf("lab: host %s has %s, which needs a lab in memory", h.Name, what)
+		}
 	}
 	if err := l.listen(); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
@@ -30,6 +31,12 @@ func (l *Lab) connect(ctx context.Context, source netip.Addr, address string) (n
 		return nil, failed(&net.AddrError{Err: "mismatched local address type", Addr: source.String()})
 	}
 	h := l.byAddr[to.Addr()]
+	if h != nil && (h.Mood == Blackhole || slices.Contains(h.ClosedFrom, source)) {
+		select {
+		case <-ctx.Done():
+		case <-l.ctx.Done():
+		}
+	}
 	if h != nil && !pause(ctx, h.Latency) || ctx.Err() != nil {
 		return nil, failed(ctx.Err())
 	}
@@ -43,8 +50,9 @@ func (l *Lab) connect(ctx context.Context, source netip.Addr, address string) (n
 		return nil, failed(syscall.ECONNREFUSED)
 	}
 	client, server := connected(from, to)
+	client.out.limit = h.Stall
 	l.conns[server] = struct{}{}
-	l.wg.Go(func() { h.serve(server, h.Latency) })
+	l.wg.Go(func() { h.serve(server, to.Addr(), h.Latency) })
 	return client, nil
 }
 

@@ -149,8 +149,9 @@ func TestConnectionsInMemoryFailAsSocketsDo(t *testing.T) {
 		}
 		_ = c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 		begun := time.Now()
-		if _, err := c.ReadLine(); !isTimeout(err) || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begun) != time.Minute {
-			t.Errorf("a read past its deadline: %v after %v", err, time.Since(begun))
+		_, err := c.ReadLine()
+		if took := time.Since(begun); !isTimeout(err) || !errors.Is(err, os.ErrDeadlineExceeded) || took != time.Minute {
+			t.Errorf("a read past its deadline: %v after %v", err, took)
 		}
 		_ = c.conn.SetDeadline(time.Time{})
 		go func() { time.Sleep(time.Second); c.conn.Close() }()
@@ -182,7 +183,8 @@ func TestAWriterWaitsForRoomUntilItsDeadline(t *testing.T) {
 func TestOneWhoSaysQUITAndConnectsBreaksNoCap(t *testing.T) {
 	for _, latency := range []string{"0s", "1ms", "200ms"} {
 		t.Run("latency="+latency, func(t *testing.T) {
-			inMemory(t, "host mx.c.lab sessions=1 latency="+latency+"\ndomain c.lab mx=mx.c.lab", func(t *testing.T, l *lab.Lab) {
+			world := "host mx.c.lab sessions=1 latency=" + latency + "\ndomain c.lab mx=mx.c.lab"
+			inMemory(t, world, func(t *testing.T, l *lab.Lab) {
 				for range 20 {
 					c := reach(t, l, "c.lab")
 					c.expect("220")

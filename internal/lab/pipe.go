@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -14,12 +15,17 @@ import (
 // pipeRoom is how many octets a pipe holds before a writer waits, as the buffers of a socket do.
 const pipeRoom = 256 << 10
 
+// errLost is what a reader gets in place of io.EOF when not all that was written arrived.
+var errLost = errors.New("the path loses large packets")
+
 // pipe is one direction of an in-memory connection. It waits with a sync.Cond, so that a goroutine that waits here
 // does not stop the clock of a testing/synctest bubble.
 type pipe struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	data    bytes.Buffer
+	limit   int       // of a write: a larger one is lost with all that follows; 0: none
+	lost    bool      // such a write was made
 	ended   bool      // the writer has closed: what is left can still be read
 	shut    bool      // the reader has closed: nothing can be written any more
 	readBy  time.Time // deadlines; zero: none
@@ -61,6 +67,8 @@ func (p *pipe) read(b []byte) (int, error) {
 		case p.data.Len() > 0:
 			p.changed.Broadcast()
 			return p.data.Read(b)
+		case p.ended && p.lost:
+			return 0, errLost
 		case p.ended:
 			return 0, io.EOF
 		case len(b) == 0:
@@ -81,6 +89,10 @@ func (p *pipe) write(b []byte) (n int, err error) {
 			return n, os.ErrDeadlineExceeded
 		case p.shut:
 			return n, syscall.EPIPE
+		}
+		p.lost = p.lost || p.limit > 0 && len(b) > p.limit
+		if p.lost {
+			return len(b), nil
 		}
 		if room := min(pipeRoom-p.data.Len(), len(b)); room > 0 {
 			p.data.Write(b[:room])
