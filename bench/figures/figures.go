@@ -48,7 +48,7 @@ func (t *Table) Write(w io.Writer, path string) error {
 		if f.Value == float64(int64(f.Value)) {
 			digits = 0
 		}
-		fmt.Fprintf(w, "  %-40s %14.*f %s\n", f.Name, digits, f.Value, f.Unit)
+		fmt.Fprintf(w, "  %-56s %14.*f %s\n", f.Name, digits, f.Value, f.Unit)
 	}
 	for _, note := range t.Notes {
 		fmt.Fprintf(w, "  %s\n", note)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"maps"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 )
@@ -19,7 +20,12 @@ type Counts struct {
 	TooManyRcpts int            // RCPTs answered with 452 4.5.3
 	ErrorLimits  int            // sessions ended for too many errors
 	DNSQueries   int            // queries that arrived, each retry counted
+	Handshakes   int            // TLS handshakes that succeeded
+	Resumed      int            // of these, those that resumed a TLS session
 	PeakSessions map[string]int // by host: most connections at a time
+
+	PeakByAddr      map[netip.Addr]int // by server address: most connections at a time
+	ConnectionsFrom map[netip.Addr]int // by client address: connections accepted
 
 	// Violations are the rules broken, in order: a session cap exceeded, a pipeline that was not announced, a command
 	// after 421, a connection closed without QUIT, DATA. Past a thousand they are only counted.
@@ -33,9 +39,10 @@ func (c Counts) ViolationCount() int { return len(c.Violations) + c.unkept }
 const violationsKept = 1000
 
 type tally struct {
-	connections, sessions, commands, rcpts, tooManyRcpts, errorLimits, queries atomic.Int64
+	connections, sessions, commands, rcpts, tooManyRcpts, errorLimits, queries, handshakes, resumed atomic.Int64
 
 	mu         sync.Mutex
+	from       map[netip.Addr]int // connections by client
 	violations []string
 	more       int
 
@@ -64,6 +71,16 @@ func (t *tally) probe(address string) {
 	p.n[address]++
 }
 
+func (t *tally) connection(client netip.Addr) {
+	t.connections.Add(1)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.from == nil {
+		t.from = map[netip.Addr]int{}
+	}
+	t.from[client]++
+}
+
 func (t *tally) violation(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -85,17 +102,26 @@ func (l *Lab) Count() Counts {
 		TooManyRcpts: int(t.tooManyRcpts.Load()),
 		ErrorLimits:  int(t.errorLimits.Load()),
 		DNSQueries:   int(t.queries.Load()),
+		Handshakes:   int(t.handshakes.Load()),
+		Resumed:      int(t.resumed.Load()),
 		PeakSessions: map[string]int{},
+		PeakByAddr:   map[netip.Addr]int{},
 	}
 	for name, h := range l.hosts {
 		h.mu.Lock()
 		if h.peak > 0 {
 			c.PeakSessions[name] = h.peak
 		}
+		for addr, at := range h.at {
+			if at.peak > 0 {
+				c.PeakByAddr[addr] = at.peak
+			}
+		}
 		h.mu.Unlock()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	c.ConnectionsFrom = maps.Clone(t.from)
 	c.Violations, c.unkept = append(c.Violations, t.violations...), t.more
 	return c
 }

@@ -27,12 +27,17 @@ type nameServer struct {
 	close   func() error
 }
 
-func serveNames(ctx context.Context, w *World, t *tally) (*nameServer, error) {
+func newNameServer(ctx context.Context, w *World, t *tally) *nameServer {
 	n := &nameServer{world: w, tally: t, parents: w.parents(), ctx: ctx}
 	n.close = sync.OnceValue(n.shutDown)
+	return n
+}
+
+// serve opens the sockets and answers on them until close.
+func (n *nameServer) serve() error {
 	udp, tcp, err := listenBoth()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	n.addr = udp.LocalAddr().String()
 	for _, server := range []*dns.Server{{PacketConn: udp, Handler: n}, {Listener: tcp, Handler: n}} {
@@ -42,7 +47,7 @@ func serveNames(ctx context.Context, w *World, t *tally) (*nameServer, error) {
 		<-started
 		n.servers = append(n.servers, server)
 	}
-	return n, nil
+	return nil
 }
 
 // listenBoth opens UDP and TCP on the same port.
@@ -148,16 +153,11 @@ func (n *nameServer) records(owner, name string, domain *Domain, qtype uint16) (
 		switch qtype {
 		case dns.TypeMX:
 			return domain.mxRecords(owner), dns.RcodeSuccess
-		case dns.TypeA:
-			return n.world.address(owner, domain.Implicit), dns.RcodeSuccess
 		}
-		return nil, dns.RcodeSuccess
+		return n.world.addresses(owner, domain.Implicit, qtype)
 	}
-	if _, ok := n.world.hosts[name]; ok {
-		if qtype == dns.TypeA {
-			return n.world.address(owner, name), dns.RcodeSuccess
-		}
-		return nil, dns.RcodeSuccess
+	if len(n.world.servers(name)) > 0 {
+		return n.world.addresses(owner, name, qtype)
 	}
 	if n.parents[name] {
 		return nil, dns.RcodeSuccess
@@ -176,13 +176,24 @@ func (d *Domain) mxRecords(owner string) []dns.RR {
 	return records
 }
 
-// address returns the A record of a host under the name of owner.
-func (w *World) address(owner, host string) []dns.RR {
-	h, ok := w.hosts[w.canonical(host)]
-	if !ok || h.Mood == NoAddress {
-		return nil
+// addresses returns the A or AAAA records of a host or name under the name of owner.
+func (w *World) addresses(owner, name string, qtype uint16) (records []dns.RR, rcode int) {
+	if qtype != dns.TypeA && qtype != dns.TypeAAAA {
+		return nil, dns.RcodeSuccess
 	}
-	return []dns.RR{&dns.A{Hdr: header(owner, dns.TypeA), A: h.Addr.AsSlice()}}
+	for _, server := range w.servers(name) {
+		h := w.hosts[server]
+		switch {
+		case h.Mood == LostAddress:
+			return nil, dns.RcodeServerFailure
+		case h.Mood == NoAddress:
+		case qtype == dns.TypeA && h.Addr.IsValid():
+			records = append(records, &dns.A{Hdr: header(owner, dns.TypeA), A: h.Addr.AsSlice()})
+		case qtype == dns.TypeAAAA && h.Addr6.IsValid():
+			records = append(records, &dns.AAAA{Hdr: header(owner, dns.TypeAAAA), AAAA: h.Addr6.AsSlice()})
+		}
+	}
+	return records, dns.RcodeSuccess
 }
 
 func header(owner string, rrtype uint16) dns.RR_Header {
@@ -220,6 +231,9 @@ func (w *World) parents() map[string]bool {
 		}
 	}
 	for name := range w.aliases {
+		add(name)
+	}
+	for name := range w.names {
 		add(name)
 	}
 	return parents

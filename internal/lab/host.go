@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -25,12 +26,20 @@ type host struct {
 	mu    sync.Mutex // guards what follows
 	open  int        // sessions now
 	peak  int
-	asked int                  // RCPTs in its life
-	seen  map[string]time.Time // first attempt by client, sender and recipient, for greylisting
+	at    map[netip.Addr]*gauge // sessions by the address that was dialled
+	asked int                   // RCPTs in its life
+	seen  map[string]time.Time  // first attempt by client, sender and recipient, for greylisting
 }
 
+// gauge counts sessions at a time.
+type gauge struct{ open, peak int }
+
 func newHost(l *Lab, declared Host) *host {
-	return &host{Host: declared, lab: l, seen: map[string]time.Time{}}
+	h := &host{Host: declared, lab: l, seen: map[string]time.Time{}, at: map[netip.Addr]*gauge{}}
+	for _, addr := range declared.addrs() {
+		h.at[addr] = &gauge{}
+	}
+	return h
 }
 
 // accept takes connections until the listener is closed.
@@ -49,47 +58,71 @@ func (h *host) accept() {
 			}
 			continue
 		}
-		h.lab.wg.Go(func() { h.serve(c) })
+		h.lab.wg.Go(func() { h.serve(c, h.Addr, 2*h.Latency) })
 	}
 }
 
-// serve owns a connection from beginning to end.
-func (h *host) serve(raw net.Conn) {
+// serve owns a connection to one of the host's addresses from beginning to end. The banner arrives after the time that
+// is given.
+func (h *host) serve(raw net.Conn, addr netip.Addr, banner time.Duration) {
 	defer h.lab.forget(raw)
 	if !h.lab.track(raw) {
 		return
 	}
-	h.lab.tally.connections.Add(1)
-	within := h.enter()
 	ctx, cancel := context.WithCancel(h.lab.ctx)
 	defer cancel()
-	s := newSession(ctx, h, raw)
-	defer s.leave()
+	s := newSession(ctx, h, raw, addr)
+	h.lab.tally.connection(s.client)
 	if h.Latency > 0 {
 		w := newWire(ctx, raw, h.Latency)
 		h.lab.wg.Go(w.pump)
 		s.wire = w
 		s.attach(w)
-		if !pause(ctx, 2*h.Latency) { // the handshake and the way of the banner
-			return
-		}
 	}
+	if !pause(ctx, banner) {
+		return
+	}
+	within := h.enter(ctx, addr)
+	defer s.leave()
 	s.run(within)
 }
 
-// enter counts a connection in, and says whether it is within the cap.
-func (h *host) enter() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.open++
-	h.peak = max(h.peak, h.open)
-	return h.Sessions == 0 || h.open <= h.Sessions
+// enter counts a connection in when its banner is due, and reports whether it is within the cap. On a network a QUIT
+// that is sent before a connection is opened arrives long before its banner is due; where round trips take no time,
+// a QUIT under way gets some milliseconds to arrive.
+func (h *host) enter(ctx context.Context, addr netip.Addr) bool {
+	for range 10 {
+		if h.admit(addr, h.Sessions) {
+			return true
+		}
+		if !pause(ctx, time.Millisecond) {
+			break
+		}
+	}
+	h.admit(addr, 0)
+	return false
 }
 
-func (h *host) leave() {
+// admit counts a connection in unless there are so many already; 0: in any case.
+func (h *host) admit(addr netip.Addr, limit int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if limit > 0 && h.open >= limit {
+		return false
+	}
+	h.open++
+	h.peak = max(h.peak, h.open)
+	at := h.at[addr]
+	at.open++
+	at.peak = max(at.peak, at.open)
+	return true
+}
+
+func (h *host) leave(addr netip.Addr) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.open--
+	h.at[addr].open--
 }
 
 // note counts an RCPT, and returns how many there have been.

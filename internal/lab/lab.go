@@ -11,15 +11,17 @@
 // [Lab.DNS] is the address of the name server. Every host has an address of its own in 127.77.0.0/16, and all of them
 // listen on one port, [Lab.SMTPPort]. Where such addresses cannot be bound (only 127.0.0.1 exists on some systems),
 // the hosts listen on random ports of 127.0.0.1, and [Lab.Dial] finds them; a client that always dials with it works
-// on both. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked about, and
-// [Lab.Truth] what should have been found.
+// on both. With [InMemory] there are no sockets: [Lab.Dial] and [Lab.Resolver] stand for them, and the lab runs in a
+// testing/synctest bubble. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked
+// about, and [Lab.Truth] what should have been found.
 //
 // # Declarations
 //
 // A line is a word, a name and options; # begins a comment. Names may be IDN in either form.
 //
 //	dns latency=1ms                      every answer takes so long
-//	host NAME [ADDRESS] OPTION...        a mail host
+//	host NAME [ADDRESS]... OPTION...     a mail host; it may have an IPv4 and, in memory, an IPv6 address
+//	name NAME HOST,HOST                  one more name, with the addresses of these hosts
 //	domain NAME OPTION...                a mail domain
 //	alias NAME TARGET                    a CNAME
 //	TEMPER ADDRESS...                    mailboxes; TEMPER is a word of [Tempers], and a,b@corp.lab are two
@@ -35,6 +37,18 @@
 //	nopipelining     PIPELINING is not offered, and using it is a violation
 //	nosmtputf8       SMTPUTF8 is not offered
 //	alabels          a domain in U-labels is one it does not carry, as where a table of domains holds A-labels only
+//	closes-unknown   421 Recipient not in route list to every recipient that is not a mailbox, and the end
+//	drops-unknown    the same end without a word
+//	soft-unknown     450 4.1.1 to unknown mailboxes
+//	mute-quit        never answers QUIT, and does not close before the client does
+//	tls-broken       STARTTLS is offered, and the handshake fails
+//	two-replies      every tenth RCPT in its life gets two replies
+//	crash=bob        a recipient with this local part makes it close without a word
+//	cut-after=20     after so many answered RCPTs a connection is lost: nothing arrives any more, not even its end
+//	cut-idle=60s     the same happens to a connection on which nothing was said for longer than this
+//	stall=1400       a write of more octets never arrives, nor what follows it; in memory only
+//	blocks-from=127.0.0.2,127.0.0.3   554 5.7.1 blocklisted to every RCPT from these clients
+//	closed-from=127.0.0.2             connections from these clients never complete; in memory only
 //	a mood           one of [Moods]; the sessions or recipients it counts follow a =, as in drops-after=3
 //	greylist=300s    a mailbox is refused until so long after it was first asked for; unknown ones are refused at once
 //	greylist-first=300s  the same for every recipient, known or not
@@ -71,6 +85,9 @@ type Lab struct {
 	byAddr map[netip.Addr]*host
 	port   int
 	mapped bool
+	memory bool
+
+	dialled atomic.Uint32 // connections opened in memory
 
 	clock  func() time.Time
 	offset atomic.Int64 // time.Duration by which Advance moved the clock
@@ -124,13 +141,13 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 	l.ctx, l.cancel = context.WithCancel(ctx)
 	for name, declared := range w.hosts {
 		h := newHost(l, declared)
-		l.hosts[name], l.byAddr[declared.Addr] = h, h
+		l.hosts[name] = h
+		for _, addr := range declared.addrs() {
+			l.byAddr[addr] = h
+		}
 	}
-	if err := l.listen(); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	var err error
-	if l.names, err = serveNames(l.ctx, w, &l.tally); err != nil {
+	l.names = newNameServer(l.ctx, w, &l.tally)
+	if err := l.open(); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	l.wg.Go(func() {
@@ -144,6 +161,23 @@ func (w *World) Start(ctx context.Context, options ...Option) (*Lab, error) {
 		}
 	}
 	return l, nil
+}
+
+// open opens the sockets.
+func (l *Lab) open() error {
+	if l.memory {
+		l.port = smtpPort
+		return nil
+	}
+	for _, h := range l.hosts {
+		if what := h.needsMemory(); what != "" {
+			return fmt.Errorf("lab: host %s has %s, which needs a lab in memory", h.Name, what)
+		}
+	}
+	if err := l.listen(); err != nil {
+		return err
+	}
+	return l.names.serve()
 }
 
 // listen opens a listener for every host that is not dead: on its own address and one port for all, or, where that
@@ -205,7 +239,7 @@ func (l *Lab) closeListeners() {
 	}
 }
 
-// DNS returns host:port of the name server, the same for UDP and TCP.
+// DNS returns host:port of the name server, the same for UDP and TCP; nothing for a lab in memory.
 func (l *Lab) DNS() string { return l.names.addr }
 
 // SMTPPort returns the port that every mail host listens on.
@@ -214,6 +248,9 @@ func (l *Lab) SMTPPort() int { return l.port }
 // Dial opens a TCP connection to a mail host, given as IP:port with the IP that DNS told. Source is the client's
 // address; the zero Addr leaves it to the system.
 func (l *Lab) Dial(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	if l.memory {
+		return l.connect(ctx, source, address)
+	}
 	var d net.Dialer
 	if source.IsValid() {
 		d.LocalAddr = &net.TCPAddr{IP: source.AsSlice()}
@@ -242,10 +279,7 @@ func (l *Lab) Advance(d time.Duration) { l.offset.Add(int64(d)) }
 func (l *Lab) Close() error {
 	l.cancel()
 	l.hangUp()
-	var err error
-	if l.names != nil {
-		err = l.names.close()
-	}
+	err := l.names.close()
 	l.wg.Wait()
 	return err
 }

@@ -534,18 +534,23 @@ func TestDNSKeepsItsAnswersApart(t *testing.T) {
 
 func TestMistakesInADeclarationAreNamed(t *testing.T) {
 	for declaration, want := range map[string]string{
-		"hots mx.lab":                         "line 1",
-		"\nhost mx.lab fast":                  `line 2: lab: host mx.lab: no mood is called "fast"`,
-		"host mx.lab latency=soon":            "latency=soon",
-		"host mx.lab 10.0.0.1":                "not a free address",
-		"host mx.lab\nhost mx.lab":            "a host already",
-		"host mx.lab drops-after":             "want a number",
-		"domain a.lab mx=mx.lab":              "host mx.lab is not declared before it",
-		"domain a.lab":                        "wants either mx=",
-		"domain a.lab nullmx nomial":          "no such option",
-		"mailbox a@a.lab":                     "the domain is not declared",
-		"domain a.lab nomail\nfull a b@a":     "not an address",
-		"domain a.lab nomail\nfull a,a@a.lab": "declared twice",
+		"hots mx.lab":              "line 1",
+		"\nhost mx.lab fast":       `line 2: lab: host mx.lab: no mood is called "fast"`,
+		"host mx.lab latency=soon": "latency=soon",
+		"host mx.lab 10.0.0.1":     "not a free address",
+		"host mx.lab 2001:db8::1 2001:db8::1\nhost b.lab 2001:db8::1": "not a free IPv6 address",
+		"host mx.lab blocks-from=here":                                "blocks-from=here",
+		"name a.lab mx.lab":                                           "host mx.lab is not declared before it",
+		"host mx.lab\nname mx.lab mx.lab":                             "a host already",
+		"host mx.lab\nname a.lab mx.lab\nhost a.lab":                  "a name already",
+		"host mx.lab\nhost mx.lab":                                    "a host already",
+		"host mx.lab drops-after":                                     "want a number",
+		"domain a.lab mx=mx.lab":                                      "host mx.lab is not declared before it",
+		"domain a.lab":                                                "wants either mx=",
+		"domain a.lab nullmx nomial":                                  "no such option",
+		"mailbox a@a.lab":                                             "the domain is not declared",
+		"domain a.lab nomail\nfull a b@a":                             "not an address",
+		"domain a.lab nomail\nfull a,a@a.lab":                         "declared twice",
 	} {
 		if _, err := lab.Parse(declaration); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", declaration, err, want)
@@ -555,7 +560,7 @@ func TestMistakesInADeclarationAreNamed(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(lab.Demo)
-	f.Add("host a b=c\ndomain d mx=1:a,2:b\nalias x d\nmailbox a,b@d @d\ndns latency=1ms")
+	f.Add("host a b=c\ndomain d mx=1:a,2:b\nalias x d\nname n a\nmailbox a,b@d @d\ndns latency=1ms")
 	f.Fuzz(func(t *testing.T, declaration string) {
 		w, err := lab.Parse(declaration)
 		if err != nil {

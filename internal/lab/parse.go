@@ -38,6 +38,8 @@ func (w *World) declare(what string, words []string) error {
 		return w.declareHost(words[0], words[1:])
 	case what == "domain":
 		return w.declareDomain(words[0], words[1:])
+	case what == "name" && len(words) == 2:
+		return w.AddName(words[0], strings.Split(words[1], ",")...)
 	case what == "alias" && len(words) == 2:
 		return w.AddAlias(words[0], words[1])
 	case slices.Contains(Tempers(), Temper(what)):
@@ -61,9 +63,15 @@ func (w *World) declareDNS(options []string) (err error) {
 
 func (w *World) declareHost(name string, options []string) error {
 	h := Host{Name: name}
-	if len(options) > 0 {
-		if addr, err := netip.ParseAddr(options[0]); err == nil {
-			h.Addr, options = addr, options[1:]
+	for ; len(options) > 0; options = options[1:] {
+		addr, err := netip.ParseAddr(options[0])
+		if err != nil {
+			break
+		}
+		if addr.Is4() {
+			h.Addr = addr
+		} else {
+			h.Addr6 = addr
 		}
 	}
 	for _, option := range options {
@@ -100,6 +108,30 @@ func (h *Host) set(option string) (err error) {
 		h.NoSMTPUTF8 = true
 	case "alabels":
 		h.ALabels = true
+	case "closes-unknown":
+		h.ClosesUnknown = true
+	case "drops-unknown":
+		h.DropsUnknown = true
+	case "soft-unknown":
+		h.SoftUnknown = true
+	case "mute-quit":
+		h.MuteQuit = true
+	case "tls-broken":
+		h.TLSBroken = true
+	case "two-replies":
+		h.TwoReplies = true
+	case "crash":
+		h.Crash = strings.ToLower(value)
+	case "cut-after":
+		h.CutAfter, err = strconv.Atoi(value)
+	case "cut-idle":
+		h.CutIdle, err = time.ParseDuration(value)
+	case "stall":
+		h.Stall, err = strconv.Atoi(value)
+	case "blocks-from":
+		h.BlocksFrom, err = parseAddrs(value)
+	case "closed-from":
+		h.ClosedFrom, err = parseAddrs(value)
 	default:
 		h.Mood = Mood(key)
 		if value != "" {
@@ -107,6 +139,17 @@ func (h *Host) set(option string) (err error) {
 		}
 	}
 	return err
+}
+
+func parseAddrs(s string) (addrs []netip.Addr, err error) {
+	for one := range strings.SplitSeq(s, ",") {
+		addr, err := netip.ParseAddr(one)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, addr)
+	}
+	return addrs, nil
 }
 
 func (w *World) declareDomain(name string, options []string) error {

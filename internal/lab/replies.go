@@ -7,22 +7,23 @@ import (
 
 // Replies as mail servers word them.
 const (
-	ok            = "250 2.0.0 Ok"
-	senderOK      = "250 2.1.0 Ok"
-	readyForTLS   = "220 2.0.0 Ready to start TLS"
-	noTLS         = "454 4.7.0 TLS not available due to local problem"
-	cannotVerify  = "252 2.0.0 Cannot VRFY user, but will accept message and attempt delivery"
-	notUnderstood = "502 5.5.1 Error: command not implemented"
-	badSyntax     = "501 5.5.4 Syntax error in parameters or arguments"
-	badAddress    = "501 5.1.3 Bad recipient address syntax"
-	noParameter   = "555 5.5.4 Unsupported option: SMTPUTF8"
-	helloFirst    = "503 5.5.1 Error: send HELO/EHLO first"
-	nestedMail    = "503 5.5.1 Error: nested MAIL command"
-	mailFirst     = "503 5.5.1 Error: need MAIL command"
-	noData        = "554 5.5.1 Error: no valid recipients"
-	lineTooLong   = "500 5.5.2 Error: line too long"
-	tooManyRcpts  = "452 4.5.3 Error: too many recipients"
-	garbage       = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Bad Request</h1>"
+	ok             = "250 2.0.0 Ok"
+	senderOK       = "250 2.1.0 Ok"
+	readyForTLS    = "220 2.0.0 Ready to start TLS"
+	noTLS          = "454 4.7.0 TLS not available due to local problem"
+	cannotVerify   = "252 2.0.0 Cannot VRFY user, but will accept message and attempt delivery"
+	notUnderstood  = "502 5.5.1 Error: command not implemented"
+	badSyntax      = "501 5.5.4 Syntax error in parameters or arguments"
+	badAddress     = "501 5.1.3 Bad recipient address syntax"
+	noParameter    = "555 5.5.4 Unsupported option: SMTPUTF8"
+	helloFirst     = "503 5.5.1 Error: send HELO/EHLO first"
+	nestedMail     = "503 5.5.1 Error: nested MAIL command"
+	mailFirst      = "503 5.5.1 Error: need MAIL command"
+	noData         = "554 5.5.1 Error: no valid recipients"
+	lineTooLong    = "500 5.5.2 Error: line too long"
+	notInRouteList = "421 Recipient not in route list"
+	tooManyRcpts   = "452 4.5.3 Error: too many recipients"
+	garbage        = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<h1>Bad Request</h1>"
 )
 
 func banner(host string) string        { return "220 " + host + " ESMTP ready" }
@@ -61,6 +62,10 @@ func greylisted(address string, wait time.Duration) string {
 
 func wantsSMTPUTF8(address string) string {
 	return fmt.Sprintf("553 5.6.7 <%s>: the recipient address needs SMTPUTF8", address)
+}
+
+func softUnknown(address string) string {
+	return fmt.Sprintf("450 4.1.1 <%s>: Recipient address rejected: unverified address: User unknown", address)
 }
 
 // recipient is the reply to an RCPT for a mailbox of this temper.

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -25,10 +27,13 @@ type session struct {
 	ctx  context.Context
 	raw  net.Conn // the TCP connection
 	wire *wire    // on raw, where the host has a latency
-	conn net.Conn // what is spoken on: raw, with latency, with TLS
-	r    *bufio.Reader
-	w    *bufio.Writer
-	said time.Time // when replies were last sent
+
+	addr   netip.Addr // of ours, that was dialled
+	client netip.Addr
+	conn   net.Conn // what is spoken on: raw, with latency, with TLS
+	r      *bufio.Reader
+	w      *bufio.Writer
+	said   time.Time // when replies were last sent
 
 	left      bool // no longer counted as open
 	over      bool // the server has said its last word
@@ -44,8 +49,11 @@ type session struct {
 	errors  int
 }
 
-func newSession(ctx context.Context, h *host, raw net.Conn) *session {
-	s := &session{host: h, ctx: ctx, raw: raw}
+func newSession(ctx context.Context, h *host, raw net.Conn, addr netip.Addr) *session {
+	s := &session{host: h, ctx: ctx, raw: raw, addr: addr}
+	if client, ok := raw.RemoteAddr().(*net.TCPAddr); ok {
+		s.client = client.AddrPort().Addr().Unmap()
+	}
 	s.attach(raw)
 	return s
 }
@@ -60,7 +68,7 @@ func (s *session) attach(conn net.Conn) {
 func (s *session) leave() {
 	if !s.left {
 		s.left = true
-		s.host.leave()
+		s.host.leave(s.addr)
 	}
 }
 
@@ -81,7 +89,7 @@ func (s *session) run(withinCap bool) {
 	case s.host.Mood == Banner421:
 		s.end(shutDown(s.host.Name))
 	case s.host.Mood == Banner554:
-		s.end(bannerBlocked(s.host.Name, s.client()))
+		s.end(bannerBlocked(s.host.Name, s.client.String()))
 	default:
 		s.say(banner(s.host.Name))
 	}
@@ -91,20 +99,21 @@ func (s *session) run(withinCap bool) {
 			s.lost(err)
 			continue
 		}
+		if s.host.CutIdle > 0 && s.idled() > s.host.CutIdle {
+			s.vanish()
+			break
+		}
 		s.host.lab.tally.commands.Add(1)
 		s.command(line)
+		if s.host.CutAfter > 0 && s.asked >= s.host.CutAfter && !s.over {
+			s.vanish()
+		}
 		if s.host.Errors > 0 && s.errors >= s.host.Errors && !s.over {
 			s.host.lab.tally.errorLimits.Add(1)
 			s.end(tooManyErrors(s.host.Name))
 		}
 	}
 	s.finish()
-}
-
-// client returns the client's IP as text.
-func (s *session) client() string {
-	ip, _, _ := net.SplitHostPort(s.raw.RemoteAddr().String())
-	return ip
 }
 
 // dribble sends the lines of a banner that never ends.
@@ -164,6 +173,23 @@ func (s *session) next() (string, error) {
 	return strings.TrimRight(string(line), "\r\n"), nil
 }
 
+// idled returns how long nothing had been said when the last command arrived.
+func (s *session) idled() time.Duration {
+	if s.wire != nil {
+		return s.wire.arrived.Sub(s.said)
+	}
+	return time.Since(s.said)
+}
+
+// vanish ends a session without telling the client: what was answered is sent, and nothing is heard or said any more
+// until the client closes.
+func (s *session) vanish() {
+	s.over = true
+	if s.flush() == nil && s.raw.SetReadDeadline(time.Time{}) == nil {
+		_, _ = io.Copy(io.Discard, s.conn)
+	}
+}
+
 // unheard says whether what was read last was sent before the client could know the last reply.
 func (s *session) unheard() bool { return s.wire != nil && s.wire.arrived.Before(s.said) }
 
@@ -177,6 +203,10 @@ func (s *session) lost(err error) {
 		s.end(tooIdle(s.host.Name))
 	case errors.Is(err, bufio.ErrBufferFull):
 		s.end(lineTooLong)
+	case errors.Is(err, errLost): // whatever the client said
+		s.end("")
+	case !s.greeted && s.unheard(): // gone before the banner: a connection that another one was faster than
+		s.end("")
 	default:
 		s.host.lab.tally.violation("%s: closed without QUIT", s.host.Name)
 		s.end("")
@@ -241,10 +271,19 @@ func (s *session) command(line string) {
 	case "VRFY":
 		s.say(cannotVerify)
 	case "QUIT":
-		s.end(bye(s.host.Name))
+		s.quit()
 	default:
 		s.refuse(notUnderstood)
 	}
+}
+
+func (s *session) quit() {
+	if s.host.MuteQuit {
+		s.leave()
+		s.vanish()
+		return
+	}
+	s.end(bye(s.host.Name))
 }
 
 func (s *session) reset() { s.sender, s.rcpts, s.utf8 = nil, 0, false }
@@ -283,7 +322,7 @@ func (s *session) ehlo(name string) {
 		lines = append(lines, "PIPELINING")
 	}
 	lines = append(lines, "SIZE 36700160")
-	if s.host.STARTTLS && !s.secure {
+	if s.host.startTLS() && !s.secure {
 		lines = append(lines, "STARTTLS")
 	}
 	lines = append(lines, "ENHANCEDSTATUSCODES", "8BITMIME")
@@ -297,12 +336,18 @@ func (s *session) ehlo(name string) {
 	s.say("250 " + lines[last])
 }
 
+// startTLS reports whether STARTTLS is offered.
+func (h *host) startTLS() bool { return h.STARTTLS || h.TLSBroken }
+
 func (s *session) startTLS() {
-	if !s.host.STARTTLS || s.secure {
+	if !s.host.startTLS() || s.secure {
 		s.refuse(notUnderstood)
 		return
 	}
 	config, err := s.host.lab.tls()
+	if s.host.TLSBroken {
+		config = &tls.Config{} // no certificate
+	}
 	if err != nil || s.r.Buffered() > 0 {
 		s.refuse(noTLS)
 		return
@@ -315,6 +360,10 @@ func (s *session) startTLS() {
 	if err := secure.HandshakeContext(s.ctx); err != nil {
 		s.end("") // the client may try again in plain text; that it says no QUIT into a broken handshake is right
 		return
+	}
+	s.host.lab.tally.handshakes.Add(1)
+	if secure.ConnectionState().DidResume {
+		s.host.lab.tally.resumed.Add(1)
 	}
 	s.attach(secure)
 	s.secure, s.announced = true, false
@@ -331,7 +380,7 @@ func (s *session) mail(rest string) {
 	case s.sender != nil:
 		s.refuse(nestedMail)
 	case s.host.Mood == NoPTR:
-		s.refuse(noPTR(s.client()))
+		s.refuse(noPTR(s.client.String()))
 	default:
 		s.utf8 = strings.Contains(strings.ToUpper(parameters), "SMTPUTF8")
 		if s.utf8 && s.host.NoSMTPUTF8 {
@@ -362,7 +411,7 @@ func (s *session) rcpt(rest string) {
 	}
 	s.asked++
 	total := s.host.note(local + "@" + domain)
-	if s.host.Mood == DropsAfter && s.asked > s.host.After {
+	if s.host.Mood == DropsAfter && s.asked > s.host.After || s.host.Crash != "" && local == s.host.Crash {
 		s.end("")
 		return
 	}
@@ -371,15 +420,27 @@ func (s *session) rcpt(rest string) {
 		s.refuse(tooManyRcpts)
 		return
 	}
-	if s.host.Mood == Blocks || s.host.Mood == BlocksAfter && total > s.host.After {
-		s.refuse(blocked(s.client()))
+	if s.host.Mood == Blocks || s.host.Mood == BlocksAfter && total > s.host.After ||
+		slices.Contains(s.host.BlocksFrom, s.client) {
+		s.refuse(blocked(s.client.String()))
 		return
 	}
-	if reply, taken := s.judge(path, local, domain); taken {
+	reply, taken := s.judge(path, local, domain)
+	switch {
+	case taken:
 		s.rcpts++
 		s.say(reply)
-	} else {
+	case s.host.DropsUnknown:
+		s.end("")
+		return
+	case s.host.ClosesUnknown:
+		s.end(notInRouteList)
+		return
+	default:
 		s.refuse(reply)
+	}
+	if s.host.TwoReplies && total%10 == 0 {
+		s.say(reply)
 	}
 }
 
@@ -393,10 +454,13 @@ func (s *session) judge(path, local, domain string) (reply string, taken bool) {
 		temper = d.temper(local)
 	}
 	if s.host.Greylist > 0 && temper != NoRelay && (temper != Unknown || s.host.GreylistFirst) {
-		triplet := strings.Join([]string{s.client(), *s.sender, local + "@" + domain}, " ")
+		triplet := strings.Join([]string{s.client.String(), *s.sender, local + "@" + domain}, " ")
 		if wait := s.host.greylisted(triplet); wait > 0 {
 			return greylisted(path, wait), false
 		}
+	}
+	if temper == Unknown && s.host.SoftUnknown {
+		return softUnknown(path), false
 	}
 	return recipient(temper, path), temper == Mailbox
 }
@@ -408,7 +472,7 @@ func (h *host) serves(name string) *Domain {
 		return nil
 	}
 	for _, mx := range d.hosts() {
-		if h.lab.world.canonical(mx) == h.Name {
+		if slices.Contains(h.lab.world.servers(mx), h.Name) {
 			return d
 		}
 	}

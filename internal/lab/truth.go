@@ -10,7 +10,9 @@ type Truth struct {
 // Truth returns the truth about every declared mailbox, in the order of their declaration.
 //
 // It holds for a client that stays within the caps. BlocksAfter says nothing until it blocks, so the truth of its
-// mailboxes is theirs. An acceptsall domain is accepts_all_provider only to one who knows the provider by its hosts.
+// mailboxes is theirs; so it is with BlocksFrom and ClosedFrom, which are about some clients, and with whatever loses
+// connections but serves new ones. An acceptsall domain is accepts_all_provider only to one who knows the provider by
+// its hosts.
 func (l *Lab) Truth() []Truth { return l.world.Truth() }
 
 // TruthOf returns the truth about any address.
@@ -56,11 +58,14 @@ func (w *World) look(address string) (reason, later string) {
 // ask goes through a domain's hosts as a client does: on from one that is down or answers 4xx before RCPT.
 func (w *World) ask(d *Domain, local string) (reason, later string) {
 	reason = "no_mail_host"
-	for _, name := range d.hosts() {
-		h, known := w.hosts[w.canonical(name)]
+	for _, h := range w.hostsOf(d) {
 		switch {
-		case !known || h.Mood == NoAddress:
+		case h.Mood == NoAddress:
 			continue
+		case h.Mood == LostAddress:
+			reason = "dns_failure"
+		case h.Mood == Blackhole:
+			reason = "timeout"
 		case h.Mood == Dead:
 			reason = "unreachable"
 		case h.Mood == Silent || h.Mood == Tarpit:
@@ -80,6 +85,16 @@ func (w *World) ask(d *Domain, local string) (reason, later string) {
 	return reason, reason
 }
 
+// hostsOf returns the hosts of a domain in the order of preference.
+func (w *World) hostsOf(d *Domain) (hosts []Host) {
+	for _, mx := range d.hosts() {
+		for _, server := range w.servers(mx) {
+			hosts = append(hosts, w.hosts[server])
+		}
+	}
+	return hosts
+}
+
 // receive is what a host that speaks says to an RCPT.
 func (h Host) receive(d *Domain, local string) (reason, later string) {
 	if !isASCII(local) && (h.NoSMTPUTF8 || h.Mood == HELOOnly) {
@@ -87,6 +102,11 @@ func (h Host) receive(d *Domain, local string) (reason, later string) {
 	}
 	temper := d.temper(local)
 	reason = reasons[temper]
+	switch {
+	case h.Crash != "" && local == h.Crash, temper != Mailbox && (h.DropsUnknown || h.ClosesUnknown),
+		temper == Unknown && h.SoftUnknown:
+		reason = "server_unavailable"
+	}
 	if temper == Mailbox && d.CatchAll {
 		reason = "catch_all"
 	}

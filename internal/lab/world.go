@@ -19,19 +19,24 @@ type World struct {
 	hosts   map[string]Host
 	domains map[string]*Domain
 	aliases map[string]string
+	names   map[string][]string // names that have the addresses of these hosts
 	taken   map[netip.Addr]bool
 	order   []string // addresses as declared
 }
 
 // NewWorld returns a world without hosts or domains.
 func NewWorld() *World {
-	return &World{hosts: map[string]Host{}, domains: map[string]*Domain{}, aliases: map[string]string{}, taken: map[netip.Addr]bool{}}
+	return &World{
+		hosts: map[string]Host{}, domains: map[string]*Domain{}, aliases: map[string]string{},
+		names: map[string][]string{}, taken: map[netip.Addr]bool{},
+	}
 }
 
 // Host is a mail host. The zero value of every field but Name is a patient, well-behaved server.
 type Host struct {
 	Name     string
-	Addr     netip.Addr    // within 127.0.0.0/8; the zero Addr has one of 127.77.0.0/16 assigned
+	Addr     netip.Addr    // within 127.0.0.0/8; without Addr and Addr6 one of 127.77.0.0/16 is assigned
+	Addr6    netip.Addr    // IPv6, in memory only; the host may have both addresses
 	Latency  time.Duration // a round trip
 	Sessions int           // at a time; 0: any number
 	Rcpts    int           // a transaction; 0: any number
@@ -45,8 +50,42 @@ type Host struct {
 	Greylist      time.Duration // since the first attempt
 	GreylistFirst bool          // unknown recipients are greylisted too
 
+	ClosesUnknown bool // 421 to a recipient that is not a mailbox, and the end of the session
+	DropsUnknown  bool // the same without a word
+	SoftUnknown   bool // 450 4.1.1 to an unknown mailbox
+	MuteQuit      bool // never answers QUIT, and does not close before the client does
+	TLSBroken     bool // STARTTLS is offered, and the handshake fails
+	TwoReplies    bool // every tenth RCPT in its life gets two replies
+
+	Crash      string        // a recipient with this local part makes it close without a word
+	CutAfter   int           // a session falls silent, without a FIN, after so many answered RCPTs; 0: never
+	CutIdle    time.Duration // the same when nothing was said for longer than this; 0: never
+	Stall      int           // a write of more octets never arrives, nor what follows; in memory only; 0: all arrives
+	BlocksFrom []netip.Addr  // clients that Blocks holds for
+	ClosedFrom []netip.Addr  // clients whose connections never complete; in memory only
+
 	Mood  Mood
 	After int // what BlocksAfter and DropsAfter count
+}
+
+// needsMemory names what a host has that sockets cannot play; empty: nothing.
+func (h Host) needsMemory() string {
+	switch {
+	case h.Addr6.IsValid():
+		return "an IPv6 address"
+	case h.Mood == Blackhole:
+		return string(Blackhole)
+	case h.Stall > 0:
+		return "stall"
+	case len(h.ClosedFrom) > 0:
+		return "closed-from"
+	}
+	return ""
+}
+
+// addrs returns the host's addresses.
+func (h Host) addrs() []netip.Addr {
+	return slices.DeleteFunc([]netip.Addr{h.Addr, h.Addr6}, func(a netip.Addr) bool { return !a.IsValid() })
 }
 
 // Mood is a way for a mail host to misbehave.
@@ -56,7 +95,9 @@ type Mood string
 const (
 	Kind        Mood = ""             // none
 	Dead        Mood = "dead"         // refuses connections
+	Blackhole   Mood = "blackhole"    // connections never complete; in memory only
 	NoAddress   Mood = "noaddress"    // has no address in DNS
+	LostAddress Mood = "servfail"     // DNS says SERVFAIL in place of its addresses
 	Silent      Mood = "silent"       // accepts connections and never says a word
 	Tarpit      Mood = "tarpit"       // sends a line of its banner every second, without end
 	Garbage     Mood = "garbage"      // speaks HTTP
@@ -72,7 +113,8 @@ const (
 // Moods lists every mood but Kind.
 func Moods() []Mood {
 	return []Mood{
-		Dead, NoAddress, Silent, Tarpit, Garbage, Banner421, Banner554, HELOOnly, NoPTR, Blocks, BlocksAfter, DropsAfter,
+		Dead, Blackhole, NoAddress, LostAddress, Silent, Tarpit, Garbage, Banner421, Banner554, HELOOnly, NoPTR, Blocks,
+		BlocksAfter, DropsAfter,
 	}
 }
 
@@ -94,7 +136,7 @@ type Domain struct {
 // MX is a mail host of a domain.
 type MX struct {
 	Preference uint16
-	Host       string // a declared host or alias, or an IP literal, which is no host name and does not resolve
+	Host       string // a declared host, name or alias, or an IP literal, which is no host name and does not resolve
 }
 
 // Answer is what DNS says about a domain in place of its mail hosts.
@@ -139,11 +181,14 @@ func (w *World) AddHost(h Host) error {
 	if err := w.free(name); err != nil {
 		return err
 	}
-	if !h.Addr.IsValid() {
+	if len(h.addrs()) == 0 {
 		h.Addr = w.nextAddr()
 	}
-	if !h.Addr.Is4() || !h.Addr.IsLoopback() || w.taken[h.Addr] {
+	if h.Addr.IsValid() && (!h.Addr.Is4() || !h.Addr.IsLoopback() || w.taken[h.Addr]) {
 		return fmt.Errorf("lab: host %s: %s is not a free address of 127.0.0.0/8", name, h.Addr)
+	}
+	if h.Addr6.IsValid() && (!h.Addr6.Is6() || h.Addr6.Is4In6() || w.taken[h.Addr6]) {
+		return fmt.Errorf("lab: host %s: %s is not a free IPv6 address", name, h.Addr6)
 	}
 	if (h.Mood == BlocksAfter || h.Mood == DropsAfter) != (h.After > 0) {
 		return fmt.Errorf("lab: host %s: %s and %s want a number, and no other mood does", name, BlocksAfter, DropsAfter)
@@ -153,7 +198,9 @@ func (w *World) AddHost(h Host) error {
 	}
 	h.Name = name
 	w.hosts[name] = h
-	w.taken[h.Addr] = true
+	for _, a := range h.addrs() {
+		w.taken[a] = true
+	}
 	return nil
 }
 
@@ -209,10 +256,35 @@ func (w *World) mailHost(domain, name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, ok := w.hosts[w.canonical(name)]; !ok {
+	if len(w.servers(name)) == 0 {
 		return "", fmt.Errorf("lab: domain %s: host %s is not declared before it", domain, name)
 	}
 	return name, nil
+}
+
+// AddName gives the addresses of hosts, which must exist, another name. Domains whose MX is that name are served by
+// each of them.
+func (w *World) AddName(name string, hosts ...string) (err error) {
+	if name, err = asciiName(name); err != nil {
+		return err
+	}
+	if err := w.free(name); err != nil {
+		return err
+	}
+	if len(hosts) == 0 {
+		return fmt.Errorf("lab: name %s wants hosts", name)
+	}
+	hosts = slices.Clone(hosts)
+	for i, host := range hosts {
+		if hosts[i], err = asciiName(host); err != nil {
+			return err
+		}
+		if _, ok := w.hosts[hosts[i]]; !ok {
+			return fmt.Errorf("lab: name %s: host %s is not declared before it", name, host)
+		}
+	}
+	w.names[name] = hosts
+	return nil
 }
 
 // AddAlias makes a name a CNAME of another, which must exist.
@@ -270,6 +342,9 @@ func (w *World) free(name string) error {
 	if _, ok := w.aliases[name]; ok {
 		return fmt.Errorf("lab: %s is an alias already", name)
 	}
+	if _, ok := w.names[name]; ok {
+		return fmt.Errorf("lab: %s is a name already", name)
+	}
 	return nil
 }
 
@@ -282,6 +357,18 @@ func (w *World) canonical(name string) string {
 		}
 		name = target
 	}
+}
+
+// servers returns the names of the hosts whose addresses a name has: the host itself, or those that AddName gave it.
+func (w *World) servers(name string) []string {
+	name = w.canonical(name)
+	if hosts, ok := w.names[name]; ok {
+		return hosts
+	}
+	if h, ok := w.hosts[name]; ok {
+		return []string{h.Name}
+	}
+	return nil
 }
 
 // temper returns how a domain's mailbox takes an RCPT.
