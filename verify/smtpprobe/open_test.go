@@ -39,13 +39,16 @@ func TestOpenTellsRefusalsApart(t *testing.T) {
 		{"a banner of 554 is a refused connection", script{"": "554 no SMTP service here\r\n"}, reply.Connect, 554, "QUIT"},
 		{"after a banner of 421 nothing is said", script{"": "421 4.7.0 too many connections\r\n"}, reply.Connect, 421, ""},
 		{
-			"EHLO and HELO refused", script{"EHLO": "550 bad HELO\r\n", "HELO": "550 bad HELO\r\n"}, reply.EHLO, 550,
+			"EHLO and HELO refused",
+			script{"EHLO": "550 bad HELO\r\n", "HELO": "550 bad HELO\r\n"},
+			reply.EHLO, 550,
 			"EHLO probe.lab|HELO probe.lab|QUIT",
 		},
 		{"after EHLO is answered with 421 there is no HELO", script{"EHLO": "421 4.7.0 no\r\n"}, reply.EHLO, 421, "EHLO probe.lab"},
 		{
 			"after STARTTLS is answered with 421 nothing is said",
-			script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "421 4.7.0 no\r\n"}, reply.STARTTLS, 421,
+			script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "421 4.7.0 no\r\n"},
+			reply.STARTTLS, 421,
 			"EHLO probe.lab|STARTTLS",
 		},
 	}
@@ -109,11 +112,15 @@ func TestAddressesAreTriedAsAtOnceAllows(t *testing.T) {
 		{"next to a dead address the next is tried after 250 ms", []string{dead, good}, 2, dead + " at 0s, " + good + " at 250ms", good},
 		{"a slow address can win against a dead one", []string{slow, dead}, 2, slow + " at 0s, " + dead + " at 250ms", slow},
 		{
-			"no more attempts are under way than allowed", []string{dead, second, good}, 2,
+			"no more attempts are under way than allowed",
+			[]string{dead, second, good},
+			2,
 			dead + " at 0s, " + second + " at 250ms, " + good + " at 5s", good,
 		},
 		{
-			"with room for three the third is tried after another 250 ms", []string{dead, second, good}, 3,
+			"with room for three the third is tried after another 250 ms",
+			[]string{dead, second, good},
+			3,
 			dead + " at 0s, " + second + " at 250ms, " + good + " at 500ms", good,
 		},
 	}
@@ -261,7 +268,8 @@ func TestWhereTLSFailsTheSessionGoesOnInPlainText(t *testing.T) {
 	}{
 		{
 			"the handshake fails",
-			host{script: with(script{"EHLO": offers, "STARTTLS": "220 go ahead\r\n"}), tls: &tls.Config{}}, true, 2,
+			host{script: with(script{"EHLO": offers, "STARTTLS": "220 go ahead\r\n"}), tls: &tls.Config{}},
+			true, 2,
 		},
 		{"the server hangs up at STARTTLS", host{script: with(script{"EHLO": offers, "STARTTLS": "close"})}, true, 2},
 		{"STARTTLS is refused", host{script: with(script{"EHLO": offers, "STARTTLS": "454 not now\r\n"})}, false, 1},

@@ -85,15 +85,18 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 		is      error
 	}{
 		{
-			"a recipient answered with 421 is not answered", script{"RCPT TO:<second": "421 4.7.0 too many\r\n"},
+			"a recipient answered with 421 is not answered",
+			script{"RCPT TO:<second": "421 4.7.0 too many\r\n"},
 			"[[250] [250]]", reply.RCPT, smtpprobe.ErrClosed,
 		},
 		{
-			"a 421 instead of the answer to MAIL names MAIL", script{"MAIL": "421 4.7.0 enough\r\n"},
+			"a 421 instead of the answer to MAIL names MAIL",
+			script{"MAIL": "421 4.7.0 enough\r\n"},
 			"[[]]", reply.MAIL, smtpprobe.ErrClosed,
 		},
 		{
-			"a 421 instead of the answer to RSET names RSET", script{"RSET": "421 4.7.0 enough\r\n"},
+			"a 421 instead of the answer to RSET names RSET",
+			script{"RSET": "421 4.7.0 enough\r\n"},
 			"[[250] []]", smtpprobe.RSET, smtpprobe.ErrClosed,
 		},
 		{
@@ -102,7 +105,8 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 			"[[250] [250 250 250] [550]]", "", smtpprobe.ErrClosed,
 		},
 		{
-			"a connection that closes answers nobody", script{"RCPT TO:<second": "close"},
+			"a connection that closes answers nobody",
+			script{"RCPT TO:<second": "close"},
 			"[[250] [250]]", "", smtpprobe.ErrClosed,
 		},
 		{
@@ -111,18 +115,21 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 			"[[250] [250 250 250] [250]]", "", smtpprobe.ErrProtocol,
 		},
 		{
-			"a 354 to RCPT makes all replies doubtful", script{"RCPT TO:<second": "354 go ahead\r\n"},
+			"a 354 to RCPT makes all replies doubtful",
+			script{"RCPT TO:<second": "354 go ahead\r\n"},
 			"[[250] [250]]", "", smtpprobe.ErrProtocol,
 		},
 		{
-			"a 220 to RCPT makes all replies doubtful", script{"RCPT TO:<second": "220 mx.lab\r\n"},
+			"a 220 to RCPT makes all replies doubtful",
+			script{"RCPT TO:<second": "220 mx.lab\r\n"},
 			"[[250] [250]]", "", smtpprobe.ErrProtocol,
 		},
 		{"a 354 to MAIL makes all replies doubtful", script{"MAIL": "354 go on\r\n"}, "[[]]", "", smtpprobe.ErrProtocol},
 		{"a 150 to MAIL is not SMTP", script{"MAIL": "150 go on\r\n"}, "[[]]", "", smtpprobe.ErrProtocol},
 		{"a 354 to RSET makes all replies doubtful", script{"RSET": "354 go on\r\n"}, "[[250] []]", "", smtpprobe.ErrProtocol},
 		{
-			"words instead of a reply make all replies doubtful", script{"RCPT TO:<second": "whatever\r\n"},
+			"words instead of a reply make all replies doubtful",
+			script{"RCPT TO:<second": "whatever\r\n"},
 			"[[250] [250]]", "", smtpprobe.ErrProtocol,
 		},
 	} {
