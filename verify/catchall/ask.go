@@ -10,7 +10,9 @@ import (
 
 // Session is an open SMTP session with a mail host of the domain, as *smtpprobe.Session is.
 type Session interface {
-	Probe(ctx context.Context, transactions [][]string, enough func(smtpprobe.Answer) bool) ([]smtpprobe.Transaction, error)
+	Probe(ctx context.Context, transactions [][]string, enough func(smtpprobe.Answer) bool) (
+		[]smtpprobe.Transaction, error,
+	)
 }
 
 // asksMost is how many addresses Ask asks about: two that are accepted and one evasion.
@@ -22,7 +24,9 @@ const asksMost = 3
 //
 // The answer is Yes, No or Unanswered. The error is the session's or the context's, and ends the question. The answer
 // then holds what was heard before: a server may refuse an invented address and close the connection.
-func Ask(ctx context.Context, session Session, classifier *reply.Classifier, provider, domain, sender string) (Answer, error) {
+func Ask(ctx context.Context, session Session, classifier *reply.Classifier, provider, domain, sender string) (
+	Answer, error,
+) {
 	q := New(domain, sender)
 	for range asksMost {
 		recipient, open := q.Next()

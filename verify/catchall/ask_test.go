@@ -26,7 +26,9 @@ type replies struct {
 	asked []string
 }
 
-func (r *replies) Probe(_ context.Context, transactions [][]string, _ func(smtpprobe.Answer) bool) ([]smtpprobe.Transaction, error) {
+func (r *replies) Probe(_ context.Context, transactions [][]string, _ func(smtpprobe.Answer) bool) (
+	[]smtpprobe.Transaction, error,
+) {
 	if len(transactions) != 1 || len(transactions[0]) != 1 {
 		r.t.Fatalf("asked about %v, want one address", transactions)
 	}

@@ -21,8 +21,8 @@
 //   - One is accepted and the other one refused: Unanswered, since the server contradicts itself.
 //   - Any other refusal is an evasion: greylisting, an overloaded server, or a refusal of the client. After an evasion
 //     the other address is asked, and after the second evasion the question is Unanswered.
-//   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that is
-//     accepted overrules this. If both are accepted the answer is Yes: the domain accepts all addresses with exceptions.
+//   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
+//     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
 //
 // The invented addresses depend only on the domain and the sender: a greylisting server must see the same addresses
 // again on a retry, or it would never answer.
@@ -164,8 +164,8 @@ const (
 )
 
 // Local returns a local part that no person has and that does not look like an attack: pronounceable syllables with
-// some 40 bits, which depend only on domain and sender. Kind 0 is one long word with two digits, and kind 1 is two words
-// with a dot, so that a server that accepts by pattern does not accept both.
+// some 40 bits, which depend only on domain and sender. Kind 0 is one long word with two digits, and kind 1 is two
+// words with a dot, so that a server that accepts by pattern does not accept both.
 func Local(domain, sender string, kind int) string {
 	random := sha256.Sum256([]byte{byte(kind)})
 	random = sha256.Sum256(append(random[:], domain+"\x00"+sender...))

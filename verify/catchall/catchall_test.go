@@ -19,12 +19,16 @@ type step func(*catchall.Inquiry)
 func invented(m reply.Meaning) step { return func(q *catchall.Inquiry) { q.Answered(m) } }
 func genuine(m reply.Meaning) step  { return func(q *catchall.Inquiry) { q.Real(m) } }
 
+func mailbox(reason reply.Reason, kind reply.Kind, confidence float64) reply.Meaning {
+	return reply.Meaning{Reason: reason, Kind: kind, Subject: reply.SubjectMailbox, Confidence: confidence}
+}
+
 var (
 	accepts      = reply.Meaning{Reason: reply.Accepted, Kind: reply.Info}
-	unknown      = reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.95}
-	softUnknown  = reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Soft, Subject: reply.SubjectMailbox, Confidence: 0.95}
-	vagueUnknown = reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.6}
-	disabled     = reply.Meaning{Reason: reply.MailboxDisabled, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.95}
+	unknown      = mailbox(reply.MailboxUnknown, reply.Hard, 0.95)
+	softUnknown  = mailbox(reply.MailboxUnknown, reply.Soft, 0.95)
+	vagueUnknown = mailbox(reply.MailboxUnknown, reply.Hard, 0.6)
+	disabled     = mailbox(reply.MailboxDisabled, reply.Hard, 0.95)
 	greylists    = reply.Meaning{Reason: reply.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
 	blocks       = reply.Meaning{Reason: reply.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
 	vague        = reply.Meaning{Reason: reply.Unknown, Kind: reply.Hard, Subject: reply.SubjectServer}
@@ -47,18 +51,42 @@ func TestInquiry(t *testing.T) {
 		{"one acceptance is not enough", []step{accepted}, catchall.Open, false},
 		{"two acceptances make a catch-all", []step{accepted, accepted}, catchall.Yes, false},
 		{"an acceptance and a refusal contradict each other", []step{accepted, refused}, catchall.Unanswered, false},
-		{"an acceptance and a temporary refusal as unknown contradict each other", []step{accepted, softlyRefused}, catchall.Unanswered, false},
+		{
+			"an acceptance and a temporary refusal as unknown contradict each other",
+			[]step{accepted, softlyRefused},
+			catchall.Unanswered, false,
+		},
 		{"a temporary refusal as unknown settles it", []step{softlyRefused}, catchall.No, false},
 		{"a disabled mailbox is a refusal too", []step{invented(disabled)}, catchall.No, false},
 
 		{"greylisting leaves the question open at first", []step{greylisted}, catchall.Open, true},
-		{"greylisting twice leaves it unanswered and worth a later time", []step{greylisted, greylisted}, catchall.Unanswered, true},
+		{
+			"greylisting twice leaves it unanswered and worth a later time",
+			[]step{greylisted, greylisted},
+			catchall.Unanswered, true,
+		},
 		{"a refusal of us says nothing about the domain", []step{blocked, blocked}, catchall.Unanswered, false},
-		{"a refusal in words that nobody reads says nothing about the domain", []step{invented(vague), invented(vague)}, catchall.Unanswered, false},
-		{"the last evasion decides whether another time is worth it", []step{greylisted, blocked}, catchall.Unanswered, false},
-		{"a temporary evasion after one for good is worth another time", []step{blocked, greylisted}, catchall.Unanswered, true},
+		{
+			"a refusal in words that nobody reads says nothing about the domain",
+			[]step{invented(vague), invented(vague)},
+			catchall.Unanswered, false,
+		},
+		{
+			"the last evasion decides whether another time is worth it",
+			[]step{greylisted, blocked},
+			catchall.Unanswered, false,
+		},
+		{
+			"a temporary evasion after one for good is worth another time",
+			[]step{blocked, greylisted},
+			catchall.Unanswered, true,
+		},
 		{"an evasion between two acceptances changes nothing", []step{accepted, greylisted, accepted}, catchall.Yes, true},
-		{"a contradiction after an evasion is not worth another time", []step{greylisted, accepted, refused}, catchall.Unanswered, false},
+		{
+			"a contradiction after an evasion is not worth another time",
+			[]step{greylisted, accepted, refused},
+			catchall.Unanswered, false,
+		},
 
 		{"two losses are nothing", []step{lost, lost}, catchall.Open, false},
 		{"a third loss is an evasion", []step{lost, lost, lost}, catchall.Open, true},
@@ -67,22 +95,54 @@ func TestInquiry(t *testing.T) {
 		{"losses between two acceptances change nothing", []step{lost, accepted, lost, accepted}, catchall.Yes, false},
 
 		{"a refused real address answers with No", []step{realRefused}, catchall.No, false},
-		{"a refused real address answers with No after evasions", []step{greylisted, greylisted, realRefused}, catchall.No, true},
+		{
+			"a refused real address answers with No after evasions",
+			[]step{greylisted, greylisted, realRefused},
+			catchall.No, true,
+		},
 		{"an accepted real address answers nothing", []step{realAccepted}, catchall.Open, false},
 		{"a disabled real address answers nothing", []step{genuine(disabled)}, catchall.Open, false},
 		{"a temporary refusal of a real address answers nothing", []step{genuine(softUnknown)}, catchall.Open, false},
 		{"an unclear refusal of a real address answers nothing", []step{genuine(vagueUnknown)}, catchall.Open, false},
 		{"an accepted invented address opens the question again", []step{realRefused, accepted}, catchall.Open, false},
-		{"after an accepted invented address a refused real one answers nothing", []step{accepted, realRefused}, catchall.Open, false},
-		{"a catch-all with exceptions is a catch-all", []step{realRefused, accepted, realRefused, accepted, realRefused}, catchall.Yes, false},
-		{"a contradiction stays one when a real address is refused", []step{accepted, refused, realRefused}, catchall.Unanswered, false},
-		{"an evasion does not open what a real address answered", []step{realRefused, greylisted, greylisted}, catchall.No, false},
-		{"a loss does not open what a real address answered", []step{realRefused, lost, lost, lost, lost}, catchall.No, false},
-		{"a refused invented address confirms what a real one answered", []step{realRefused, refused, accepted}, catchall.No, false},
+		{
+			"after an accepted invented address a refused real one answers nothing",
+			[]step{accepted, realRefused},
+			catchall.Open, false,
+		},
+		{
+			"a catch-all with exceptions is a catch-all",
+			[]step{realRefused, accepted, realRefused, accepted, realRefused},
+			catchall.Yes, false,
+		},
+		{
+			"a contradiction stays one when a real address is refused",
+			[]step{accepted, refused, realRefused},
+			catchall.Unanswered, false,
+		},
+		{
+			"an evasion does not open what a real address answered",
+			[]step{realRefused, greylisted, greylisted},
+			catchall.No, false,
+		},
+		{
+			"a loss does not open what a real address answered",
+			[]step{realRefused, lost, lost, lost, lost},
+			catchall.No, false,
+		},
+		{
+			"a refused invented address confirms what a real one answered",
+			[]step{realRefused, refused, accepted},
+			catchall.No, false,
+		},
 
 		{"a question that is closed is unanswered", []step{closed}, catchall.Unanswered, false},
 		{"closing changes no answer", []step{refused, closed}, catchall.No, false},
-		{"what comes after the answer changes nothing", []step{accepted, accepted, refused, greylisted, lost}, catchall.Yes, false},
+		{
+			"what comes after the answer changes nothing",
+			[]step{accepted, accepted, refused, greylisted, lost},
+			catchall.Yes, false,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -44,7 +44,11 @@ func TestOpenTellsRefusalsApart(t *testing.T) {
 			reply.EHLO, 550,
 			"EHLO probe.lab|HELO probe.lab|QUIT",
 		},
-		{"after EHLO is answered with 421 there is no HELO", script{"EHLO": "421 4.7.0 no\r\n"}, reply.EHLO, 421, "EHLO probe.lab"},
+		{
+			"after EHLO is answered with 421 there is no HELO",
+			script{"EHLO": "421 4.7.0 no\r\n"},
+			reply.EHLO, 421, "EHLO probe.lab",
+		},
 		{
 			"after STARTTLS is answered with 421 nothing is said",
 			script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "421 4.7.0 no\r\n"},
@@ -106,10 +110,22 @@ func TestAddressesAreTriedAsAtOnceAllows(t *testing.T) {
 		won     string // "": none
 	}{
 		{"the first address that answers is the only one tried", []string{good, dead}, 2, good + " at 0s", good},
-		{"the next address is tried at once when one refuses", []string{refuses, good}, 1, refuses + " at 0s, " + good + " at 0s", good},
-		{"one after the other, a dead address costs five seconds", []string{dead, good}, 0, dead + " at 0s, " + good + " at 5s", good},
+		{
+			"the next address is tried at once when one refuses",
+			[]string{refuses, good},
+			1, refuses + " at 0s, " + good + " at 0s", good,
+		},
+		{
+			"one after the other, a dead address costs five seconds",
+			[]string{dead, good},
+			0, dead + " at 0s, " + good + " at 5s", good,
+		},
 		{"the last address has the whole time", []string{good + "0", dead}, 1, good + "0 at 0s, " + dead + " at 0s", ""},
-		{"next to a dead address the next is tried after 250 ms", []string{dead, good}, 2, dead + " at 0s, " + good + " at 250ms", good},
+		{
+			"next to a dead address the next is tried after 250 ms",
+			[]string{dead, good},
+			2, dead + " at 0s, " + good + " at 250ms", good,
+		},
 		{"a slow address can win against a dead one", []string{slow, dead}, 2, slow + " at 0s, " + dead + " at 250ms", slow},
 		{
 			"no more attempts are under way than allowed",
@@ -193,7 +209,8 @@ func TestAConnectErrorNamesEveryAddressAndItsFailure(t *testing.T) {
 		if f.Addr.String() != "2001:db8::1" || !errors.As(f.Err, &timeout) || !timeout.Timeout() {
 			t.Errorf("second failure %v, want a timeout", f)
 		}
-		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		if !errors.Is(err, syscall.ECONNREFUSED) || !errors.Is(err, os.ErrDeadlineExceeded) ||
+			errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v does not match what it holds, or matches a context's error", err)
 		}
 		if text := err.Error(); !strings.Contains(text, "mx.lab: [192.0.2.1]") || !strings.Contains(text, "[2001:db8::1]") {
@@ -217,7 +234,10 @@ func TestOnlyTheCallersContextShowsAsAContextError(t *testing.T) {
 		{"while connecting", host{connect: -1}},
 		{"while waiting for the banner", host{script: with(script{"": "hang"})}},
 		{"while waiting for EHLO", host{script: with(script{"EHLO": "hang"})}},
-		{"while waiting for STARTTLS", host{script: with(script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "hang"})}},
+		{
+			"while waiting for STARTTLS",
+			host{script: with(script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "hang"})},
+		},
 		{
 			"in the handshake",
 			host{script: with(script{"EHLO": "250-mx.lab\r\n250 STARTTLS\r\n", "STARTTLS": "220 go ahead\r\n"})},
@@ -324,7 +344,12 @@ func TestTheSecondTLSSessionWithAnAddressIsResumed(t *testing.T) {
 		{"with TLS 1.2", tls.VersionTLS12, nil, "mx.lab", true},
 		{"with TLS 1.3", tls.VersionTLS13, nil, "mx.lab", true},
 		{"under another name that the certificate holds", tls.VersionTLS13, []string{"*.mail.lab"}, "b.mail.lab", true},
-		{"not under a name that the certificate does not hold", tls.VersionTLS13, []string{"*.mail.lab"}, "b.other.lab", false},
+		{
+			"not under a name that the certificate does not hold",
+			tls.VersionTLS13,
+			[]string{"*.mail.lab"},
+			"b.other.lab", false,
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,7 +51,8 @@ func LoadPace(path string) (*Pace, error) {
 	}
 	base, ok := rows[defaultRow]
 	if !ok || base.Sessions == 0 || base.Recipients == 0 || base.PerSession == 0 || base.Errors == 0 {
-		return nil, fmt.Errorf("pace table %s: the row [%s] must set sessions, recipients, session and errors", path, defaultRow)
+		return nil, fmt.Errorf("pace table %s: the row [%s] must set sessions, recipients, session and errors",
+			path, defaultRow)
 	}
 	for name, row := range rows {
 		if row.Sessions < 0 || row.Recipients < 0 || row.PerSession < 0 || row.Errors < 0 || row.Rate < 0 {
@@ -65,7 +66,10 @@ func LoadPace(path string) (*Pace, error) {
 // over fills what a row leaves out from the default row.
 func (l Limits) over(base Limits) Limits {
 	for _, field := range []struct{ value, fallback *int }{
-		{&l.Sessions, &base.Sessions}, {&l.Recipients, &base.Recipients}, {&l.PerSession, &base.PerSession}, {&l.Errors, &base.Errors},
+		{&l.Sessions, &base.Sessions},
+		{&l.Recipients, &base.Recipients},
+		{&l.PerSession, &base.PerSession},
+		{&l.Errors, &base.Errors},
 	} {
 		if *field.value == 0 {
 			*field.value = *field.fallback

@@ -12,7 +12,8 @@ func TestEveryRowOfThePaceTableIsWithinReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{
-		"nobody.lab", "google", "microsoft", "outlook", "yahoo", "icloud", "gmx", "tonline", "orange", "comcast", "qq", "netease",
+		"nobody.lab", "google", "microsoft", "outlook", "yahoo", "icloud", "gmx", "tonline", "orange", "comcast",
+		"qq", "netease",
 	} {
 		l := pace.For(name)
 		if l.Sessions < 1 || l.Sessions > 50 || l.Recipients < 1 || l.Recipients > 100 || l.PerSession < l.Recipients ||

@@ -126,7 +126,11 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 		},
 		{"a 354 to MAIL makes all replies doubtful", script{"MAIL": "354 go on\r\n"}, "[[]]", "", smtpprobe.ErrProtocol},
 		{"a 150 to MAIL is not SMTP", script{"MAIL": "150 go on\r\n"}, "[[]]", "", smtpprobe.ErrProtocol},
-		{"a 354 to RSET makes all replies doubtful", script{"RSET": "354 go on\r\n"}, "[[250] []]", "", smtpprobe.ErrProtocol},
+		{
+			"a 354 to RSET makes all replies doubtful",
+			script{"RSET": "354 go on\r\n"},
+			"[[250] []]", "", smtpprobe.ErrProtocol,
+		},
 		{
 			"words instead of a reply make all replies doubtful",
 			script{"RCPT TO:<second": "whatever\r\n"},
@@ -138,7 +142,11 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 				test.server["EHLO"] = ehlo
 				w := at(host{script: with(test.server)})
 				session := w.mustOpen(t)
-				asked := [][]string{{"first@corp.lab"}, {"first@shop.lab", "second@shop.lab", "third@shop.lab"}, {"fourth@farm.lab"}}
+				asked := [][]string{
+					{"first@corp.lab"},
+					{"first@shop.lab", "second@shop.lab", "third@shop.lab"},
+					{"fourth@farm.lab"},
+				}
 				said, err := session.Probe(t.Context(), asked, nil)
 				if got := codes(said); got != test.want || !session.Over() {
 					t.Errorf("answers %s, over %v; want %s in a session that is over", got, session.Over(), test.want)
@@ -189,8 +197,9 @@ func TestAReplyThatComesUnaskedIsHeardBeforeTheNextCommandAndAfterTheLast(t *tes
 					mustClose(t, session)
 					sent, err := io.ReadAll(server)
 					server.Close()
-					if text := string(sent); strings.Contains(text, "MAIL") != (where != "behind EHLO") || strings.Contains(text, "QUIT") {
-						t.Errorf("sent %q, %v", text, err)
+					asks, quits := strings.Contains(string(sent), "MAIL"), strings.Contains(string(sent), "QUIT")
+					if asks != (where != "behind EHLO") || quits {
+						t.Errorf("sent %q, %v", sent, err)
 					}
 				})
 			})
@@ -236,7 +245,9 @@ func TestWhatTheServerSaidBeforeItClosedIsReadWhenWritingFails(t *testing.T) {
 func TestMAILRefusedLeavesTheSessionOpen(t *testing.T) {
 	for name, ehlo := range bothWays {
 		t.Run(name, func(t *testing.T) {
-			w := at(host{script: with(script{"EHLO": ehlo, "MAIL": "550 5.7.1 sender refused\r\n", "RCPT": "503 5.5.1 MAIL first\r\n"})})
+			w := at(host{script: with(script{
+				"EHLO": ehlo, "MAIL": "550 5.7.1 sender refused\r\n", "RCPT": "503 5.5.1 MAIL first\r\n",
+			})})
 			session := w.mustOpen(t)
 			said, err := session.Probe(t.Context(), [][]string{{"alice@corp.lab"}, {"bob@shop.lab"}}, nil)
 			if err != nil || session.Over() || len(said) != 2 {
@@ -314,11 +325,16 @@ func TestAContextThatEndsWhenNoReplyIsAwaitedLeavesTheSessionOpen(t *testing.T) 
 	w := at(host{script: with(script{"EHLO": "250 mx.lab\r\n"})})
 	session := w.mustOpen(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	said, err := session.Probe(ctx, [][]string{{"alice@corp.lab", "bob@corp.lab"}}, func(smtpprobe.Answer) bool { cancel(); return false })
+	enough := func(smtpprobe.Answer) bool {
+		cancel()
+		return false
+	}
+	said, err := session.Probe(ctx, [][]string{{"alice@corp.lab", "bob@corp.lab"}}, enough)
 	if !errors.Is(err, context.Canceled) || codes(said) != "[[250]]" || session.Over() {
 		t.Errorf("%s, %v, over %v; want one answer and an open session", codes(said), err, session.Over())
 	}
-	if _, err := session.Probe(ctx, [][]string{{"bob@corp.lab"}}, nil); !errors.Is(err, context.Canceled) || session.Over() {
+	_, err = session.Probe(ctx, [][]string{{"bob@corp.lab"}}, nil)
+	if !errors.Is(err, context.Canceled) || session.Over() {
 		t.Errorf("%v, over %v; want the context's error and an open session", err, session.Over())
 	}
 	said, err = session.Probe(t.Context(), [][]string{{"bob@corp.lab"}}, nil)
@@ -362,7 +378,8 @@ func TestARecipientThatCouldSmuggleACommandIsRefusedAndTheSessionStaysOpen(t *te
 func TestOneTransactionTakesSMTPUTF8OnlyForAddressesThatNeedIt(t *testing.T) {
 	w := at(host{script: with(script{"EHLO": "250-mx.lab\r\n250-SMTPUTF8\r\n250 PIPELINING\r\n"})})
 	session := w.mustOpen(t)
-	if _, err := session.Probe(t.Context(), [][]string{{"jörg@corp.lab"}, {"joerg@corp.lab"}}, nil); err != nil || !session.SMTPUTF8() {
+	_, err := session.Probe(t.Context(), [][]string{{"jörg@corp.lab"}, {"joerg@corp.lab"}}, nil)
+	if err != nil || !session.SMTPUTF8() {
 		t.Errorf("%v, SMTPUTF8 %v", err, session.SMTPUTF8())
 	}
 	mustClose(t, session)

@@ -51,7 +51,8 @@ func (s script) answer(line string) string {
 			answer, best = a, len(prefix)
 		}
 	}
-	if delay, late, ok := strings.Cut(strings.TrimPrefix(answer, "after "), ":"); ok && strings.HasPrefix(answer, "after ") {
+	if after, ok := strings.CutPrefix(answer, "after "); ok {
+		delay, late, _ := strings.Cut(after, ":")
 		d, err := time.ParseDuration(delay)
 		if err != nil {
 			panic(err)
