@@ -219,6 +219,45 @@ func TestAConnectErrorNamesEveryAddressAndItsFailure(t *testing.T) {
 	})
 }
 
+func TestAContextErrorThatDialMakesUpIsNotTheCallers(t *testing.T) {
+	for _, foreign := range []error{context.Canceled, context.DeadlineExceeded} {
+		w := at(host{refuses: foreign}) // as a proxy's own client may say
+		_, err := w.prober(t).Open(t.Context(), w.target())
+		if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v matches a context's", err)
+		}
+	}
+}
+
+func TestAContextThatHasEndedOpensNoConnection(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := at(host{script: with(nil)})
+	if _, err := w.prober(t).Open(ctx, w.target()); !errors.Is(err, context.Canceled) || len(w.dialled) > 0 {
+		t.Errorf("error %v after dialling %v, want the context's and nothing dialled", err, w.dialled)
+	}
+}
+
+func TestWhatACallerLearnsOfASession(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := at(host{script: with(script{"EHLO": "after 80ms:" + pipeliningEHLO})})
+		to := w.target()
+		to.Source = netip.MustParseAddr("198.51.100.1")
+		prober := w.prober(t)
+		session, err := prober.Open(t.Context(), to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if session.Host() != "mx.lab" || session.Addr() != to.Addrs[0] || session.Source() != to.Source || session.TLS() ||
+			session.TLSFailed() || session.SMTPUTF8() || !session.Pipelining() || session.Over() ||
+			session.RoundTrip() != 80*time.Millisecond || prober.Sender() != "check@probe.lab" {
+			t.Errorf("%s [%s] from %s, round trip %v", session.Host(), session.Addr(), session.Source(), session.RoundTrip())
+		}
+		mustClose(t, session)
+		w.sessions()
+	})
+}
+
 func TestATargetWithoutAddressesIsAConnectError(t *testing.T) {
 	var connect *smtpprobe.ConnectError
 	if _, err := at(host{}).prober(t).Open(t.Context(), target()); !errors.As(err, &connect) {
