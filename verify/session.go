@@ -298,7 +298,7 @@ func (w *worker) fly(ctx context.Context, flight []*outcome) error {
 		}
 	}
 	begun := time.Now()
-	said, broken := w.session.Probe(ctx, w.enough(), transactions...)
+	said, broken := w.session.Probe(ctx, transactions, w.enough())
 	took := time.Since(begun)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -632,12 +632,10 @@ func (w *worker) open(ctx context.Context, host mx.Host, addr netip.Addr) (*smtp
 	if e, dead := w.sched.dead(addr); dead {
 		return nil, e
 	}
-	target := smtpprobe.Target{Host: host.Name, Addr: addr, Source: w.source, Plain: w.sched.isPlain(addr)}
+	target := smtpprobe.Target{Host: host.Name, Addrs: []netip.Addr{addr}, Source: w.source, Plain: w.sched.isPlain(addr)}
 	session, err := w.config.Prober.Open(ctx, target)
-	if errors.Is(err, smtpprobe.ErrTLS) && ctx.Err() == nil {
+	if err == nil && session.TLSFailed() {
 		w.sched.markPlain(addr)
-		target.Plain = true
-		session, err = w.config.Prober.Open(ctx, target)
 	}
 	var refused *smtpprobe.RefusedError
 	if err != nil && ctx.Err() == nil && !errors.As(err, &refused) {

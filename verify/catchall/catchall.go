@@ -1,20 +1,31 @@
-// Package catchall asks whether a domain accepts everybody.
+// Package catchall finds out whether a domain accepts mail for every address.
 //
-// A server that accepts every recipient says nothing with a 2xx. The question is put with recipients that cannot
-// exist, in the same transaction as the first real ones. An [Inquiry] is the state of the question for one domain:
+// If it does, a 2xx for a real address says nothing. So the server is asked about addresses that cannot exist. [Ask]
+// puts the question in an open session:
+//
+//	answer, err := catchall.Ask(ctx, session, classifier, "", "corp.example", "check@example.com")
+//
+// A program that asks about real addresses too puts the question in the same transaction. An [Inquiry] keeps the state
+// of the question for one domain:
 //
 //	inquiry := catchall.New("corp.example", "check@example.com")
 //	recipient, ok := inquiry.Next() // send it as one more RCPT
-//	inquiry.Answered(meaning)       // what the reply means
-//	inquiry.Real(meaning)           // what the replies to real recipients mean
+//	inquiry.Answered(meaning)       // what the reply to it means
+//	inquiry.Real(meaning)           // what a reply to a real address means
 //	inquiry.Answer()                // Yes, No, Unanswered or Open
 //
-// The invented recipients depend on the domain and the sender and on nothing else: a greylisting server must meet the
-// same ones again on a retry, or it would never answer.
+// There are two invented addresses, and they are unlike each other, because some servers accept by pattern.
 //
-// One random recipient is asked first. If it is refused as unknown the domain is no catch-all, at the price of a
-// single unknown recipient. If it is accepted a second, unlike one is asked, and both must be accepted for Yes. A
-// domain that accepts both and yet refuses a real mailbox is not called catch-all: its answers stay Unanswered.
+//   - Both are accepted: Yes.
+//   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too.
+//   - One is accepted and the other one refused: Unanswered, since the server contradicts itself.
+//   - Any other refusal is an evasion: greylisting, an overloaded server, or a refusal of the client. After an evasion
+//     the other address is asked, and after the second evasion the question is Unanswered.
+//   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
+//     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
+//
+// The invented addresses depend only on the domain and the sender: a greylisting server must see the same addresses
+// again on a retry, or it would never answer.
 package catchall
 
 import (
@@ -29,80 +40,117 @@ type Answer string
 
 // The answers.
 const (
-	Open       Answer = ""           // the question is still to be put, or under way
-	Yes        Answer = "yes"        // two unlike random recipients were accepted
-	No         Answer = "no"         // a random recipient was refused as unknown
+	Open       Answer = ""           // the question has not been asked, or has no answer yet
+	Yes        Answer = "yes"        // two unlike invented addresses were accepted
+	No         Answer = "no"         // an invented address, or a real one, was refused as unknown
 	Unanswered Answer = "unanswered" // the server would not say, or contradicted itself
 )
 
-// attempts is how often a question that met a temporary answer or an answer about us is put before it is let go.
-const attempts = 2
+const (
+	// attempts is after how many evasions a question is given up.
+	attempts = 2
+	// lossesMost is from which loss on a lost question is an evasion: sessions are lost for other reasons too.
+	lossesMost = 3
+	// sure is the least confidence in a meaning that may answer the question.
+	sure = 0.9
+)
 
 // Inquiry is the catch-all question for one domain. It is not safe for concurrent use.
 type Inquiry struct {
-	domain      string
-	sender      string
-	answer      Answer
-	accepted    int
-	evaded      int
-	realRefused bool
+	domain   string
+	sender   string
+	answer   Answer
+	next     int     // kind of the invented address that is asked next
+	accepted [2]bool // invented addresses, by kind
+	inferred bool    // the answer is No because a real address was refused
+	evasions int
+	losses   int
+	soft     bool // the last evasion was temporary
 }
 
-// New opens the question for a domain. The sender is the MAIL FROM address of whoever asks.
+// New opens the question for a domain. The sender is the MAIL FROM address of the client.
 func New(domain, sender string) *Inquiry { return &Inquiry{domain: domain, sender: sender} }
 
-// Known returns an inquiry whose answer is remembered from before; one that is Open is put as by New.
+// Known returns an inquiry whose answer is remembered from before. If that is Open, it is a new question.
 func Known(domain, sender string, answer Answer) *Inquiry {
 	return &Inquiry{domain: domain, sender: sender, answer: answer}
 }
 
-// Next returns the next recipient to ask about, and false once the question is settled. After an evasion it is the
-// other one of the two, so that a greylisting server has met both when it is asked again.
+// Next returns the address to ask about next, and false if the question is settled. After an evasion it is the other
+// address, so that a greylisting server has seen both when it is asked again.
 func (q *Inquiry) Next() (recipient string, ok bool) {
 	if q.answer != Open {
 		return "", false
 	}
-	return Local(q.domain, q.sender, (q.accepted+q.evaded)%2) + "@" + q.domain, true
+	return Local(q.domain, q.sender, q.next) + "@" + q.domain, true
 }
 
-// Answered takes what the server said to the recipient that Next returned.
+// Answered takes the meaning of the reply to the address that Next returned. The inquiry may have been settled by Real
+// in the meantime.
 func (q *Inquiry) Answered(m reply.Meaning) {
 	switch {
-	case q.answer != Open:
+	case q.answer != Open && !q.inferred:
 	case m.Reason == reply.Accepted:
-		q.accepted++
-		if q.accepted == 2 {
-			q.settle()
+		q.accept()
+	case m.AgainstAddress(), m.Reason == reply.MailboxUnknown:
+		q.inferred = false
+		q.answer = No
+		if q.accepted != [2]bool{} {
+			q.answer, q.soft = Unanswered, false
 		}
-	case m.AgainstAddress():
-		// Accepting one random recipient and refusing another is neither the one nor the other.
-		if q.accepted > 0 {
-			q.answer = Unanswered
-		} else {
-			q.answer = No
-		}
-	default:
-		q.evaded++
-		if q.evaded == attempts {
-			q.answer = Unanswered
-		}
+	case !q.inferred:
+		q.evade(m.Kind == reply.Soft)
 	}
 }
 
-// Real takes what the server said to a real recipient of the domain.
+func (q *Inquiry) accept() {
+	q.answer, q.inferred = Open, false
+	q.accepted[q.next] = true
+	q.next = 1 - q.next
+	if q.accepted[q.next] {
+		q.answer = Yes
+	}
+}
+
+func (q *Inquiry) evade(soft bool) {
+	q.soft = soft
+	if q.evasions++; q.evasions == attempts {
+		q.answer = Unanswered
+	}
+	if !q.accepted[1-q.next] {
+		q.next = 1 - q.next
+	}
+}
+
+// Lost notes that the address that Next returned got no answer, because the session was lost. The third loss, and every
+// one after it, is a temporary evasion.
+func (q *Inquiry) Lost() {
+	if q.answer != Open {
+		return
+	}
+	if q.losses++; q.losses >= lossesMost {
+		q.evade(true)
+	}
+}
+
+// Evaded reports whether the last evasion was temporary, so that an unanswered question is worth asking again later: a
+// 4xx or a lost question. It is false if the server refused the client for good or contradicted itself, and if there
+// was no evasion.
+func (q *Inquiry) Evaded() (soft bool) { return q.soft }
+
+// Real takes the meaning of the reply to a real address of the domain. If that is a clear and permanent "mailbox
+// unknown" and no invented address was accepted, the domain does not accept every address.
 func (q *Inquiry) Real(m reply.Meaning) {
-	if m.Reason == reply.MailboxUnknown {
-		q.realRefused = true
-		if q.answer == Yes {
-			q.answer = Unanswered
-		}
+	unknown := m.Reason == reply.MailboxUnknown && m.Kind == reply.Hard && m.Confidence >= sure
+	if unknown && q.accepted == [2]bool{} && (q.answer == Open || q.answer == Unanswered) {
+		q.answer, q.inferred = No, true
 	}
 }
 
 // Answer returns what is known so far.
 func (q *Inquiry) Answer() Answer { return q.answer }
 
-// Close ends the question: what is still open stays unanswered.
+// Close ends the question. If it is still open it becomes Unanswered.
 func (q *Inquiry) Close() Answer {
 	if q.answer == Open {
 		q.answer = Unanswered
@@ -110,21 +158,14 @@ func (q *Inquiry) Close() Answer {
 	return q.answer
 }
 
-func (q *Inquiry) settle() {
-	q.answer = Yes
-	if q.realRefused {
-		q.answer = Unanswered
-	}
-}
-
 const (
 	consonants = "bdfgklmnprstvz"
 	vowels     = "aeiou"
 )
 
-// Local returns a local part that no person has and that does not look like an attack: pronounceable syllables, some
-// 40 bits that only domain and sender decide. Kind 0 is one long word with two digits, kind 1 two words with a dot, so
-// that a server that accepts by pattern does not accept both.
+// Local returns a local part that no person has and that does not look like an attack: pronounceable syllables with
+// some 40 bits, which depend only on domain and sender. Kind 0 is one long word with two digits, and kind 1 is two
+// words with a dot, so that a server that accepts by pattern does not accept both.
 func Local(domain, sender string, kind int) string {
 	random := sha256.Sum256([]byte{byte(kind)})
 	random = sha256.Sum256(append(random[:], domain+"\x00"+sender...))

@@ -5,57 +5,200 @@ import (
 	"strings"
 	"testing"
 
+	"go.uber.org/goleak"
+
 	"presend/verify/catchall"
 	"presend/verify/reply"
 )
 
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// step is something that an inquiry learns.
+type step func(*catchall.Inquiry)
+
+func invented(m reply.Meaning) step { return func(q *catchall.Inquiry) { q.Answered(m) } }
+func genuine(m reply.Meaning) step  { return func(q *catchall.Inquiry) { q.Real(m) } }
+
+func mailbox(reason reply.Reason, kind reply.Kind, confidence float64) reply.Meaning {
+	return reply.Meaning{Reason: reason, Kind: kind, Subject: reply.SubjectMailbox, Confidence: confidence}
+}
+
 var (
-	accepted = reply.Meaning{Reason: reply.Accepted, Kind: reply.Info}
-	refused  = reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox}
-	greylist = reply.Meaning{Reason: reply.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
-	blocked  = reply.Meaning{Reason: reply.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
+	accepts      = reply.Meaning{Reason: reply.Accepted, Kind: reply.Info}
+	unknown      = mailbox(reply.MailboxUnknown, reply.Hard, 0.95)
+	softUnknown  = mailbox(reply.MailboxUnknown, reply.Soft, 0.95)
+	vagueUnknown = mailbox(reply.MailboxUnknown, reply.Hard, 0.6)
+	disabled     = mailbox(reply.MailboxDisabled, reply.Hard, 0.95)
+	greylists    = reply.Meaning{Reason: reply.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
+	blocks       = reply.Meaning{Reason: reply.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
+	vague        = reply.Meaning{Reason: reply.Unknown, Kind: reply.Hard, Subject: reply.SubjectServer}
+
+	accepted, refused, softlyRefused = invented(accepts), invented(unknown), invented(softUnknown)
+	greylisted, blocked              = invented(greylists), invented(blocks)
+	realRefused, realAccepted        = genuine(unknown), genuine(accepts)
+	lost                             = step(func(q *catchall.Inquiry) { q.Lost() })
+	closed                           = step(func(q *catchall.Inquiry) { q.Close() })
 )
 
 func TestInquiry(t *testing.T) {
 	tests := []struct {
-		name    string
-		answers []reply.Meaning
-		real    []reply.Meaning
-		want    catchall.Answer
+		name  string
+		steps []step
+		want  catchall.Answer
+		soft  bool // worth another time
 	}{
-		{"one refusal of a random recipient settles it", []reply.Meaning{refused}, nil, catchall.No},
-		{"one acceptance is not enough", []reply.Meaning{accepted}, nil, catchall.Open},
-		{"two acceptances make a catch-all", []reply.Meaning{accepted, accepted}, nil, catchall.Yes},
-		{"an acceptance and a refusal contradict each other", []reply.Meaning{accepted, refused}, nil, catchall.Unanswered},
-		{"greylisting leaves the question open at first", []reply.Meaning{greylist}, nil, catchall.Open},
-		{"greylisting twice leaves it unanswered", []reply.Meaning{greylist, greylist}, nil, catchall.Unanswered},
-		{"a refusal of us says nothing about the domain", []reply.Meaning{blocked, blocked}, nil, catchall.Unanswered},
-		{"a domain that refuses a real mailbox is not called catch-all", []reply.Meaning{accepted, accepted}, []reply.Meaning{refused}, catchall.Unanswered},
-		{"an accepted real mailbox changes nothing", []reply.Meaning{accepted, accepted}, []reply.Meaning{accepted}, catchall.Yes},
+		{"one refusal of an invented address settles it", []step{refused}, catchall.No, false},
+		{"one acceptance is not enough", []step{accepted}, catchall.Open, false},
+		{"two acceptances make a catch-all", []step{accepted, accepted}, catchall.Yes, false},
+		{"an acceptance and a refusal contradict each other", []step{accepted, refused}, catchall.Unanswered, false},
+		{
+			"an acceptance and a temporary refusal as unknown contradict each other",
+			[]step{accepted, softlyRefused},
+			catchall.Unanswered, false,
+		},
+		{"a temporary refusal as unknown settles it", []step{softlyRefused}, catchall.No, false},
+		{"a disabled mailbox is a refusal too", []step{invented(disabled)}, catchall.No, false},
+
+		{"greylisting leaves the question open at first", []step{greylisted}, catchall.Open, true},
+		{
+			"greylisting twice leaves it unanswered and worth a later time",
+			[]step{greylisted, greylisted},
+			catchall.Unanswered, true,
+		},
+		{"a refusal of us says nothing about the domain", []step{blocked, blocked}, catchall.Unanswered, false},
+		{
+			"a refusal in words that nobody reads says nothing about the domain",
+			[]step{invented(vague), invented(vague)},
+			catchall.Unanswered, false,
+		},
+		{
+			"the last evasion decides whether another time is worth it",
+			[]step{greylisted, blocked},
+			catchall.Unanswered, false,
+		},
+		{
+			"a temporary evasion after one for good is worth another time",
+			[]step{blocked, greylisted},
+			catchall.Unanswered, true,
+		},
+		{"an evasion between two acceptances changes nothing", []step{accepted, greylisted, accepted}, catchall.Yes, true},
+		{
+			"a contradiction after an evasion is not worth another time",
+			[]step{greylisted, accepted, refused},
+			catchall.Unanswered, false,
+		},
+
+		{"two losses are nothing", []step{lost, lost}, catchall.Open, false},
+		{"a third loss is an evasion", []step{lost, lost, lost}, catchall.Open, true},
+		{"a fourth loss is the second evasion", []step{lost, lost, lost, lost}, catchall.Unanswered, true},
+		{"three losses and greylisting leave it unanswered", []step{greylisted, lost, lost, lost}, catchall.Unanswered, true},
+		{"losses between two acceptances change nothing", []step{lost, accepted, lost, accepted}, catchall.Yes, false},
+
+		{"a refused real address answers with No", []step{realRefused}, catchall.No, false},
+		{
+			"a refused real address answers with No after evasions",
+			[]step{greylisted, greylisted, realRefused},
+			catchall.No, true,
+		},
+		{"an accepted real address answers nothing", []step{realAccepted}, catchall.Open, false},
+		{"a disabled real address answers nothing", []step{genuine(disabled)}, catchall.Open, false},
+		{"a temporary refusal of a real address answers nothing", []step{genuine(softUnknown)}, catchall.Open, false},
+		{"an unclear refusal of a real address answers nothing", []step{genuine(vagueUnknown)}, catchall.Open, false},
+		{"an accepted invented address opens the question again", []step{realRefused, accepted}, catchall.Open, false},
+		{
+			"after an accepted invented address a refused real one answers nothing",
+			[]step{accepted, realRefused},
+			catchall.Open, false,
+		},
+		{
+			"a catch-all with exceptions is a catch-all",
+			[]step{realRefused, accepted, realRefused, accepted, realRefused},
+			catchall.Yes, false,
+		},
+		{
+			"a contradiction stays one when a real address is refused",
+			[]step{accepted, refused, realRefused},
+			catchall.Unanswered, false,
+		},
+		{
+			"an evasion does not open what a real address answered",
+			[]step{realRefused, greylisted, greylisted},
+			catchall.No, false,
+		},
+		{
+			"a loss does not open what a real address answered",
+			[]step{realRefused, lost, lost, lost, lost},
+			catchall.No, false,
+		},
+		{
+			"a refused invented address confirms what a real one answered",
+			[]step{realRefused, refused, accepted},
+			catchall.No, false,
+		},
+
+		{"a question that is closed is unanswered", []step{closed}, catchall.Unanswered, false},
+		{"closing changes no answer", []step{refused, closed}, catchall.No, false},
+		{
+			"what comes after the answer changes nothing",
+			[]step{accepted, accepted, refused, greylisted, lost},
+			catchall.Yes, false,
+		},
 	}
 	for _, test := range tests {
-		for _, order := range []string{"real first", "random first"} {
-			t.Run(test.name+", "+order, func(t *testing.T) {
-				q := catchall.New("corp.lab", "check@probe.lab")
-				feed := func(to func(reply.Meaning), ms []reply.Meaning) {
-					for _, m := range ms {
-						to(m)
-					}
-				}
-				if order == "real first" {
-					feed(q.Real, test.real)
-					feed(q.Answered, test.answers)
-				} else {
-					feed(q.Answered, test.answers)
-					feed(q.Real, test.real)
-				}
-				if got := q.Answer(); got != test.want {
-					t.Errorf("answer %q, want %q", got, test.want)
-				}
-				if _, more := q.Next(); more != (test.want == catchall.Open) {
-					t.Errorf("asks on: %v, with answer %q", more, test.want)
-				}
-			})
+		t.Run(test.name, func(t *testing.T) {
+			q := catchall.New("corp.lab", "check@probe.lab")
+			for _, take := range test.steps {
+				take(q)
+			}
+			if q.Answer() != test.want || q.Evaded() != test.soft {
+				t.Errorf("answer %q, worth another time %v; want %q, %v", q.Answer(), q.Evaded(), test.want, test.soft)
+			}
+			if _, more := q.Next(); more != (test.want == catchall.Open) {
+				t.Errorf("asks on: %v, with answer %q", more, test.want)
+			}
+		})
+	}
+}
+
+func TestNextNeverAsksAboutAnAcceptedAddressAgain(t *testing.T) {
+	const first, second = 0, 1
+	tests := []struct {
+		name  string
+		steps []step
+		want  int
+	}{
+		{"a new question begins with the first address", nil, first},
+		{"after an acceptance comes the other address", []step{accepted}, second},
+		{"after an evasion comes the other address, so that a greylisting server has seen both", []step{greylisted}, second},
+		{"after an acceptance and an evasion the same address is asked again", []step{accepted, greylisted}, second},
+		{"after an evasion and an acceptance the first address is asked again", []step{greylisted, accepted}, first},
+		{"after one loss the same address is asked again", []step{lost}, first},
+		{"an accepted address that overrules a refused real one leads to the other", []step{realRefused, accepted}, second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			q := catchall.New("corp.lab", "check@probe.lab")
+			for _, take := range test.steps {
+				take(q)
+			}
+			want := catchall.Local("corp.lab", "check@probe.lab", test.want) + "@corp.lab"
+			if got, ok := q.Next(); got != want || !ok {
+				t.Errorf("asks about %s, %v; want %s", got, ok, want)
+			}
+		})
+	}
+}
+
+func TestAnAnswerThatIsRememberedIsNotAskedAgain(t *testing.T) {
+	for answer, want := range map[catchall.Answer]catchall.Answer{
+		catchall.Yes: catchall.Yes, catchall.No: catchall.No, catchall.Open: catchall.No, catchall.Unanswered: catchall.No,
+	} {
+		q := catchall.Known("corp.lab", "check@probe.lab", answer)
+		if _, asks := q.Next(); asks != (answer == catchall.Open) {
+			t.Errorf("%q: asks %v", answer, asks)
+		}
+		if q.Real(unknown); q.Answer() != want {
+			t.Errorf("%q becomes %q when a real address is refused, want %q", answer, q.Answer(), want)
 		}
 	}
 }
@@ -76,28 +219,4 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 			t.Fatalf("%q must depend on domain and sender alone, and on both", a)
 		}
 	}
-}
-
-func TestAGreylistingServerMeetsBothRecipientsOnTheFirstRun(t *testing.T) {
-	q := catchall.New("corp.lab", "check@probe.lab")
-	first, _ := q.Next()
-	q.Answered(greylist)
-	second, _ := q.Next()
-	if first == second {
-		t.Errorf("asks %s twice", first)
-	}
-}
-
-func Example() {
-	inquiry := catchall.New("corp.example", "check@example.com")
-	for {
-		recipient, ok := inquiry.Next()
-		if !ok {
-			break
-		}
-		_ = recipient // send it as one more RCPT of the transaction; here the server accepts everything
-		inquiry.Answered(reply.Meaning{Reason: reply.Accepted, Kind: reply.Info})
-	}
-	fmt.Println(inquiry.Answer())
-	// Output: yes
 }

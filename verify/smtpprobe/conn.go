@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"presend/verify/reply"
@@ -20,57 +22,117 @@ const (
 	maxLines = 100
 )
 
-// conn is a network connection that reads SMTP replies within limits.
+// conn is a network connection that reads SMTP replies within limits. Every read and write has a deadline.
 type conn struct {
 	net.Conn
-	r *bufio.Reader
+	raw      net.Conn // below TLS
+	buffers  *buffers
+	dialogue *slog.Logger // nil: the dialogue is not logged
 }
 
-func newConn(c net.Conn) *conn { return &conn{Conn: c, r: bufio.NewReaderSize(c, maxLine)} }
-
-func (c *conn) buffered() bool { return c.r.Buffered() > 0 }
-
-// bound gives the connection a deadline and makes the end of ctx interrupt it. The caller runs release.
-func (c *conn) bound(ctx context.Context, patience time.Duration) (release func(), err error) {
-	if err := ctx.Err(); err != nil {
-		return func() {}, err
-	}
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
-		return func() {}, err
-	}
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) })
-	return func() { stop() }, nil
+// buffers is the memory that sessions use one after the other.
+type buffers struct {
+	in  *bufio.Reader
+	out []byte // commands
+	say []byte // the reply under way
 }
 
+var pool = sync.Pool{New: func() any { return &buffers{in: bufio.NewReaderSize(nil, maxLine)} }}
+
+// keepMost is how large a buffer of commands or of a reply may be that another session uses again.
+const keepMost = 16 << 10
+
+func newConn(c net.Conn) *conn {
+	b := pool.Get().(*buffers)
+	b.in.Reset(c)
+	return &conn{Conn: c, raw: c, buffers: b}
+}
+
+// upgrade puts TLS between the connection and what reads it. Nothing may be buffered.
+func (c *conn) upgrade(client net.Conn) {
+	c.Conn = client
+	c.buffers.in.Reset(client)
+}
+
+// release gives the buffers to the next session. The connection cannot be used any more.
+func (c *conn) release() {
+	b := c.buffers
+	c.buffers = nil
+	b.in.Reset(nil)
+	if cap(b.out) <= keepMost && cap(b.say) <= keepMost {
+		pool.Put(b)
+	}
+}
+
+func (c *conn) buffered() bool { return c.buffers.in.Buffered() > 0 }
+
+// scratch returns an empty slice to append commands to. What write gets of it is used again.
+func (c *conn) scratch() []byte { return c.buffers.out[:0] }
+
+// watch makes the end of ctx interrupt reads and writes until the returned function is called. After that function has
+// returned, the end of ctx does nothing.
+func (c *conn) watch(ctx context.Context) (release func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		_ = c.raw.SetDeadline(time.Unix(1, 0))
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
+}
+
+// limit sets the deadline of what follows. It looks at ctx after that, since the end of ctx may have set a deadline
+// just before.
+func (c *conn) limit(ctx context.Context, patience time.Duration) error {
+	if err := c.raw.SetDeadline(time.Now().Add(patience)); err != nil {
+		return ended(ctx, err)
+	}
+	return contextError(ctx)
+}
+
+// write sends commands, of which b holds whole lines.
 func (c *conn) write(ctx context.Context, patience time.Duration, b []byte) error {
-	release, err := c.bound(ctx, patience)
-	if err != nil {
+	c.buffers.out = b
+	if c.dialogue != nil {
+		for line := range bytes.Lines(b) {
+			c.log(ctx, "client", line)
+		}
+	}
+	if err := c.limit(ctx, patience); err != nil {
 		return err
 	}
-	defer release()
 	if _, err := c.Write(b); err != nil {
 		return ended(ctx, err)
 	}
 	return nil
 }
 
+func (c *conn) log(ctx context.Context, from string, line []byte) {
+	text := strings.TrimRight(string(line), "\r\n")
+	c.dialogue.LogAttrs(ctx, LevelDialogue, "smtp", slog.String("from", from), slog.String("line", text))
+}
+
 // read reads one reply of one or more lines (RFC 5321 section 4.2.1).
 func (c *conn) read(ctx context.Context, patience time.Duration) (reply.Reply, error) {
-	release := func() {}
-	defer func() { release() }()
-	var text strings.Builder
+	text := c.buffers.say[:0]
+	defer func() { c.buffers.say = text }()
 	for n, waits := 0, false; ; n++ {
 		if n == maxLines {
 			return reply.Reply{}, fmt.Errorf("%w: a reply of more than %d lines", ErrProtocol, maxLines)
 		}
 		if !waits && !c.holdsLine() { // most replies to a flight are at hand, and need no deadline
 			waits = true
-			var err error
-			if release, err = c.bound(ctx, patience); err != nil {
+			if err := c.limit(ctx, patience); err != nil {
 				return reply.Reply{}, err
 			}
 		}
-		line, err := c.r.ReadSlice('\n')
+		line, err := c.buffers.in.ReadSlice('\n')
+		if c.dialogue != nil && len(line) > 0 {
+			c.log(ctx, "server", line)
+		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			return reply.Reply{}, fmt.Errorf("%w: a line of more than %d octets", ErrProtocol, maxLine)
 		}
@@ -80,25 +142,25 @@ func (c *conn) read(ctx context.Context, patience time.Duration) (reply.Reply, e
 		if !isReplyLine(line) {
 			return reply.Reply{}, fmt.Errorf("%w: %.60q", ErrProtocol, line)
 		}
-		text.Write(line)
+		text = append(text, line...)
 		if line[3] != '-' {
 			break
 		}
 	}
-	r, err := reply.Parse(text.String())
+	r, err := reply.Parse(string(text))
 	if err != nil {
 		return reply.Reply{}, fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
 	return r, nil
 }
 
-// holdsLine says whether a whole line has been read already.
+// holdsLine reports whether a whole line has been read already.
 func (c *conn) holdsLine() bool {
-	at, _ := c.r.Peek(c.r.Buffered()) // never fails for what is buffered
+	at, _ := c.buffers.in.Peek(c.buffers.in.Buffered()) // never fails for what is buffered
 	return bytes.IndexByte(at, '\n') >= 0
 }
 
-// isReplyLine says whether a line begins as a reply does: three digits, and a space, a hyphen or the end.
+// isReplyLine reports whether a line begins as a reply does: three digits, and a space, a hyphen or the end.
 func isReplyLine(line []byte) bool {
 	if len(line) < 4 || line[0] < '2' || line[0] > '5' {
 		return false
@@ -111,16 +173,13 @@ func isReplyLine(line []byte) bool {
 	return strings.IndexByte(" -\r\n", line[3]) >= 0
 }
 
-// ended names the end of a connection: by the context, by a deadline, or by the server.
+// ended names the end of a connection: by the caller's context, by a deadline, or by the server.
 func ended(ctx context.Context, err error) error {
-	if cause := ctx.Err(); cause != nil {
-		return cause
-	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	err = networkError(ctx, err)
+	switch {
+	case contextError(ctx) != nil, isTimeout(err):
 		return err
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrClosed
 	}
 	return fmt.Errorf("%w: %w", ErrClosed, err)

@@ -2,6 +2,7 @@ package smtpprobe
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,19 +13,24 @@ import (
 	"presend/verify/reply"
 )
 
-// Session is one SMTP session. Not safe for concurrent use; Close it.
+// Session is one SMTP session. It is not safe for concurrent use. Close it.
 type Session struct {
-	config     Config
-	target     Target
-	conn       *conn
-	tls        bool
-	extensions map[string]bool // by keyword, in upper case
-	trip       time.Duration   // from the last EHLO to its answer
-	begun      bool            // a transaction, which RSET must end before the next
-	over       bool            // the server said 421, hung up or lost step: nothing may be sent any more
+	prober    *Prober
+	host      string
+	addr      netip.Addr
+	source    netip.Addr
+	conn      *conn
+	tls       bool
+	tlsFailed bool
+	offers    extensions
+	trip      time.Duration // from the last EHLO to its answer
+	begun     bool          // a transaction began, and RSET must end it before the next
+	awaited   int           // replies to commands that were sent
+	over      bool          // the server said 421, closed the connection or lost step: nothing may be sent any more
+	closed    bool
 }
 
-// Answer is what a server said to one recipient. Command is RCPT.
+// Answer is what a server said to one recipient. The reply answers RCPT.
 type Answer struct {
 	Recipient string
 	Reply     reply.Reply
@@ -32,66 +38,95 @@ type Answer struct {
 }
 
 // Host returns the name of the mail host.
-func (s *Session) Host() string { return s.target.Host }
+func (s *Session) Host() string { return s.host }
 
-// Addr returns the address of the mail host.
-func (s *Session) Addr() netip.Addr { return s.target.Addr }
+// Addr returns the address that the session is connected to.
+func (s *Session) Addr() netip.Addr { return s.addr }
 
-// TLS says whether the session is encrypted.
+// Source returns the source address that was asked for; invalid if the system chose it.
+func (s *Session) Source() netip.Addr { return s.source }
+
+// TLS reports whether the session is encrypted.
 func (s *Session) TLS() bool { return s.tls }
 
-// SMTPUTF8 says whether the server takes recipients with a non-ASCII local part (RFC 6531).
-func (s *Session) SMTPUTF8() bool { return s.offers("SMTPUTF8") }
+// TLSFailed reports whether TLS failed at this address, so that this session is in plain text and the next one should
+// be opened with Plain.
+func (s *Session) TLSFailed() bool { return s.tlsFailed }
 
-// Pipelining says whether commands may be sent without waiting (RFC 2920).
-func (s *Session) Pipelining() bool { return s.offers("PIPELINING") }
+// SMTPUTF8 reports whether the server accepts recipients with a non-ASCII local part (RFC 6531).
+func (s *Session) SMTPUTF8() bool { return s.offers.smtputf8 }
 
-// RoundTrip returns how long the answer to EHLO took: the way there and back, and what the server needs for a word.
+// Pipelining reports whether commands may be sent without waiting for replies (RFC 2920).
+func (s *Session) Pipelining() bool { return s.offers.pipelining }
+
+// RoundTrip returns how long the answer to EHLO took: the way there and back, and the time that the server needs for a
+// simple command.
 func (s *Session) RoundTrip() time.Duration { return s.trip }
 
-// Over says that the session has ended and a new one is needed.
+// Over reports whether the session has ended, so that a new one is needed.
 func (s *Session) Over() bool { return s.over }
-
-func (s *Session) offers(extension string) bool { return s.extensions[extension] }
 
 // Transaction is what a server said to one transaction.
 type Transaction struct {
-	Answers []Answer      // in the order of the recipients; fewer than these where the session ended among them
-	Refused *RefusedError // MAIL was refused, so that no recipient was answered; nil: it was not
+	Answers []Answer      // in the order of the recipients, and one each; fewer if the session ended among them
+	Refused *RefusedError // MAIL was refused, so that no recipient was answered; nil if it was accepted
 }
 
-// Probe runs transactions, each MAIL and a RCPT for each of its recipients, with RSET between one and the next. The
-// recipients of a transaction should be of one domain. With PIPELINING all of them go in one flight; without, enough is
-// asked after each answer, and nothing more is sent once it says true. A nil enough never does.
+// Probe runs transactions: MAIL and one RCPT for each recipient, with RSET between one transaction and the next. The
+// recipients of a transaction should be of one domain. With PIPELINING all commands go in one flight. Without it, Probe
+// calls enough after each answer and sends nothing more once enough returns true. A nil enough never does.
 //
-// It returns a Transaction for each that the server began to answer. An error says why the session ended, by a 421 or
-// the end of the connection, and then Over is true; what it ended is the last Transaction returned, and those behind it
-// have none.
-func (s *Session) Probe(ctx context.Context, enough func(Answer) bool, transactions ...[]string) ([]Transaction, error) {
+// Probe returns a Transaction for each that the server began to answer, and with an error it returns everything that
+// was read before. The last Transaction is then the one that the error cut off, and the recipients behind its answers
+// have none. The error is
+//
+//   - a *ClosingError, which matches ErrClosed, if the server said 421;
+//   - one that matches ErrClosed if the server closed the connection;
+//   - one that matches ErrProtocol if replies do not fit the commands or there is one too many: then no answer of this
+//     flight can be trusted;
+//   - the error of ctx if ctx ended;
+//   - an error with Timeout() true if a reply did not come in time.
+//
+// After an error the session is over, unless ctx ended when no reply was awaited.
+func (s *Session) Probe(ctx context.Context, transactions [][]string, enough func(Answer) bool) ([]Transaction, error) {
 	if s.over {
-		return nil, fmt.Errorf("%s: %w", s.target.Host, ErrClosed)
+		return nil, fmt.Errorf("%s [%s]: the session is over: %w", s.host, s.addr, ErrClosed)
 	}
-	for _, recipient := range slices.Concat(transactions...) {
-		if strings.ContainsAny(recipient, "\r\n") {
-			return nil, fmt.Errorf("smtpprobe: recipient %q holds a line break", recipient)
+	for _, recipients := range transactions {
+		for _, recipient := range recipients {
+			if strings.ContainsAny(recipient, "\r\n") {
+				return nil, fmt.Errorf("smtpprobe: recipient %q holds a line break", recipient)
+			}
 		}
 	}
+	if err := contextError(ctx); err != nil {
+		return nil, s.broken(err)
+	}
+	defer s.conn.watch(ctx)()
+	if err := s.unasked(ctx); err != nil {
+		return nil, s.broken(err)
+	}
+	var unsent error
 	if s.Pipelining() {
 		enough = nil
-		if err := s.fly(ctx, transactions); err != nil {
-			return nil, s.broken(err)
-		}
+		unsent = s.fly(ctx, transactions)
+		if unsent != nil && !errors.Is(unsent, ErrClosed) {
+			return nil, s.broken(unsent)
+		} // a server that closed the connection may have said something before, which is read here
 	}
-	var said []Transaction
+	said := make([]Transaction, 0, len(transactions))
 	for _, recipients := range transactions {
-		t, ended, err := s.transaction(ctx, enough, recipients)
+		t, done, err := s.transaction(ctx, recipients, enough)
 		said = append(said, t)
 		if err != nil {
 			return said, s.broken(err)
 		}
-		if ended {
+		if done {
 			break
 		}
+	}
+	if unsent != nil {
+		return said, s.broken(unsent)
 	}
 	if err := s.unasked(ctx); err != nil {
 		return said, s.broken(err)
@@ -99,68 +134,108 @@ func (s *Session) Probe(ctx context.Context, enough func(Answer) bool, transacti
 	return said, nil
 }
 
-// broken ends the session for an error, and says whose it was.
+// broken adds the host to an error. It ends the session, unless the context ended and the server owes nothing.
 func (s *Session) broken(err error) error {
-	s.over = true
-	return fmt.Errorf("%s [%s]: %w", s.target.Host, s.target.Addr, err)
+	if s.awaited > 0 || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		s.over = true
+	}
+	return fmt.Errorf("%s [%s]: %w", s.host, s.addr, err)
 }
 
-// mail is the command that begins a transaction.
-func (s *Session) mail(recipients []string) string {
-	mail := "MAIL FROM:<" + s.config.From + ">"
+// appendMAIL appends the command that begins a transaction.
+func (s *Session) appendMAIL(b []byte, recipients []string) []byte {
+	b = append(b, "MAIL FROM:<"...)
+	b = append(b, s.prober.config.From...)
+	b = append(b, '>')
 	if s.SMTPUTF8() && slices.ContainsFunc(recipients, func(r string) bool { return !isASCII(r) }) {
-		mail += " SMTPUTF8"
+		b = append(b, " SMTPUTF8"...)
 	}
-	return mail
+	return append(b, "\r\n"...)
+}
+
+func appendRCPT(b []byte, recipient string) []byte {
+	b = append(b, "RCPT TO:<"...)
+	b = append(b, recipient...)
+	return append(b, ">\r\n"...)
 }
 
 // fly sends the commands of transactions in one flight.
 func (s *Session) fly(ctx context.Context, transactions [][]string) error {
-	var flight []byte
+	flight, commands := s.conn.scratch(), 0
 	for i, recipients := range transactions {
 		if s.begun || i > 0 {
 			flight = append(flight, "RSET\r\n"...)
+			commands++
 		}
-		flight = append(flight, s.mail(recipients)+"\r\n"...)
+		flight = s.appendMAIL(flight, recipients)
 		for _, recipient := range recipients {
-			flight = append(flight, "RCPT TO:<"+recipient+">\r\n"...)
+			flight = appendRCPT(flight, recipient)
 		}
+		commands += 1 + len(recipients)
 	}
-	return s.conn.write(ctx, s.config.Timeout, flight)
+	if commands == 0 {
+		return nil
+	}
+	s.awaited = commands
+	return s.conn.write(ctx, s.prober.config.Timeout, flight)
 }
 
-// transaction reads the replies to a transaction, whose commands it sends one by one where they did not fly. Ended says
-// that enough has been asked.
-func (s *Session) transaction(ctx context.Context, enough func(Answer) bool, recipients []string) (t Transaction, ended bool, err error) {
+// transaction reads the replies to a transaction, and sends its commands one by one if they are not in flight. Done
+// reports that enough has been asked.
+func (s *Session) transaction(ctx context.Context, recipients []string, enough func(Answer) bool) (
+	t Transaction, done bool, err error,
+) {
 	// RSET comes before a transaction and not behind one: there is nothing to clear where QUIT follows (RFC 5321
-	// section 4.1.1.10), and it would cost a round trip where nothing flies.
+	// section 4.1.1.10), and it would cost a round trip where nothing is pipelined.
+	pipelined := s.Pipelining()
 	if s.begun {
-		if _, err := s.step(ctx, "RSET", s.config.Timeout); err != nil {
+		if !pipelined {
+			if err := s.send(ctx, append(s.conn.scratch(), "RSET\r\n"...)); err != nil {
+				return t, false, err
+			}
+		}
+		if _, err := s.next(ctx, RSET, s.prober.config.Timeout); err != nil {
+			return t, false, err
+		}
+	}
+	if !pipelined {
+		if err := s.send(ctx, s.appendMAIL(s.conn.scratch(), recipients)); err != nil {
 			return t, false, err
 		}
 	}
 	s.begun = true
-	r, err := s.step(ctx, s.mail(recipients), s.config.Timeout)
+	r, err := s.next(ctx, reply.MAIL, s.prober.config.Timeout)
 	if err != nil {
 		return t, false, err
 	}
 	if r.Code/100 != 2 {
 		t.Refused = &RefusedError{Command: reply.MAIL, Reply: r}
-		if !s.Pipelining() {
+		if !pipelined {
 			return t, false, nil
 		}
+	} else {
+		t.Answers = make([]Answer, 0, len(recipients))
 	}
 	for _, recipient := range recipients {
-		begun := time.Now()
-		r, err := s.step(ctx, "RCPT TO:<"+recipient+">", s.config.RCPT)
+		var begun time.Time
+		if !pipelined {
+			begun = time.Now()
+			if err := s.send(ctx, appendRCPT(s.conn.scratch(), recipient)); err != nil {
+				return t, false, err
+			}
+		}
+		r, err := s.next(ctx, reply.RCPT, s.prober.config.RCPT)
 		if err != nil {
 			return t, false, err
 		}
 		if t.Refused != nil {
+			if r.Code/100 == 2 {
+				return t, false, fmt.Errorf("%w: RCPT was accepted although MAIL was refused", ErrProtocol)
+			}
 			continue
 		}
 		answer := Answer{Recipient: recipient, Reply: r}
-		if !s.Pipelining() {
+		if !pipelined {
 			answer.Took = time.Since(begun)
 		}
 		t.Answers = append(t.Answers, answer)
@@ -171,68 +246,113 @@ func (s *Session) transaction(ctx context.Context, enough func(Answer) bool, rec
 	return t, false, nil
 }
 
-// step reads the next reply, to a command that it sends unless that has flown.
-func (s *Session) step(ctx context.Context, command string, patience time.Duration) (reply.Reply, error) {
-	if !s.Pipelining() {
-		if err := s.unasked(ctx); err != nil {
-			return reply.Reply{}, err
-		}
-		if err := s.conn.write(ctx, s.config.Timeout, []byte(command+"\r\n")); err != nil {
-			return reply.Reply{}, err
+// moment is how long a reply may take that changes nothing.
+const moment = time.Second
+
+// send sends one command, unless the server said something unasked.
+func (s *Session) send(ctx context.Context, command []byte) error {
+	if err := s.unasked(ctx); err != nil {
+		return err
+	}
+	if err := contextError(ctx); err != nil {
+		return err
+	}
+	s.awaited = 1
+	err := s.conn.write(ctx, s.prober.config.Timeout, command)
+	if errors.Is(err, ErrClosed) { // the server may have said why before it closed the connection
+		if last, unread := s.conn.read(ctx, moment); unread == nil && last.Code == 421 {
+			return &ClosingError{Reply: last}
 		}
 	}
-	return s.next(ctx, patience)
+	return err
 }
 
-// unasked returns an error if something came behind the last reply. Nobody asked for it, so it can only be a 421, after
-// which nothing may be sent.
+// unasked returns an error if something came behind the last reply: a *ClosingError for a 421, which a server may
+// send at any time, and otherwise an error that is ErrProtocol.
 func (s *Session) unasked(ctx context.Context) error {
 	if !s.conn.buffered() {
 		return nil
 	}
-	_, err := s.next(ctx, s.config.Timeout)
-	return errors.Join(err, ErrClosed)
+	s.awaited = 1
+	r, err := s.conn.read(ctx, moment)
+	switch {
+	case err == nil && r.Code == 421:
+		return &ClosingError{Reply: r}
+	case err == nil:
+		return fmt.Errorf("%w: a reply that nobody asked for: %s", ErrProtocol, r)
+	case contextError(ctx) != nil, errors.Is(err, ErrProtocol):
+		return err
+	}
+	return fmt.Errorf("%w: part of a reply that nobody asked for: %v", ErrProtocol, err)
 }
 
-// next reads the next reply; a 421, whichever command it answers, ends the session (RFC 5321 section 4.2.2).
-func (s *Session) next(ctx context.Context, patience time.Duration) (reply.Reply, error) {
+// next reads the next reply, which answers command. A 421 ends the session whichever command it answers (RFC 5321
+// section 4.2.2).
+func (s *Session) next(ctx context.Context, command reply.Command, patience time.Duration) (reply.Reply, error) {
 	r, err := s.conn.read(ctx, patience)
-	if err == nil && r.Code == 421 {
-		err = &ClosingError{Reply: r}
+	switch {
+	case err != nil:
+		return r, err
+	case r.Code == 421:
+		return r, &ClosingError{Command: command, Reply: r}
+	case !fits(command, r.Code):
+		return r, fmt.Errorf("%w: %s answered with %s", ErrProtocol, command, r)
 	}
-	return r, err
+	s.awaited--
+	return r, nil
 }
 
-// ClosingError is a 421 in the middle of a session. The command it stands in place of was not answered.
-type ClosingError struct{ Reply reply.Reply }
-
-func (e *ClosingError) Error() string { return "the server ends the session: " + e.Reply.String() }
-
-// Is makes a ClosingError an ErrClosed.
-func (e *ClosingError) Is(target error) bool { return target == ErrClosed }
-
-// ask sends one command and reads its reply.
-func (s *Session) ask(ctx context.Context, command string) (reply.Reply, error) {
-	if err := s.conn.write(ctx, s.config.Timeout, []byte(command+"\r\n")); err != nil {
-		s.over = true
-		return reply.Reply{}, err
+// fits reports whether a code can be the answer to a command: a refusal, or 25x for MAIL and RCPT. Other codes belong
+// to other commands, so the server has lost step.
+func fits(command reply.Command, code int) bool {
+	switch code / 100 {
+	case 4, 5:
+		return true
+	case 2:
+		return command == RSET || code/10 == 25
 	}
-	return s.conn.read(ctx, s.config.Timeout)
+	return false
 }
 
-// Close says QUIT, if the session still stands, waits a moment for the answer and closes the connection.
+// Close says QUIT if the session is not over, waits for the answer for one second at most, and closes the connection.
+// The end of ctx ends the wait.
 func (s *Session) Close(ctx context.Context) error {
-	if !s.over {
-		s.over = true
-		const moment = 3 * time.Second // the answer to QUIT changes nothing
-		if err := s.conn.write(ctx, moment, []byte("QUIT\r\n")); err == nil {
-			_, _ = s.conn.read(ctx, moment)
+	if s.closed {
+		return nil
+	}
+	if !s.over && s.quit(ctx) {
+		if encrypted, ok := s.conn.Conn.(*tls.Conn); ok {
+			_ = encrypted.CloseWrite() // the server may have closed the connection already
 		}
 	}
-	if err := s.conn.Close(); err != nil {
-		return fmt.Errorf("closing the session with %s: %w", s.target.Host, err)
+	raw := s.conn.raw
+	s.end()
+	if err := raw.Close(); err != nil {
+		return fmt.Errorf("closing the session with %s: %w", s.host, err)
 	}
 	return nil
+}
+
+// quit says QUIT and reports whether the server answered.
+func (s *Session) quit(ctx context.Context) bool {
+	defer s.conn.watch(ctx)()
+	begun := time.Now()
+	if err := s.conn.write(ctx, moment, append(s.conn.scratch(), "QUIT\r\n"...)); err != nil {
+		return false
+	}
+	_, err := s.conn.read(ctx, moment-time.Since(begun))
+	return err == nil
+}
+
+// discard closes the connection without a word.
+func (s *Session) discard() {
+	_ = s.conn.raw.Close() // it is of no use any more
+	s.end()
+}
+
+func (s *Session) end() {
+	s.over, s.closed = true, true
+	s.conn.release()
 }
 
 func isASCII(s string) bool {
