@@ -157,7 +157,8 @@ func (r *Run) waiting(
 			return nil, nil, err
 		}
 		t.Address, t.Since, t.Source, t.Heard = syntax.Stored(local, domain), fromUnix(since), netip.Addr{}, nil
-		if t.Tries > 0 {
+		// Only a server that greylists must meet the same client again.
+		if t.Tries > 0 && (heard || verify.Reason(s.reason.String) == reply.Greylisted) {
 			if t.Source, err = s.sourceAddress(); err != nil {
 				return nil, nil, fmt.Errorf("address %d: %w", t.ID, err)
 			}

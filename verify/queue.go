@@ -21,16 +21,6 @@ type Task struct {
 	Since   time.Time  // when it first did; zero if never
 	Source  netip.Addr // our address that met it, from which a retry should come; invalid: any
 	Heard   *Result    // its mail host accepted it before and the catch-all question stayed open; nil: not so
-	again   int        // how often it met a limit in this run
-	aLabels bool       // to be asked with its domain in A-labels, since the server refused the U-labels
-}
-
-// recipient is the address as RCPT TO carries it.
-func (t Task) recipient() string {
-	if t.aLabels {
-		return t.Address.String()
-	}
-	return t.Address.Wire()
 }
 
 // Domain is a domain with addresses to verify, and what is remembered of it.
@@ -60,11 +50,11 @@ type Done struct {
 	Provisional bool
 }
 
-// Queue is where a run's work comes from and where its results go. A Queue hands out each domain once a run and each
-// task once, and is safe for concurrent use. What was handed out and not recorded is handed out again in the next run.
+// Queue is where a run's work comes from and where its results go. A Queue hands out each task once a run, and is safe for
+// concurrent use. What was handed out and not recorded is handed out again in the next run.
 type Queue interface {
-	// Domains returns up to max domains not yet handed out, those with the most pending addresses first; none when
-	// the run has no more.
+	// Domains returns up to max domains with tasks to lease, those with the most first; none when the run has no more. It
+	// may wait until there are some, or ctx ends.
 	Domains(ctx context.Context, max int) ([]Domain, error)
 	// Lease returns up to max tasks of a domain; none when there are no more. Addresses that differ only in the case of
 	// the local part should come in one batch.

@@ -2,6 +2,8 @@ package verify
 
 import (
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -25,12 +27,20 @@ func retries(r Reason) bool {
 // A wait that the reply names is honoured where it is longer than a minute and shorter than the timetable's end.
 func schedule(t Task, now time.Time, e evidence) (at time.Time, reason Reason, detail string) {
 	if t.Tries >= len(gaps) {
+		if e.reason == reply.CatchAllUnknown { // it was accepted each time
+			return time.Time{}, e.reason, e.detail
+		}
 		if e.reason == reply.MailboxFull {
 			return time.Time{}, reply.GaveUp, fmt.Sprintf("the mailbox stayed full through %d tries: abandoned", t.Tries+1)
 		}
 		return time.Time{}, reply.GaveUp, fmt.Sprintf("%d tries since %s met only temporary answers, the last: %s", t.Tries+1, t.Since.UTC().Format("2 Jan 15:04"), e.detail)
 	}
 	gap := gaps[t.Tries]
+	if e.open { // what waits for one catch-all question comes back at one time
+		h := fnv.New32a()
+		_, _ = io.WriteString(h, t.Address.Domain) // never fails
+		return now.Add(gap + gap*time.Duration(h.Sum32()%100)/1000), e.reason, e.detail
+	}
 	if t.Tries == 0 && e.after > 0 && e.after <= gaps[len(gaps)-1] {
 		gap = e.after + time.Second // servers round down
 	} else {

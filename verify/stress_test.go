@@ -98,7 +98,7 @@ func TestSilentHostsAndTarpitsEndInATimeOutAndHoldNobodyUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resolver.Close()
-	v, err := verify.New(verify.Config{Resolver: resolver, Prober: prober})
+	v, err := verify.New(verify.Config{Resolver: resolver, Prober: verify.SMTP(prober)})
 	if err != nil {
 		t.Fatal(err)
 	}

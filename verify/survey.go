@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -64,7 +65,7 @@ func (v *Verifier) Survey(ctx context.Context, domains iter.Seq2[string, error])
 func (v *Verifier) onDomain(ctx context.Context, name string) evidence {
 	e, _ := v.byName(ctx, name)
 	suggested := syntax.Suggest(name) // once a domain, not once an address
-	e.suggestion, e.at = &suggested, v.config.Now()
+	e.suggestion, e.at = &suggested, time.Now()
 	e.answer.Hosts = slices.Clone(e.answer.Hosts[:min(1, len(e.answer.Hosts))])
 	for i := range e.answer.Hosts {
 		e.answer.Hosts[i].Addrs = nil

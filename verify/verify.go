@@ -1,17 +1,16 @@
-// Package verify says whether mail can be sent to an address now: deliverable, risky, invalid or unknown, with the
+// Package verify tells whether mail can be sent to an address now: deliverable, risky, invalid or unknown, with the
 // evidence.
 //
-// One address:
+// A [Verifier] is a process's engine. One address goes through [Verifier.Check], many through [Verifier.CheckAll], and a
+// list whose results are to be kept through [Verifier.Run] with a [Queue]. All of them may be used at the same time: the
+// Verifier owns what is known of destinations (pace, limits, circuits, host troubles, catch-all answers), so that a program
+// with two hundred goroutines is as polite as one. A destination is what counts our sessions on the other side: a provider,
+// or the registrable domain of a mail host.
 //
-//	verifier, err := verify.New(verify.Config{Resolver: resolver, Prober: prober})
-//	result, err := verifier.Check(ctx, "alice@corp.example")
-//
-// A list goes through [Verifier.Run] with a [Queue] that hands out the work and keeps the results. The pipeline has
-// three stages, joined by bounded queues: domains are looked up ahead of need, a scheduler gives sessions to the
-// destinations that need longest, and results are recorded in batches. A destination is what counts our
-// sessions on its side: a provider, or the mail host's registrable domain. Its sessions serve one domain a
-// transaction and many transactions a flight, within the caps of the pace table and what refusals the server bears; when
-// it refuses us several times in a row its circuit opens, and the rest of its addresses stay unknown with that reason.
+// The way of an address, file by file: pipeline.go looks its domain up and sends it to the dispatcher (dispatch.go), the
+// one goroutine around the plan (plan.go), which is a pure state machine of domains (domain.go), destinations
+// (destination.go) and sessions (sessions.go). The plan puts flights together (flight.go) within a budget (budget.go) and
+// orders a worker (worker.go) to ask them. Replies come back weighed (weigh.go), and pipeline.go records the results.
 package verify
 
 import (
@@ -48,24 +47,22 @@ type Reference interface {
 // Config is what a Verifier works with. Resolver is required; nil or zero for the rest means what its line says.
 type Config struct {
 	Resolver  Resolver
-	Prober    *smtpprobe.Prober // nil: nothing is probed, and every address whose domain takes mail is not_probed
-	Pace      *smtpprobe.Pace   // nil: the embedded table
-	Reference Reference         // nil: no address is disposable, free, role, special-use or a suspected trap
-	Sessions  int               // SMTP sessions at a time over all destinations; default 200
-	Lookups   int               // DNS look-ups at a time; default 256
-	Sources   []netip.Addr      // our addresses; none: the system's choice
-	IPv4      bool              // use only IPv4 addresses of mail hosts
-	IPv6      bool              // use only IPv6 addresses of mail hosts
-	Logger    *slog.Logger      // nil: silence
-	Now       func() time.Time  // nil: time.Now
-	Stop      <-chan struct{}   // closed: a run ends politely; answers in flight are kept, sessions QUIT
+	Prober    Prober          // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
+	Pace      *smtpprobe.Pace // nil: the embedded table
+	Reference Reference       // nil: no address is disposable, free, role, special-use or a suspected trap
+	Sessions  int             // SMTP sessions at a time over all destinations; default 200
+	Lookups   int             // DNS look-ups at a time; default 256
+	Sources   []netip.Addr    // our addresses; none: the system's choice
+	IPv4      bool            // use only IPv4 addresses of mail hosts
+	IPv6      bool            // use only IPv6 addresses of mail hosts
+	Logger    *slog.Logger    // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
 // Verifier verifies addresses. Safe for concurrent use.
 type Verifier struct {
-	config     Config
-	classifier *reply.Classifier
-	table      *score.Table
+	config Config
+	table  *score.Table
+	engine *dispatcher
 }
 
 // New returns a Verifier.
@@ -92,32 +89,47 @@ func New(config Config) (*Verifier, error) {
 	if config.Lookups == 0 {
 		config.Lookups = 256
 	}
+	config.Sources = slices.Clone(config.Sources)
 	if len(config.Sources) == 0 {
 		config.Sources = []netip.Addr{{}}
 	}
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	if config.Now == nil {
-		config.Now = time.Now
+	both := config.IPv4 == config.IPv6
+	sender := "" // the addresses of the catch-all question depend on it
+	if p, ok := config.Prober.(interface{ Sender() string }); ok {
+		sender = p.Sender()
 	}
-	return &Verifier{config: config, classifier: classifier, table: table}, nil
+	v := &Verifier{config: config, table: table}
+	v.engine = &dispatcher{
+		prober: config.Prober, weigher: weigher{classifier, table}, log: config.Logger, events: make(chan message, 64),
+		plan: newPlan(rules{
+			pace: config.Pace, addrs: config.Sources, slots: config.Sessions,
+			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender,
+		}),
+	}
+	return v, nil
 }
 
-// Check verifies one address. The error is the context's, or that of a broken set-up; whatever is the matter with
-// the address or its servers is in the result.
+// Check verifies one address. The error is that of ctx; whatever is the matter with the address or its servers is in the
+// result. Result.Address is the address as given.
 func (v *Verifier) Check(ctx context.Context, address string) (Result, error) {
 	parsed, result, final := v.Examine(address)
 	if final {
 		return result, nil
 	}
-	queue := NewMemoryQueue(map[int64]syntax.Address{0: parsed})
-	if err := v.Run(ctx, queue, nil); err != nil {
-		return Result{}, err
+	e, worth := v.byName(ctx, parsed.Domain)
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("verify: %w", err)
 	}
-	result, ok := queue.Results[0]
-	if !ok {
-		return Result{}, context.Canceled
+	if worth && v.config.Prober != nil && !v.isTrap(parsed) {
+		var err error
+		if result, err = v.check(ctx, parsed, e.answer); err != nil {
+			return Result{}, fmt.Errorf("verify: %w", err)
+		}
+	} else {
+		result = v.unprobed(Task{Address: parsed}, e)
 	}
 	result.Address = address
 	return result, nil
@@ -133,7 +145,7 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 		if errors.As(err, &problem) {
 			detail = problem.Problem
 		}
-		result = Result{Address: address, Reason: reply.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: v.config.Now()}
+		result = Result{Address: address, Reason: reply.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now()}
 		result.Verdict, result.Score = v.table.Verdict(result.Reason), v.table.Score(score.Evidence{Reason: result.Reason})
 		return parsed, result, true
 	}
@@ -165,6 +177,7 @@ type evidence struct {
 	after    time.Duration // the wait that the reply named
 	source   netip.Addr    // our address that asked
 	catchAll bool
+	open     bool // the catch-all question met a temporary answer: worth another try
 
 	at         time.Time // when it was found out; zero: now
 	suggestion *string   // what the domain was probably meant to be; nil: not looked for yet
@@ -174,7 +187,7 @@ type evidence struct {
 func (v *Verifier) result(t Task, e evidence) Result {
 	now, address := e.at, t.Address.String()
 	if now.IsZero() {
-		now = v.config.Now()
+		now = time.Now()
 	}
 	r := Result{
 		Address: address, Normalized: address, Reason: e.reason, Detail: e.detail, Reply: e.reply,
@@ -191,7 +204,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	if *suggested != "" {
 		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
-	if retries(e.reason) {
+	if retries(e.reason) || e.open {
 		r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
 	}
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")

@@ -172,7 +172,7 @@ func (o options) scheduled(
 	if err != nil {
 		return w, err
 	}
-	verifier, err := verify.New(verify.Config{Resolver: resolver, Prober: prober, Sessions: o.sessions})
+	verifier, err := verify.New(verify.Config{Resolver: resolver, Prober: verify.SMTP(prober), Sessions: o.sessions})
 	if err != nil {
 		return w, err
 	}
@@ -199,7 +199,7 @@ func (o options) scheduled(
 	}
 	begun := time.Now()
 	last := &finishing{begun: begun, at: map[string]time.Duration{}}
-	err = verifier.Run(ctx, queue, last)
+	err = verifier.Run(ctx, queue, verify.RunOptions{Observer: last})
 	w.took = time.Since(begun)
 	pprof.StopCPUProfile()
 	if err = errors.Join(err, l.Settle(ctx)); err != nil {

@@ -11,12 +11,16 @@ import (
 	"unicode"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"presend/state"
 	"presend/verify"
 	"presend/verify/score"
 	"presend/verify/syntax"
 )
+
+// checksMost is how many addresses are checked at a time.
+const checksMost = 50
 
 func checkCommand(a *app) *cobra.Command {
 	var asJSON bool
@@ -65,10 +69,16 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		return nil
 	}
 	if path == "" {
-		err = each(c.Context(), verifier, addresses, show)
+		ctx, cancel := a.untilStop(c.Context())
+		defer cancel()
+		err = each(ctx, verifier, addresses, show)
 	} else {
-		err = remembered(c.Context(), verifier, addresses, path, show)
+		err = a.remembered(c.Context(), verifier, addresses, path, show)
 	}
+	// Results are out; servers are told QUIT before the process ends, which takes a second at most.
+	leaving, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), 2*time.Second)
+	defer cancel()
+	_ = verifier.Wait(leaving) // a server that does not answer QUIT changes nothing
 	if err != nil {
 		return err
 	}
@@ -78,22 +88,51 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	return nil
 }
 
-// each verifies one address after the other and remembers nothing.
+// each verifies addresses, several at a time, shows their results in order, and remembers nothing.
 func each(ctx context.Context, verifier *verify.Verifier, addresses []string, show func(verify.Result) error) error {
-	for _, address := range addresses {
-		result, err := verifier.Check(ctx, address)
-		if err != nil {
-			return err
-		}
-		if err := show(result); err != nil {
-			return err
-		}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(checksMost)
+	results := make([]chan verify.Result, len(addresses))
+	for i := range results {
+		results[i] = make(chan verify.Result, 1)
 	}
-	return nil
+	var showing errgroup.Group
+	showing.Go(func() error {
+		for _, c := range results {
+			select {
+			case r := <-c:
+				if err := show(r); err != nil {
+					return err
+				}
+			case <-ctx.Done(): // one failed, or all are done: then the rest is there
+				for _, c := range results {
+					select {
+					case r := <-c:
+						if err := show(r); err != nil {
+							return err
+						}
+					default:
+					}
+				}
+				return nil
+			}
+		}
+		return nil
+	})
+	for i, address := range addresses {
+		group.Go(func() error {
+			r, err := verifier.Check(ctx, address)
+			if err == nil {
+				results[i] <- r
+			}
+			return err
+		})
+	}
+	return errors.Join(group.Wait(), showing.Wait())
 }
 
 // remembered verifies the addresses that a state file does not know, all at once, and shows what is known then.
-func remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string, show func(verify.Result) error) (err error) {
+func (a *app) remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string, show func(verify.Result) error) (err error) {
 	file, err := state.Open(ctx, path)
 	if err != nil {
 		return err
@@ -113,7 +152,7 @@ func remembered(ctx context.Context, verifier *verify.Verifier, addresses []stri
 	if err != nil {
 		return err
 	}
-	if err := verifier.Run(ctx, run, nil); err != nil {
+	if err := verifier.Run(ctx, run, verify.RunOptions{Stop: a.stop}); err != nil {
 		return err
 	}
 	n := 0

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ type sharedFlags struct {
 	pace          string
 	ipv4, ipv6    bool
 	quiet         bool
-	verbose       bool
+	verbose       verbosity
 	logFormat     string
 	reference     []string
 	treat         []string
@@ -60,11 +61,40 @@ func (f *sharedFlags) register(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "connect over IPv4 only")
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "connect over IPv6 only")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress, no summary")
-	flags.BoolVarP(&f.verbose, "verbose", "v", false, "log what is done")
+	flags.VarP(&f.verbose, "verbose", "v", "log a line for each session, and why a destination rests; -vv: the SMTP dialogue")
+	flags.Lookup("verbose").NoOptDefVal = "+1"
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringArrayVar(&f.reference, "reference", nil, "`FILE` with names that add to or overrule the built-in lists (repeatable)")
 	flags.StringArrayVar(&f.treat, "treat", nil, "`FLAG=VERDICT`: give addresses with a flag a verdict, as role=risky (repeatable)")
 	flags.StringVar(&f.configuration, "config", "", "`FILE` with settings (default verify.toml, if there is one)")
+}
+
+// verbosity is how often -v was given. In a file or a variable it may also be true or false.
+type verbosity int
+
+// String implements pflag.Value.
+func (v *verbosity) String() string { return strconv.Itoa(int(*v)) }
+
+// Type implements pflag.Value.
+func (v *verbosity) Type() string { return "count" }
+
+// Set implements pflag.Value.
+func (v *verbosity) Set(s string) error {
+	switch s {
+	case "+1":
+		*v++
+		return nil
+	case "true":
+		s = "1"
+	case "false":
+		s = "0"
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return fmt.Errorf("%q is not a number from 0", s)
+	}
+	*v = verbosity(n)
+	return nil
 }
 
 // load fills flags that were not given from VERIFY_* and then from verify.toml.
@@ -137,8 +167,12 @@ func knownSetting(c *cobra.Command, name string) bool {
 // logger writes to standard error what -v asks for.
 func (a *app) logger() (*slog.Logger, error) {
 	level := slog.LevelWarn
-	if a.flags.verbose {
+	switch a.flags.verbose {
+	case 0:
+	case 1:
 		level = slog.LevelDebug
+	default:
+		level = smtpprobe.LevelDialogue
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch a.flags.logFormat {
@@ -189,7 +223,7 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 	if err != nil {
 		return nil, nil, usagef("%v", err)
 	}
-	config := verify.Config{Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger, Stop: a.stop}
+	config := verify.Config{Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger}
 	for _, text := range f.sourceIPs {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
@@ -198,9 +232,11 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 		config.Sources = append(config.Sources, addr)
 	}
 	if !f.noSMTP {
-		if config.Prober, err = a.prober(); err != nil {
+		prober, err := a.prober(logger)
+		if err != nil {
 			return nil, nil, err
 		}
+		config.Prober = verify.SMTP(prober)
 	}
 	resolver, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate})
 	if err != nil {
@@ -214,9 +250,9 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 	return verifier, resolver, nil
 }
 
-func (a *app) prober() (*smtpprobe.Prober, error) {
+func (a *app) prober(logger *slog.Logger) (*smtpprobe.Prober, error) {
 	f := &a.flags
-	config := smtpprobe.Config{HELO: f.helo, From: strings.Trim(f.from, "<>"), Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial}
+	config := smtpprobe.Config{HELO: f.helo, From: strings.Trim(f.from, "<>"), Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial, Logger: logger}
 	if f.proxy != "" {
 		address, err := url.Parse(f.proxy)
 		if err != nil || address.Scheme != "socks5" {

@@ -224,7 +224,7 @@ func (a *app) pass(ctx context.Context, verifier *verify.Verifier, run *state.Ru
 		retried += plan.Due
 		if plan.Pending() > 0 {
 			shown := newProgress(a, plan.Pending())
-			err := verifier.Run(ctx, run, shown)
+			err := verifier.Run(ctx, run, verify.RunOptions{Observer: shown, Stop: a.stop})
 			shown.finish()
 			if err != nil {
 				return retried, err

@@ -158,7 +158,7 @@ func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name
 			if err == nil && row.Left != "" {
 				why, _, _ := strings.Cut(row.Left, ":")
 				left[why]++
-				if a.flags.verbose {
+				if a.flags.verbose > 0 {
 					fmt.Fprintf(a.stderr, "%s, line %d: %s left out: %s\n", name, row.Line, printable(row.Name), printable(row.Left))
 				}
 				continue

@@ -12,15 +12,8 @@ import (
 // survey is the run that asks no mail host and remembers nothing: one pass over the list for its domains, which DNS is
 // asked about, and one that writes.
 func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify.Verifier, f listFlags, rules map[verify.Flag]verify.Verdict, tally *tally) error {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := a.untilStop(ctx)
 	defer cancel()
-	go func() { // there is nothing to keep: the first interrupt ends it
-		select {
-		case <-a.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	known, err := verifier.Survey(ctx, func(yield func(string, error) bool) {
 		written := map[string]bool{} // domains as they are written, of addresses that were read
 		for row, err := range reader.Rows() {
@@ -60,6 +53,19 @@ func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify
 		}
 		return r, nil
 	}, verifier)
+}
+
+// untilStop returns a context that the first interrupt ends, for work of which there is nothing to keep.
+func (a *app) untilStop(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-a.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // seen remembers addresses by two hashes, which for the size of any list do not collide.

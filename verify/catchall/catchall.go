@@ -18,7 +18,8 @@
 //
 //   - Both are accepted: Yes.
 //   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too.
-//   - One is accepted and the other one refused: Unanswered, since the server contradicts itself.
+//   - One is accepted and the other one refused as unknown: Unanswered, since the server contradicts itself.
+//   - One is accepted and the other one meets a temporary answer, as at a server that greylists: Yes.
 //   - Any other refusal is an evasion: greylisting, an overloaded server, or a refusal of the client. After an evasion
 //     the other address is asked, and after the second evasion the question is Unanswered.
 //   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
@@ -114,6 +115,10 @@ func (q *Inquiry) accept() {
 
 func (q *Inquiry) evade(soft bool) {
 	q.soft = soft
+	if soft && q.accepted != [2]bool{} {
+		q.answer = Yes // a greylisting server meets the second address for the first time when it lets the first one pass
+		return
+	}
 	if q.evasions++; q.evasions == attempts {
 		q.answer = Unanswered
 	}

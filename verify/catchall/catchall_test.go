@@ -88,6 +88,16 @@ func TestInquiry(t *testing.T) {
 			catchall.Unanswered, false,
 		},
 
+		{
+			"one that is accepted and another that is greylisted make a catch-all",
+			[]step{accepted, greylisted},
+			catchall.Yes, true,
+		},
+		{
+			"greylisted at first and then accepted, the other one is asked still",
+			[]step{greylisted, accepted},
+			catchall.Open, true,
+		},
 		{"two losses are nothing", []step{lost, lost}, catchall.Open, false},
 		{"a third loss is an evasion", []step{lost, lost, lost}, catchall.Open, true},
 		{"a fourth loss is the second evasion", []step{lost, lost, lost, lost}, catchall.Unanswered, true},
@@ -170,7 +180,6 @@ func TestNextNeverAsksAboutAnAcceptedAddressAgain(t *testing.T) {
 		{"a new question begins with the first address", nil, first},
 		{"after an acceptance comes the other address", []step{accepted}, second},
 		{"after an evasion comes the other address, so that a greylisting server has seen both", []step{greylisted}, second},
-		{"after an acceptance and an evasion the same address is asked again", []step{accepted, greylisted}, second},
 		{"after an evasion and an acceptance the first address is asked again", []step{greylisted, accepted}, first},
 		{"after one loss the same address is asked again", []step{lost}, first},
 		{"an accepted address that overrules a refused real one leads to the other", []step{realRefused, accepted}, second},

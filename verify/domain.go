@@ -1,0 +1,265 @@
+package verify
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"presend/verify/catchall"
+	"presend/verify/mx"
+	"presend/verify/reply"
+)
+
+const (
+	lostLimit  = 3    // sessions lost in a row, without an answer, after which an address counts as down for a domain
+	endedLimit = 2    // times a recipient is asked again by itself at whose turn a session ended
+	againLimit = 2    // times a recipient that met a limit is asked again within a run
+	heldMost   = 1000 // accepted addresses that wait for the catch-all question before it goes first
+)
+
+// anySource marks a task that any of our addresses may ask about.
+const anySource = -1
+
+// domain is a domain on its way: what waits, what is out with a session, the catch-all question, the fate of its hosts.
+type domain struct {
+	name   string
+	answer mx.Answer
+	dest   *destination
+	inDest *list.Element
+	shares []*share // one for each flow that wants something of the domain, in the order of arrival
+	places []place  // where it waits
+
+	inquiry *catchall.Inquiry
+	asking  bool // a session carries the question
+	alone   bool // the question was lost once: it goes in a session without real recipients
+
+	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
+	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
+	lost      map[route]int      // sessions lost in a row without an answer
+
+	waits, questions int  // as counted in the destination
+	dirty            bool // changed since the last review
+}
+
+// route is an address of a mail host as one of our addresses sees it.
+type route struct {
+	source int
+	addr   netip.Addr
+}
+
+// share is what one flow wants of a domain.
+type share struct {
+	domain  *domain
+	flow    *flow
+	run     *runState // nil: single checks, which have runs of their own
+	ready   []*task   // in hand; any source may ask
+	picky   []*task   // in hand; only some sources may ask, or each is to be asked alone
+	held    []held    // accepted; the catch-all question is open
+	pending int       // still with the Queue
+	out     int       // with a session, the question included
+	weight  int       // of the run's room for work, given back when the share is done
+	control bool      // one of the addresses that were heard before is asked again, beside the question
+
+	refilling bool // the feeder is getting more
+}
+
+// task is a Task on its way.
+type task struct {
+	Task
+	run *runState
+
+	again   int       // how often it met a limit in this run
+	ended   int       // how often its answer ended the session
+	aLabels bool      // to be asked with its domain in A-labels, since the server refused the U-labels
+	source  int       // the only one that may ask; anySource: all but those in barred
+	barred  []int     // sources that the server refused
+	refusal *evidence // the last of these refusals
+	kept    bool      // a provisional result was given
+}
+
+// held is a recipient that was accepted.
+type held struct {
+	task     *task
+	evidence evidence
+}
+
+// recipient returns the address as RCPT TO carries it.
+func (t *task) recipient() string {
+	if t.aLabels {
+		return t.Address.String()
+	}
+	return t.Address.Wire()
+}
+
+// alone reports whether the task is to be asked in a flight of its own, since its answer ended a session before.
+func (t *task) alone() bool { return t.ended > 0 }
+
+// picky reports whether the task cannot be asked by any source beside others.
+func (t *task) picky() bool { return t.source != anySource || len(t.barred) > 0 || t.alone() }
+
+// allows reports whether a source may ask.
+func (t *task) allows(source int) bool {
+	return (t.source == anySource || t.source == source) && !slices.Contains(t.barred, source)
+}
+
+// put adds a task that is to be asked.
+func (s *share) put(t *task) {
+	if t.picky() {
+		s.picky = append(s.picky, t)
+	} else {
+		s.ready = append(s.ready, t)
+	}
+}
+
+// waiting returns how many recipients wait, in hand or with the Queue.
+func (s *share) waiting() int { return len(s.ready) + len(s.picky) + s.pending }
+
+// done reports whether the flow wants nothing more.
+func (s *share) done() bool {
+	return s.waiting() == 0 && s.out == 0 && len(s.held) == 0 && !s.refilling
+}
+
+// share returns the share of a flow; nil if there is none.
+func (d *domain) share(f *flow) *share {
+	for _, s := range d.shares {
+		if s.flow == f {
+			return s
+		}
+	}
+	return nil
+}
+
+// wantsQuestion reports whether the catch-all question is to be put and no session carries it.
+func (d *domain) wantsQuestion() bool {
+	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
+}
+
+// asksOnly reports whether a share has nothing but the question to ask: accepted addresses wait for it.
+func (s *share) asksOnly() bool {
+	d := s.domain
+	if !d.wantsQuestion() || len(s.held) == 0 {
+		return false
+	}
+	for _, other := range d.shares { // the first that waits asks for all
+		if len(other.held) > 0 {
+			return other == s
+		}
+	}
+	return false
+}
+
+// mustAsk reports whether the question goes before any further address: too many already wait for it.
+func (s *share) mustAsk() bool {
+	return len(s.held) >= heldMost && s.domain.inquiry.Answer() == catchall.Open && !s.domain.answer.Provider.AcceptsAll
+}
+
+// askable returns how much of the share a session from a source could ask now: recipients and the question.
+func (s *share) askable(source int) int {
+	n := 0
+	if !s.mustAsk() {
+		n = len(s.ready)
+		for _, t := range s.picky {
+			if t.allows(source) {
+				n++
+			}
+		}
+	}
+	if n > 0 {
+		n += s.pending
+	}
+	if s.domain.wantsQuestion() && (n > 0 || s.asksOnly()) {
+		n++
+	}
+	return n
+}
+
+// take removes up to most tasks that a source may ask, with those behind them that are the same mailbox. A task that must
+// be asked alone is given only where alone is true, and then by itself.
+func (s *share) take(source, most int, alone bool) []*task {
+	var taken []*task
+	s.picky = slices.DeleteFunc(s.picky, func(t *task) bool {
+		if len(taken) >= most || !t.allows(source) || t.alone() {
+			return false
+		}
+		taken = append(taken, t)
+		return true
+	})
+	if n := min(most-len(taken), len(s.ready)); n > 0 {
+		taken = append(taken, s.ready[:n]...)
+		s.ready = s.ready[n:]
+	}
+	if len(taken) == 0 && alone {
+		at := slices.IndexFunc(s.picky, func(t *task) bool { return t.allows(source) })
+		if at >= 0 {
+			taken = append(taken, s.picky[at])
+			s.picky = slices.Delete(s.picky, at, at+1)
+		}
+	}
+	return taken
+}
+
+// exhausted returns what is to be said of a domain when no mail host is left to try: that it is not served only if every
+// target of its MX said so or is known not to resolve.
+func (d *domain) exhausted(p *plan) evidence {
+	var first *evidence
+	for _, h := range d.answer.Hosts {
+		if d.notServed[h.Name] || errors.Is(h.Err, mx.ErrNoAddress) {
+			continue
+		}
+		e := p.whyNot(d, h)
+		if e.reason == reply.NotProbed { // about us: nothing else is to be concluded
+			return e
+		}
+		if first == nil {
+			first = &e
+		}
+	}
+	if first != nil {
+		return *first
+	}
+	return evidence{reason: reply.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}
+}
+
+// whyNot returns why a mail host cannot be asked from any of our addresses.
+func (p *plan) whyNot(d *domain, h mx.Host) evidence {
+	if h.Err != nil {
+		return evidence{reason: reply.DNSFailure, detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err)}
+	}
+	var e *evidence
+	for n := range p.sources {
+		for _, addr := range h.Addrs {
+			r := route{n, addr}
+			if said, ok := d.down[r]; ok {
+				return said
+			}
+			if t, ok := p.troubles[r]; ok && e == nil && p.now.Before(t.until) {
+				e = &evidence{reason: t.evidence.reason, detail: "not asked: " + t.evidence.detail}
+			}
+		}
+	}
+	if e != nil {
+		return *e
+	}
+	return evidence{reason: reply.NotProbed, detail: "not asked: " + p.noRoute(h)}
+}
+
+// acceptance returns what a 2xx means, given the answer to the catch-all question.
+func acceptance(c catchall.Answer) (reason Reason, detail string, flag bool) {
+	switch c {
+	case catchall.Yes:
+		return reply.CatchAll, "accepted, but so was an address that cannot exist", true
+	case catchall.No:
+		return reply.Accepted, "the mail host accepts mail for it, and refuses an address that cannot exist", false
+	default:
+		return reply.CatchAllUnknown, "accepted, but the mail host would not say whether it accepts everybody", false
+	}
+}
+
+// trouble is what is remembered of an address that could not be connected to.
+type trouble struct {
+	evidence evidence
+	until    time.Time
+}

@@ -1,0 +1,568 @@
+package verify
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"presend/verify/reply"
+	"presend/verify/syntax"
+)
+
+// flight is what a session asks without being told anything in between: transactions, each of one domain. It may serve
+// several runs.
+type flight struct {
+	transactions []*transaction
+	recipients   int // in all of them, questions included
+	large        bool
+}
+
+// transaction is MAIL and the RCPTs of one domain.
+type transaction struct {
+	domain   *domain
+	share    *share
+	groups   [][]*task // by recipient: tasks that are one mailbox share a question
+	question string    // the impossible address, asked last; empty: none
+	alone    bool      // nothing else may be in the flight
+}
+
+// flyTransaction is a transaction as a worker sees it.
+type flyTransaction struct {
+	recipients []string
+	provider   string
+	host       string // the name that the domain's MX gives the session's address
+}
+
+// saidTransaction is what was answered to one, in the order of its recipients. Where refused is set, MAIL was refused.
+type saidTransaction struct {
+	answers []saidAnswer
+	refused *said
+}
+
+// saidAnswer is the answer to one recipient.
+type saidAnswer struct {
+	said
+	took time.Duration // 0 where the command was one of a flight
+}
+
+// broken is why a session ended in a flight.
+type broken struct {
+	kind     brokenKind
+	said     *said         // the 421; nil: none was said
+	command  reply.Command // that a 421 stands in place of; empty: it came unasked
+	evidence evidence
+}
+
+type brokenKind int
+
+const (
+	brokenByUs     brokenKind = iota // the flight was cancelled
+	brokenClosed                     // by a 421, or without a word
+	brokenTimeout                    // no answer came
+	brokenProtocol                   // replies do not fit the commands: none of the flight is believed
+)
+
+// carries returns how many tasks a session has with the transaction, the question included.
+func (t *transaction) carries() int {
+	n := 0
+	for _, g := range t.groups {
+		n += len(g)
+	}
+	if t.question != "" {
+		n++
+	}
+	return n
+}
+
+// recipients returns what is asked, in order.
+func (t *transaction) recipients() []string {
+	list := make([]string, 0, len(t.groups)+1)
+	for _, g := range t.groups {
+		list = append(list, g[0].recipient())
+	}
+	if t.question != "" {
+		list = append(list, t.question)
+	}
+	return list
+}
+
+// onlyOf reports whether all tasks of a flight are of runs that meet a condition.
+func (f *flight) onlyOf(is func(*runState) bool) bool {
+	for _, t := range f.transactions {
+		for _, g := range t.groups {
+			for _, x := range g {
+				if !is(x.run) {
+					return false
+				}
+			}
+		}
+		for _, h := range t.share.held { // the question is asked for them
+			if t.question != "" && !is(h.task.run) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// fill puts a flight together for a session, from the domains that wait at its server; nil if there is nothing to ask.
+func (p *plan) fill(s *session) *flight {
+	d := s.dest
+	if d.shouldTest() && !s.load.tests {
+		s.load.tests, d.testing = true, true
+	}
+	l := s.load
+	l.recipients, l.questions = 0, 0
+	passes := flightMost
+	if lim := s.lane().limiter; lim != nil {
+		passes = max(1, int(lim.TokensAt(p.now)))
+	}
+	f := &flight{}
+	for len(f.transactions) == 0 || s.pipelines {
+		srv := p.servers[s.addr]
+		if srv == nil {
+			break
+		}
+		q := srv.choose(d, s.source)
+		if q == nil {
+			break
+		}
+		dom := q.domains.Front().Value.(*domain)
+		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0)
+		if t == nil {
+			break
+		}
+		p.place(dom)
+		if len(t.groups) == 0 && t.question == "" {
+			continue // all of it had its result without being asked
+		}
+		f.transactions = append(f.transactions, t)
+		l.recipients += len(t.groups)
+		if t.question != "" {
+			l.questions++
+		}
+		if t.alone || passes <= l.recipients+l.questions {
+			break
+		}
+	}
+	if len(f.transactions) == 0 {
+		return nil
+	}
+	f.recipients = l.recipients + l.questions
+	f.large = f.recipients > smallFlight
+	return f
+}
+
+// compose takes the next transaction of a domain for a session; nil if no more fits into the flight.
+func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first bool) *transaction {
+	d, sh := s.dest, dom.share(fl)
+	t := &transaction{domain: dom, share: sh}
+	takes := !sh.mustAsk() && (len(sh.ready) > 0 || sh.picks(s.source, first))
+	asks := dom.wantsQuestion()
+	if asks && takes && (dom.alone || d.limits.Recipients == 1) {
+		asks = false // it goes by itself, when the real recipients have been asked
+	}
+	if !takes && (!asks || !first && dom.alone) {
+		return nil
+	}
+	most := 0
+	if asks {
+		l.questions++
+		passes--
+	}
+	if takes {
+		if most = min(d.flightSize(l), max(passes, 1)); most < 1 {
+			return nil
+		}
+		if rest := len(sh.ready) + sh.pending - most; d.stepwise && rest > 0 && rest < partLeast {
+			most = max(most, min(most+rest, d.limits.PerSession-l.served-l.questions))
+		}
+		most = min(most, d.limits.Recipients)
+		if asks {
+			most = min(most, d.limits.Recipients-1)
+		}
+	} else if !first && d.flightSize(l) < 1 {
+		return nil
+	}
+	list := sh.take(s.source, most, first)
+	t.alone = len(list) == 1 && list[0].alone() || !takes && dom.alone
+	if t.alone && takes {
+		asks = false
+	}
+	for _, x := range list {
+		p.group(s, t, x)
+	}
+	if asks {
+		t.question, _ = dom.inquiry.Next()
+		dom.asking = true
+	}
+	sh.out += t.carries()
+	if len(sh.ready) < flightMost {
+		p.refill(sh)
+	}
+	p.touch(dom)
+	return t
+}
+
+// picks reports whether there is a picky task that a source may ask now.
+func (s *share) picks(source int, first bool) bool {
+	for _, t := range s.picky {
+		if t.allows(source) && (first || !t.alone()) {
+			return true
+		}
+	}
+	return false
+}
+
+// group adds a task to a transaction. Spellings of one mailbox share a recipient. A task that cannot be asked at this host
+// has its result here.
+func (p *plan) group(s *session, t *transaction, x *task) {
+	d := t.domain
+	if x.Address.SMTPUTF8 && !s.smtputf8 {
+		p.finish(d, x, evidence{
+			host: s.host, reason: reply.SMTPUTF8Unsupported, detail: s.host + " takes no addresses with letters outside ASCII",
+		})
+		return
+	}
+	from := len(t.groups) - 1
+	if t.share.flow == p.checks {
+		from = 0 // many may ask for the same at a time, in any order
+	}
+	for i := max(0, from); i < len(t.groups); i++ {
+		if sameMailbox(t.groups[i][0], x, d.answer.Provider.IgnoresCase) {
+			t.groups[i] = append(t.groups[i], x)
+			return
+		}
+	}
+	t.groups = append(t.groups, []*task{x})
+}
+
+func sameMailbox(a, b *task, ignoresCase bool) bool {
+	if a.aLabels != b.aLabels || a.alone() != b.alone() {
+		return false
+	}
+	same := func(x, y syntax.Address) bool { return x.Local == y.Local }
+	if ignoresCase {
+		same = func(x, y syntax.Address) bool { return strings.EqualFold(x.Local, y.Local) }
+	}
+	return same(a.Address, b.Address)
+}
+
+// fly orders a flight.
+func (p *plan) fly(s *session, f *flight) {
+	d := s.dest
+	s.flight, s.state = f, flyingSession
+	list := make([]flyTransaction, len(f.transactions))
+	for i, t := range f.transactions {
+		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}
+		d.served[t.share.flow.id] += len(list[i].recipients)
+	}
+	if lim := s.lane().limiter; lim != nil {
+		lim.ReserveN(p.now, min(f.recipients, lim.Burst()))
+	}
+	p.say(flyOrder{s.id, list, s.load.refused, d.maxRefusals(s.load)})
+	p.update(d)
+}
+
+// met is what a flight met, beyond what it learned of addresses. It counts once, however many transactions met the same.
+type met struct {
+	answered bool
+	refusal  *evidence // the server refused us
+	strain   string    // the server asks for a slower pace, in these words
+	heard    int       // recipients answered, questions not counted
+	refused  int       // of them refused
+}
+
+// heard takes the answers to a flight.
+func (p *plan) heard(ev heard) {
+	s := p.sessions[ev.session]
+	f, b := s.flight, ev.broken
+	s.flight = nil
+	if b != nil && b.kind == brokenProtocol {
+		ev.transactions = nil
+	}
+	var m met
+	before := s.load.refused
+	at, blamed := f.blame(ev)
+	for i, t := range f.transactions {
+		t.share.out -= t.carries()
+		if t.question != "" {
+			t.domain.asking = false
+		}
+		var x saidTransaction
+		if i < len(ev.transactions) {
+			x = ev.transactions[i]
+		}
+		p.hear(s, t, x, &m)
+		if unheard := t.groups[min(len(x.answers), len(t.groups)):]; i == at && blamed == len(x.answers) && len(unheard) > 0 {
+			p.endedBy(s, t, unheard[0], b, &m)
+			p.requeue(t, unheard[1:])
+		} else {
+			p.requeue(t, unheard)
+		}
+		p.touch(t.domain)
+	}
+	s.dest.count(m.heard, m.refused)
+	if b != nil {
+		p.broke(s, f, b, at, blamed, &m)
+	}
+	p.learnErrorLimit(s, ev, before)
+	p.react(s, m)
+	if b != nil {
+		p.quit(s, b.evidence.detail)
+		return
+	}
+	p.rest(s)
+}
+
+// blame returns whose turn it was when the session ended: a transaction, and in it a recipient, which after the last real
+// one is the question; -1 where it was nobody's.
+func (f *flight) blame(ev heard) (transaction, recipient int) {
+	b := ev.broken
+	if b == nil || b.kind == brokenByUs || b.kind == brokenProtocol || b.said != nil && b.command != reply.RCPT {
+		return -1, -1
+	}
+	i := max(0, len(ev.transactions)-1)
+	n := 0
+	if i < len(ev.transactions) {
+		n = len(ev.transactions[i].answers)
+	}
+	if t := f.transactions[i]; n > len(t.groups) || n == len(t.groups) && t.question == "" {
+		return -1, -1
+	}
+	return i, n
+}
+
+// requeue puts tasks back that were not answered, unless their run takes them back.
+func (p *plan) requeue(t *transaction, groups [][]*task) {
+	for _, g := range groups {
+		for _, x := range g {
+			p.again(t, x)
+		}
+	}
+}
+
+func (p *plan) again(t *transaction, x *task) {
+	if x.run.stopping {
+		x.run.left--
+		return
+	}
+	t.share.put(x)
+}
+
+// hear weighs what the server said to a transaction.
+func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
+	d, r := t.domain, route{s.source, s.addr}
+	if x.refused != nil {
+		p.mailRefused(s, t, x.refused.beforeRCPT(), m)
+	}
+	for i, a := range x.answers {
+		s.load.served++
+		if !a.ok() {
+			s.load.refused++
+		}
+		if i == len(t.groups) {
+			p.hearQuestion(s, d, a.said, i, m)
+			continue
+		}
+		m.heard++
+		if !a.ok() {
+			m.refused++
+		}
+		for _, task := range t.groups[i] {
+			p.hearRecipient(s, t, task, a.said, i, m)
+		}
+	}
+	if len(x.answers) > 0 {
+		delete(d.lost, r)
+	}
+}
+
+// hearQuestion takes the answer to the impossible address. One about too many recipients or too fast a pace is none: it is
+// met by asking less at a time, or later.
+func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met) {
+	switch {
+	case !a.limit():
+		d.inquiry.Answered(a.meaning)
+	case a.tooManyRecipients(position):
+		s.dest.shrink(p.now, position)
+	default:
+		m.strain = a.evidence.detail
+		d.inquiry.Lost()
+	}
+}
+
+// hearRecipient decides what the answer to a real recipient means for it.
+func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, position int, m *met) {
+	d, e := t.domain, a.evidence
+	switch {
+	case a.meaning.Reason == reply.Accepted && d.answer.Provider.AcceptsAll:
+		e.reason = reply.AcceptsAllProvider
+		e.detail = "accepted, but " + d.answer.Provider.Name + " accepts every recipient at this step"
+		m.answered = true
+		p.finish(d, x, e)
+	case a.meaning.Reason == reply.Accepted:
+		m.answered = true
+		t.share.held = append(t.share.held, held{x, e})
+	case a.meaning.AgainstAddress() && x.recipient() != x.Address.String():
+		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
+		x.aLabels = true
+		p.again(t, x)
+	case a.meaning.Reason == reply.DomainNotServed:
+		d.notServed[d.hostAt(s.addr, s.host)] = true
+		p.again(t, x)
+	case a.limit() && x.again < againLimit:
+		x.again++
+		if a.tooManyRecipients(position) {
+			s.dest.shrink(p.now, position) // a limit on the transaction, not on the pace
+		} else {
+			m.strain = e.detail
+		}
+		p.again(t, x)
+	case a.meaning.Reason.AboutSender():
+		m.refusal = &e
+		x.barred, x.refusal = append(x.barred, s.source), &e
+		p.again(t, x)
+	case x.Heard != nil && !a.meaning.AgainstAddress():
+		t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)}) // no answer; the one of before stays
+	default:
+		d.inquiry.Real(a.meaning)
+		m.answered = m.answered || a.meaning.Subject == reply.SubjectMailbox
+		p.finish(d, x, e)
+	}
+}
+
+// mailRefused weighs a refusal of MAIL.
+func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
+	d, host := t.domain, t.domain.hostAt(s.addr, s.host)
+	switch {
+	case a.meaning.Reason.AboutSender():
+		m.refusal = &a.evidence
+		p.hostDown(d, s.source, host, a.evidence)
+	case a.meaning.Reason == reply.RateLimited:
+		m.strain = a.evidence.detail
+		p.lose(d, route{s.source, s.addr}, a.evidence)
+	case a.meaning.Reason == reply.DomainNotServed:
+		d.notServed[host] = true
+	default:
+		p.hostDown(d, s.source, host, a.evidence)
+	}
+}
+
+// endedBy takes a recipient at whose turn the session ended. A 421 is the answer to its own recipient, but it may be a
+// chance: it is asked again by itself, where the answer can be nobody else's, and then it is believed.
+func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *met) {
+	for _, x := range group {
+		switch {
+		case x.run.stopping:
+			x.run.left--
+		case b.said != nil && b.said.meaning.Reason.AboutSender():
+			m.refusal = &b.evidence
+			x.barred, x.refusal = append(x.barred, s.source), &b.evidence
+			t.share.put(x)
+		case b.said != nil && b.said.limit() && x.again < againLimit:
+			x.again++
+			t.share.put(x)
+		case x.ended < endedLimit:
+			x.ended++
+			t.share.put(x)
+		case x.Heard != nil:
+			t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)})
+		default:
+			p.finish(t.domain, x, b.evidence)
+		}
+	}
+}
+
+// broke weighs the end of a session in a flight for the hosts and the question.
+func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
+	if b.said != nil && b.said.limit() && b.command != "" {
+		m.strain = b.evidence.detail
+	}
+	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
+		t := f.transactions[at]
+		if b.said != nil && t.alone {
+			t.domain.inquiry.Answered(b.said.meaning)
+		} else {
+			t.domain.inquiry.Lost()
+		}
+		t.domain.alone = true
+		m.strain = ""
+		return
+	}
+	if b.kind == brokenByUs || s.load.served > 0 && b.kind != brokenProtocol {
+		return // a session that broke after answers is opened again
+	}
+	d, r := f.transactions[max(0, at)].domain, route{s.source, s.addr}
+	switch {
+	case b.kind == brokenTimeout && f.large && !s.dest.small:
+		s.dest.small = true // large packets may not get through (RFC 4821): the same again in small flights
+		s.dest.learned(p.now)
+	case b.kind == brokenTimeout:
+		d.down[r] = b.evidence
+	case b.said != nil && b.said.meaning.Reason.AboutSender():
+		m.refusal = &b.evidence
+		p.lose(d, r, b.evidence)
+	default:
+		p.lose(d, r, b.evidence)
+	}
+}
+
+// lose counts a session that ended without an answer. Several in a row, and the address is down for the domain.
+func (p *plan) lose(d *domain, r route, e evidence) {
+	if d.lost[r]++; d.lost[r] >= lostLimit {
+		d.down[r] = e
+		delete(d.lost, r)
+	}
+}
+
+// learnErrorLimit lets the destination learn from the time that refusals took.
+func (p *plan) learnErrorLimit(s *session, ev heard, before int) {
+	d := s.dest
+	slow, tolerates := d.slowsOnErrors, d.toleratesErrors
+	switch {
+	case ev.broken != nil && ev.broken.kind == brokenByUs:
+	case ev.broken != nil:
+		d.learn(s.trip, before, s.load.refused-before, hungUp)
+	case s.pipelines:
+		d.learn(s.trip, before, s.load.refused-before, ev.took)
+	default:
+		for _, t := range ev.transactions {
+			for _, a := range t.answers {
+				if !a.ok() {
+					d.learn(s.trip, before, 1, a.took)
+					before++
+				}
+			}
+		}
+	}
+	if slow != d.slowsOnErrors || tolerates != d.toleratesErrors {
+		d.learned(p.now)
+	}
+}
+
+// react adapts the pace and the circuit of a destination to what a flight met.
+func (p *plan) react(s *session, m met) {
+	switch {
+	case m.refusal != nil:
+		p.refusesUs(s, *m.refusal)
+	case m.strain != "":
+		p.pause(s, m.strain)
+	case m.answered:
+		s.lane().answered(s.dest.table.Sessions)
+		src := &p.sources[s.source]
+		src.worked = true
+		clear(src.failing)
+	}
+}
+
+// hostAt returns the name that a domain's MX gives an address; name where it gives none any more.
+func (d *domain) hostAt(addr netip.Addr, name string) string {
+	for _, h := range d.answer.Hosts {
+		if slices.Contains(h.Addrs, addr) {
+			return h.Name
+		}
+	}
+	return name
+}

@@ -1,0 +1,178 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"presend/verify/mx"
+	"presend/verify/reply"
+	"presend/verify/score"
+	"presend/verify/smtpprobe"
+)
+
+// said is a reply with its meaning and what it is evidence of.
+type said struct {
+	reply    reply.Reply
+	meaning  reply.Meaning
+	evidence evidence
+}
+
+// ok reports whether the command succeeded.
+func (s said) ok() bool { return s.reply.Code/100 == 2 }
+
+// limit reports whether the reply is about how much or how fast is asked, and not about its recipient.
+func (s said) limit() bool {
+	return s.meaning.Reason == reply.RateLimited && s.meaning.Subject != reply.SubjectMailbox
+}
+
+// tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the answer to
+// a recipient that was not the first.
+func (s said) tooManyRecipients(position int) bool {
+	return position > 0 && s.reply.Enhanced == reply.Enhanced{Class: 4, Subject: 5, Detail: 3}
+}
+
+// weigher turns what a mail host says into evidence. It holds tables that nobody changes.
+type weigher struct {
+	classifier *reply.Classifier
+	table      *score.Table
+}
+
+// weigh returns what a reply of a host to a command means.
+func (w weigher) weigh(r reply.Reply, command reply.Command, provider, host string, source netip.Addr) said {
+	m := w.classifier.Classify(r, command, provider)
+	e := evidence{
+		reason: m.Reason, host: host, source: source, after: m.RetryAfter,
+		detail: fmt.Sprintf("%s answered %s with %s", host, command, r),
+		reply:  &Reply{Code: r.Code, Text: r.Text(), Command: string(command)},
+	}
+	if r.Enhanced != (reply.Enhanced{}) {
+		e.reply.Enhanced = r.Enhanced.String()
+	}
+	switch {
+	case e.reason == reply.Unknown, e.reason == reply.MessageTooLarge,
+		w.table.Verdict(e.reason) == score.Invalid && !m.AgainstAddress():
+		// A reply that says too little, or says it softly, is no evidence about the mailbox: another try may tell.
+		e.reason = reply.ServerUnavailable
+	}
+	return said{reply: r, meaning: m, evidence: e}
+}
+
+// beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about one.
+func (s said) beforeRCPT() said {
+	if s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == reply.Accepted {
+		s.evidence.reason = reply.ServerUnavailable
+	}
+	return s
+}
+
+// failure is why no session could be had with an address of a mail host.
+type failure struct {
+	addr     netip.Addr
+	said     *said    // the host refused the session; nil: there was none to refuse
+	evidence evidence // what is to be said of it
+	fault    fault
+	noTLS    bool // STARTTLS failed there
+}
+
+// fault says whether a failed connection is about us.
+type fault int
+
+const (
+	notOurs    fault = iota
+	sourceGone       // this machine does not have the source address
+	noFamily         // this machine has no route for the address's family
+	callersEnd       // the session was given up by us
+)
+
+// openFailures returns what a failed smtpprobe Open means, address by address.
+func (w weigher) openFailures(err error, provider string, t smtpprobe.Target) []failure {
+	var connect *smtpprobe.ConnectError
+	var greet *smtpprobe.GreetError
+	var failures []failure
+	add := func(tried []smtpprobe.AddrError) {
+		for _, x := range tried {
+			failures = append(failures, failure{
+				addr: x.Addr, evidence: networkEvidence(t.Host, t.Source, x.Err), fault: faultOf(x.Err),
+			})
+		}
+	}
+	switch {
+	case errors.As(err, &connect):
+		add(connect.Failures)
+	case errors.As(err, &greet):
+		add(greet.Failures)
+		f := failure{
+			addr: greet.Addr, evidence: networkEvidence(t.Host, t.Source, err), fault: faultOf(err), noTLS: greet.TLSFailed,
+		}
+		var refused *smtpprobe.RefusedError
+		if errors.As(err, &refused) {
+			s := w.weigh(refused.Reply, refused.Command, provider, t.Host, t.Source).beforeRCPT()
+			f.said, f.evidence, f.fault = &s, s.evidence, notOurs
+		}
+		failures = append(failures, f)
+	default:
+		for _, addr := range t.Addrs {
+			failures = append(failures, failure{addr: addr, evidence: networkEvidence(t.Host, t.Source, err), fault: faultOf(err)})
+		}
+	}
+	return failures
+}
+
+func faultOf(err error) fault {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return callersEnd
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return sourceGone
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EAFNOSUPPORT):
+		return noFamily
+	}
+	return notOurs
+}
+
+// networkEvidence returns what a failed connection or a broken session is evidence of.
+func networkEvidence(host string, source netip.Addr, err error) evidence {
+	e := evidence{host: host, source: source, reason: reply.Unreachable, detail: err.Error()}
+	var timeout net.Error
+	switch {
+	case errors.Is(err, smtpprobe.ErrProtocol):
+		e.reason = reply.ProtocolError
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.reason = reply.Timeout
+	case errors.Is(err, smtpprobe.ErrClosed):
+		e.reason = reply.ServerUnavailable
+	}
+	return e
+}
+
+// dnsEvidence returns what a failed look-up of a domain's mail hosts is evidence of.
+func dnsEvidence(domain string, err error) (Reason, string) {
+	switch {
+	case errors.Is(err, mx.ErrNoSuchDomain):
+		return reply.NoSuchDomain, domain + " does not exist"
+	case errors.Is(err, mx.ErrNullMX):
+		return reply.NullMX, domain + " says that it takes no mail (null MX)"
+	case errors.Is(err, mx.ErrNoMailHost):
+		return reply.NoMailHost, domain + " has no mail host"
+	case errors.Is(err, mx.ErrNotPublic):
+		return reply.NoMailHost, domain + " has mail hosts on non-public addresses only"
+	}
+	var temporary *mx.TemporaryError
+	if errors.As(err, &temporary) {
+		err = temporary
+	}
+	return reply.DNSFailure, fmt.Sprintf("DNS gave no answer about %s: %v", domain, err)
+}
+
+// trapEvidence is the result of an address that looks like a spam trap. It is never asked about: being asked is what a
+// trap waits for.
+func trapEvidence(answer mx.Answer) evidence {
+	return evidence{
+		answer: answer, reason: reply.SpamTrapSuspect,
+		detail: "it looks like a spam trap: an address that no person gave to anybody",
+	}
+}
