@@ -178,6 +178,7 @@ type plan struct {
 
 	ready   destinationHeap // those that can use one more session now
 	alarms  alarmHeap
+	freed   []*server
 	slots   int // sessions that count towards rules.slots
 	lastID  sessionID
 	sweptAt time.Time
@@ -652,8 +653,8 @@ func stopping(r *runState) bool { return r.stopping }
 // wanted reports whether anything waits at a destination.
 func (p *plan) wanted(d *destination) bool {
 	for _, s := range d.servers {
-		for _, q := range s.queues {
-			if q.dest == d && q.domains.Len() > 0 {
+		for _, q := range s.of[d] {
+			if q.domains.Len() > 0 {
 				return true
 			}
 		}

@@ -148,7 +148,7 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 	}
 	srv := p.servers[addr]
 	if srv == nil {
-		srv = &server{addr: addr, sessions: make([]int, len(p.sources))}
+		srv = newServer(addr, len(p.sources))
 		p.servers[addr] = srv
 	}
 	q := srv.queueFor(d.dest, n, s.flow, true)
@@ -163,9 +163,6 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 	d.dest.lanes[n].waiting++
 	if s.flow == p.checks {
 		d.dest.checks++
-	}
-	if !slices.Contains(d.dest.servers, srv) {
-		d.dest.servers = append(d.dest.servers, srv)
 	}
 	p.rouse(q)
 }
@@ -191,12 +188,8 @@ func (p *plan) remove(d *domain, x place) {
 	if q.domains.Len() > 0 {
 		return
 	}
-	srv := q.server
-	srv.queues = slices.DeleteFunc(srv.queues, func(o *queue) bool { return o == q })
-	if !slices.ContainsFunc(srv.queues, func(o *queue) bool { return o.dest == q.dest }) {
-		q.dest.servers = slices.DeleteFunc(q.dest.servers, func(o *server) bool { return o == srv })
-	}
-	p.releaseServer(srv)
+	q.server.drop(q)
+	p.releaseServer(q.server)
 }
 
 // unplace takes a domain out of all queues.
@@ -343,8 +336,8 @@ func (p *plan) checkUnserved(d *destination) bool {
 		return false
 	}
 	return slices.ContainsFunc(d.servers, func(s *server) bool {
-		return slices.ContainsFunc(s.queues, func(q *queue) bool {
-			return q.dest == d && q.flow == p.checks && s.sessions[q.source] == 0
+		return slices.ContainsFunc(s.of[d], func(q *queue) bool {
+			return q.flow == p.checks && s.sessions[q.source] == 0
 		})
 	})
 }
@@ -396,7 +389,7 @@ func (p *plan) serverFor(d *destination, n int) *server {
 
 // open opens sessions for those that need longest, while there are slots.
 func (p *plan) open() {
-	for len(p.ready) > 0 {
+	for len(p.ready) > 0 || p.offer() {
 		d := p.ready[0]
 		if p.slots >= p.rules.slots {
 			if len(p.parked) == 0 {
@@ -481,13 +474,37 @@ func (p *plan) serverSessions(addr netip.Addr, n int) int {
 func (p *plan) reserve(addr netip.Addr, n, count int) {
 	srv := p.servers[addr]
 	if srv == nil {
-		srv = &server{addr: addr, sessions: make([]int, len(p.sources))}
+		srv = newServer(addr, len(p.sources))
 		p.servers[addr] = srv
 	}
 	srv.sessions[n] += count
-	if count < 0 {
-		p.releaseServer(srv)
+	if count > 0 {
+		return
 	}
+	if !srv.freed && len(srv.queues) > 0 {
+		srv.freed = true
+		p.freed = append(p.freed, srv)
+	}
+	p.releaseServer(srv)
+}
+
+// offer lets a destination that waits for a place at a server have one that was given back. It reports whether there is
+// such a destination.
+func (p *plan) offer() bool {
+	for len(p.freed) > 0 {
+		srv := p.freed[0]
+		for _, q := range srv.queues {
+			if q.dest.index >= 0 || srv.sessions[q.source] >= q.dest.table.Sessions {
+				continue
+			}
+			if p.update(q.dest); q.dest.index >= 0 {
+				return true
+			}
+		}
+		srv.freed = false
+		p.freed = p.freed[1:]
+	}
+	return false
 }
 
 func (p *plan) alarmAt(s *session, at time.Time) { heap.Push(&p.alarms, alarm{at: at, session: s}) }
