@@ -97,13 +97,18 @@ func (f *flight) onlyOf(is func(*runState) bool) bool {
 				}
 			}
 		}
-		for _, h := range t.share.held { // the question is asked for them
-			if t.question != "" && !is(h.task.run) {
-				return false
-			}
+		if t.question != "" && t.domain.waitedFor(is) {
+			return false
 		}
 	}
 	return true
+}
+
+// waitedFor reports whether accepted addresses of a run that does not meet a condition wait for the catch-all question.
+func (d *domain) waitedFor(is func(*runState) bool) bool {
+	return slices.ContainsFunc(d.shares, func(s *share) bool {
+		return slices.ContainsFunc(s.held, func(h held) bool { return !is(h.task.run) })
+	})
 }
 
 // fill puts a flight together for a session, from the domains that wait at its server; nil if there is nothing to ask.

@@ -198,6 +198,7 @@ type runState struct {
 	left       int  // tasks that are neither finished nor dropped
 	fed        bool // all domains were found
 	stopping   bool
+	gone       bool // stopping, and what is in flight is not awaited
 	shares     map[*share]struct{}
 	outbox     []finding
 	facts      []Facts
@@ -617,7 +618,7 @@ func (p *plan) end(id runID, now bool) {
 		return
 	}
 	again := r.stopping
-	r.stopping = true
+	r.stopping, r.gone = true, r.gone || now
 	if !again {
 		shares := make([]*share, 0, len(r.shares))
 		for s := range r.shares {
@@ -633,12 +634,11 @@ func (p *plan) end(id runID, now bool) {
 		switch {
 		case s.state == openingSession && !p.wanted(s.dest):
 			p.say(cancelOrder{s.id})
-		case s.flight != nil && s.flight.onlyOf(stopping):
-			if now {
-				p.say(cancelOrder{s.id})
-			} else {
-				p.say(endOrder{s.id})
-			}
+		case s.flight == nil:
+		case now && s.flight.onlyOf(isGone):
+			p.say(cancelOrder{s.id})
+		case s.flight.onlyOf(stopping):
+			p.say(endOrder{s.id})
 		}
 	}
 	if r.check {
@@ -649,6 +649,8 @@ func (p *plan) end(id runID, now bool) {
 }
 
 func stopping(r *runState) bool { return r.stopping }
+
+func isGone(r *runState) bool { return r.gone }
 
 // wanted reports whether anything waits at a destination.
 func (p *plan) wanted(d *destination) bool {
