@@ -33,7 +33,8 @@ type destination struct {
 	lanes     []lane           // one for each of our addresses
 	domains   list.List        // *domain, that wait or are under way, in the order of their arrival
 	servers   []*server        // its addresses at which domains wait
-	served    map[int64]int    // recipients by flow
+	served    map[int64]int    // recipients by flow, of those that are there
+	present   map[int64]int    // shares by flow
 	checks    int              // places of single checks in the queues
 	usedAt    time.Time        // when a session was opened last
 	alarm     time.Time        // when it is looked at again; zero: not planned
@@ -59,7 +60,7 @@ type lane struct {
 }
 
 func newDestination(name string, limits smtpprobe.Limits, sources int) *destination {
-	d := &destination{name: name, table: limits, lanes: make([]lane, sources), served: map[int64]int{}, index: -1}
+	d := &destination{name: name, table: limits, lanes: make([]lane, sources), served: map[int64]int{}, present: map[int64]int{}, index: -1}
 	d.limits = limits
 	for i := range d.lanes {
 		l := &d.lanes[i]

@@ -356,6 +356,7 @@ func (p *plan) review(d *domain) {
 			return false
 		}
 		p.shareDone(s)
+		d.dest.leave(s.flow)
 		return true
 	})
 	if len(d.shares) == 0 && !d.asking {
@@ -391,7 +392,7 @@ func (p *plan) found(ev found) {
 	if s == nil {
 		s = &share{domain: d, flow: r.flow}
 		d.shares = append(d.shares, s)
-		p.join(d.dest, r.flow)
+		d.dest.join(r.flow)
 	}
 	if !r.check {
 		s.run = r
@@ -415,25 +416,48 @@ func (p *plan) locate(d *domain, answer mx.Answer) {
 		return
 	}
 	if d.dest != nil {
-		p.unplace(d)
-		d.dest.domains.Remove(d.inDest)
+		p.moveAway(d, dest)
 	}
 	d.dest, d.inDest = dest, dest.domains.PushBack(d)
 }
 
-// join lets a flow take part in a destination: it begins at the smallest count of those that are there, since from zero it
-// would stop them.
-func (p *plan) join(d *destination, f *flow) {
-	if _, there := d.served[f.id]; there {
+// moveAway takes a domain out of its destination, since its mail goes to another one now.
+func (p *plan) moveAway(d *domain, to *destination) {
+	from := d.dest
+	p.unplace(d)
+	from.budget.waiting -= d.waits
+	from.budget.questions -= d.questions
+	d.waits, d.questions = 0, 0
+	from.domains.Remove(d.inDest)
+	for _, s := range d.shares {
+		from.leave(s.flow)
+		to.join(s.flow)
+	}
+	p.update(from)
+	p.release(from)
+}
+
+// join counts a share of a flow at a destination. A flow that was not there begins at the smallest count of the runs that
+// are, since from zero it would stop them.
+func (d *destination) join(f *flow) {
+	if d.present[f.id]++; d.present[f.id] > 1 {
 		return
 	}
 	least, none := 0, true
-	for _, n := range d.served {
-		if none || n < least {
+	for id, n := range d.served {
+		if id != checkFlowID && (none || n < least) {
 			least, none = n, false
 		}
 	}
 	d.served[f.id] = least
+}
+
+// leave takes a share of a flow out again.
+func (d *destination) leave(f *flow) {
+	if d.present[f.id]--; d.present[f.id] == 0 {
+		delete(d.present, f.id)
+		delete(d.served, f.id)
+	}
 }
 
 // add takes tasks into a share.
@@ -597,9 +621,6 @@ func (p *plan) domainDone(d *domain) {
 	}
 	delete(p.domains, d.name)
 	d.dest.domains.Remove(d.inDest)
-	if d.dest.domains.Len() == 0 {
-		clear(d.dest.served)
-	}
 	p.update(d.dest)
 	p.release(d.dest)
 }

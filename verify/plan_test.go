@@ -589,3 +589,19 @@ func TestManyTenantsOfADestinationTakeNoQuadraticTime(t *testing.T) {
 		}
 	}
 }
+
+func TestADomainWhoseMailHostsChangeMovesToItsNewDestination(t *testing.T) {
+	w := newSim(t, nil)
+	w.host("10.0.0.1").trip = 300 * time.Millisecond
+	w.host("10.0.0.2")
+	a, b := w.begin(1), w.begin(2)
+	w.find(a, answerOf("a.lab", "10 mx.old.lab 10.0.0.1"), addresses(200, "gooda", "a.lab")...)
+	w.runFor(1500 * time.Millisecond)
+	w.find(b, answerOf("a.lab", "10 mx.new.lab 10.0.0.2"), addresses(200, "goodb", "a.lab")...)
+	w.feed(fed{1})
+	w.feed(fed{2})
+	w.run()
+	if a.reasons()["accepted"] != 200 || b.reasons()["accepted"] != 200 {
+		t.Errorf("%v and %v, want 200 accepted each", a.reasons(), b.reasons())
+	}
+}
