@@ -203,7 +203,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 		dom.asking = true
 	}
 	sh.out += t.carries()
-	if len(sh.ready) < flightMost {
+	if len(sh.ready)+len(sh.picky) < flightMost {
 		p.refill(sh)
 	}
 	p.touch(dom)

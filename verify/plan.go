@@ -237,7 +237,7 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	p.now, p.orders = now, nil
 	switch ev := ev.(type) {
 	case begin:
-		p.runs[ev.run] = &runState{id: ev.run, flow: &flow{id: int64(ev.run)}, shares: map[*share]struct{}{}}
+		p.addRun(&runState{id: ev.run, flow: &flow{id: int64(ev.run)}, shares: map[*share]struct{}{}})
 	case found:
 		p.found(ev)
 	case tasks:
@@ -369,7 +369,7 @@ func (p *plan) found(ev found) {
 	r := p.runs[ev.run]
 	if ev.check {
 		r = &runState{id: ev.run, flow: p.checks, check: true, fed: true, collecting: true, shares: map[*share]struct{}{}}
-		p.runs[ev.run] = r
+		p.addRun(r)
 	}
 	if r == nil || r.stopping {
 		if ev.weight > 0 {
@@ -402,6 +402,16 @@ func (p *plan) found(ev found) {
 	}
 	r.shares[s] = struct{}{}
 	p.add(s, r, ev.tasks)
+}
+
+// addRun takes a run in. A run that was the only one need no longer wait for the sessions to end.
+func (p *plan) addRun(r *runState) {
+	if len(p.runs) == 1 {
+		for _, other := range p.runs {
+			p.touchRun(other)
+		}
+	}
+	p.runs[r.id] = r
 }
 
 // locate gives a domain its mail hosts and its destination. The fate of hosts that were met before is kept by address.
@@ -498,7 +508,7 @@ func (p *plan) refill(s *share) {
 }
 
 func (p *plan) feed(r *runState) {
-	for !r.feeding && len(r.refills) > 0 {
+	for !r.feeding && !r.flow.blocked && len(r.refills) > 0 {
 		s := r.refills[0]
 		r.refills = r.refills[1:]
 		r.feeding = true
@@ -731,7 +741,7 @@ func (p *plan) flush(r *runState) {
 	if !r.collecting || p.runs[r.id] != r {
 		return
 	}
-	over := (r.fed || r.stopping) && r.left == 0 && !r.feeding && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
+	over := r.fed && r.left == 0 && !r.feeding && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
 	if len(r.outbox)+len(r.facts) == 0 && !over {
 		return
 	}
@@ -743,6 +753,7 @@ func (p *plan) flush(r *runState) {
 	}
 	if r.flow.blocked {
 		r.flow.blocked = false
+		p.feed(r)
 		for _, d := range p.sortedDestinations() {
 			p.update(d)
 		}
