@@ -133,8 +133,9 @@ func (p *plan) fill(s *session) *flight {
 		if q == nil {
 			break
 		}
-		dom := q.domains.Front().Value.(*domain)
-		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0)
+		fresh := s.load.served == 0 && len(f.transactions) == 0
+		dom := q.front(fresh)
+		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0, fresh)
 		if t == nil {
 			break
 		}
@@ -159,16 +160,37 @@ func (p *plan) fill(s *session) *flight {
 	return f
 }
 
+// front returns the domain of a queue that comes first. One of which everything is to be asked alone waits for a fresh
+// session, unless many do.
+func (q *queue) front(fresh bool) *domain {
+	e := q.domains.Front()
+	for skipped := 0; !fresh && e != nil && skipped < skipMost; skipped++ {
+		d := e.Value.(*domain)
+		if takes, asks := d.share(q.flow).offers(q.source, false); takes || asks {
+			return d
+		}
+		e = e.Next()
+	}
+	return q.domains.Front().Value.(*domain)
+}
+
+// offers reports whether a session from a source could ask real recipients of a share, and the catch-all question. What
+// goes alone does so in a fresh session, in which nothing was asked, so that its end can be nobody else's doing.
+func (s *share) offers(source int, fresh bool) (takes, asks bool) {
+	d := s.domain
+	takes = !s.mustAsk() && (len(s.ready) > 0 || s.picks(source, fresh))
+	return takes, d.wantsQuestion() && (fresh && !takes || !d.alone)
+}
+
 // compose takes the next transaction of a domain for a session; nil if no more fits into the flight.
-func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first bool) *transaction {
+func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first, fresh bool) *transaction {
 	d, sh := s.dest, dom.share(fl)
 	t := &transaction{domain: dom, share: sh}
-	takes := !sh.mustAsk() && (len(sh.ready) > 0 || sh.picks(s.source, first))
-	asks := dom.wantsQuestion()
-	if asks && takes && (dom.alone || d.limits.Recipients == 1) {
+	takes, asks := sh.offers(s.source, fresh)
+	if takes && d.limits.Recipients == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
-	if !takes && (!asks || !first && dom.alone) {
+	if !takes && !asks {
 		return nil
 	}
 	most := 0
@@ -190,7 +212,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	} else if !first && d.flightSize(l) < 1 {
 		return nil
 	}
-	list := sh.take(s.source, most, first)
+	list := sh.take(s.source, most, fresh)
 	t.alone = len(list) == 1 && list[0].alone() || !takes && dom.alone
 	if t.alone && takes {
 		asks = false
@@ -211,9 +233,9 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 }
 
 // picks reports whether there is a picky task that a source may ask now.
-func (s *share) picks(source int, first bool) bool {
+func (s *share) picks(source int, fresh bool) bool {
 	for _, t := range s.picky {
-		if t.allows(source) && (first || !t.alone()) {
+		if t.allows(source) && (fresh || !t.alone()) {
 			return true
 		}
 	}
@@ -474,10 +496,32 @@ func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *
 			t.share.put(x)
 		case x.Heard != nil:
 			t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)})
+		case b.said == nil && s.load.served == 0 && p.lastLoss(t.domain, route{s.source, s.addr}):
+			t.share.put(x) // the host is given up with this session, and another one is to be asked
 		default:
 			p.finish(t.domain, x, b.evidence)
 		}
 	}
+}
+
+// lastLoss reports whether an address is down with one more session lost, while another one can be tried.
+func (p *plan) lastLoss(d *domain, r route) bool {
+	if d.lost[r]+1 < lostLimit {
+		return false
+	}
+	for n := range p.sources {
+		if !p.usable(d.dest, n) {
+			continue
+		}
+		for _, h := range d.answer.Hosts {
+			for _, addr := range h.Addrs {
+				if (route{n, addr}) != r && !d.notServed[h.Name] && p.alive(d, n, addr) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // broke weighs the end of a session in a flight for the hosts and the question.

@@ -75,6 +75,7 @@ type simSession struct {
 	addr     netip.Addr
 	target   smtpprobe.Target
 	asked    int // recipients
+	position int // in the transaction
 	flights  int
 	flying   bool
 	ended    bool
@@ -482,7 +483,8 @@ func (w *sim) answer(s *simSession, o flyOrder, took time.Duration) heard {
 		}
 		h.transactions = append(h.transactions, saidTransaction{})
 		at := &h.transactions[len(h.transactions)-1]
-		for _, recipient := range t.recipients {
+		for i, recipient := range t.recipients {
+			s.position = i
 			text := s.host.rcpt(s, recipient)
 			s.asked++
 			switch {
