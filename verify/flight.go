@@ -279,7 +279,7 @@ func sameMailbox(a, b *task, ignoresCase bool) bool {
 // fly orders a flight.
 func (p *plan) fly(s *session, f *flight) {
 	d := s.dest
-	s.flight, s.state = f, flyingSession
+	s.flight, s.state, s.until = f, flyingSession, time.Time{}
 	list := make([]flyTransaction, len(f.transactions))
 	for i, t := range f.transactions {
 		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}

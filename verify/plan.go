@@ -329,6 +329,7 @@ func (p *plan) reviewed() bool {
 	parked := p.wakeParked
 	p.wakeParked = nil
 	for _, s := range parked {
+		s.woken = false
 		if s.state == parkedSession {
 			p.next(s)
 		}
@@ -672,6 +673,9 @@ func (p *plan) end(id runID, now bool) {
 			p.say(endOrder{s.id})
 		}
 	}
+	for _, s := range p.parked {
+		p.wakeUp(s)
+	}
 	if r.check {
 		delete(p.runs, id)
 		p.say(resultsOrder{run: id, last: true})
@@ -757,7 +761,9 @@ func (p *plan) flush(r *runState) {
 		for _, d := range p.sortedDestinations() {
 			p.update(d)
 		}
-		p.wakeParked = append(p.wakeParked, p.parked...)
+		for _, s := range p.parked {
+			p.wakeUp(s)
+		}
 	}
 }
 

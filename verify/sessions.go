@@ -42,6 +42,8 @@ type session struct {
 	load   load
 	flight *flight
 	until  time.Time // parked: when it gives up waiting
+	due    time.Time // parked: when it looks again
+	woken  bool      // about to look again
 }
 
 func (s *session) lane() *lane { return &s.dest.lanes[s.source] }
@@ -171,7 +173,7 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 func (p *plan) rouse(q *queue) {
 	for _, s := range q.server.parked {
 		if s.dest == q.dest && s.source == q.source {
-			p.wakeParked = append(p.wakeParked, s)
+			p.wakeUp(s)
 		}
 	}
 }
@@ -517,7 +519,7 @@ func (p *plan) sessionDue(s *session) {
 		s.slow = true
 		s.dest.budget.sessions--
 		p.update(s.dest)
-	case s.state == parkedSession:
+	case s.state == parkedSession && !p.now.Before(s.due):
 		p.next(s)
 	}
 }
@@ -548,10 +550,10 @@ func (p *plan) opened(ev opened) {
 	p.update(d)
 }
 
-// rest lets a session be given its next flight when all that is known was reviewed.
+// rest ends what a session does.
 func (p *plan) rest(s *session) {
 	s.state = parkedSession
-	p.wakeParked = append(p.wakeParked, s)
+	p.wakeUp(s)
 }
 
 // forgetSession gives back what a session held.
@@ -701,6 +703,7 @@ func (p *plan) refusesUs(s *session, e evidence) {
 func (p *plan) pause(s *session, why string) {
 	if wait, begins := s.lane().pause(p.now); begins {
 		p.log(slog.LevelDebug, "pause", "destination", s.dest.name, "source", p.sourceName(s.source), "for", wait, "reason", why)
+		p.wakeAt(s.dest)
 	}
 	p.update(s.dest)
 }
@@ -786,13 +789,15 @@ func (p *plan) next(s *session) {
 		return
 	}
 	srv := p.servers[s.addr]
-	if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
-		p.park(s, wait)
-		return
-	}
-	if f := p.fill(s); f != nil {
-		p.fly(s, f)
-		return
+	if srv.choose(d, s.source) != nil {
+		if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
+			p.park(s, wait)
+			return
+		}
+		if f := p.fill(s); f != nil {
+			p.fly(s, f)
+			return
+		}
 	}
 	if p.expects(s, srv) {
 		p.park(s, parkMost)
@@ -842,6 +847,23 @@ func (p *plan) neededElsewhere(s *session) bool {
 	return p.slots >= p.rules.slots && len(p.ready) > 0 && p.ready[0].checks > 0
 }
 
+// wakeAt lets the sessions that are parked at a destination look again at what there is for them.
+func (p *plan) wakeAt(d *destination) {
+	for _, s := range p.parked {
+		if s.dest == d {
+			p.wakeUp(s)
+		}
+	}
+}
+
+// wakeUp lets a session be given its next flight when all that is known was reviewed.
+func (p *plan) wakeUp(s *session) {
+	if !s.woken {
+		s.woken = true
+		p.wakeParked = append(p.wakeParked, s)
+	}
+}
+
 // park lets a session wait.
 func (p *plan) park(s *session, wait time.Duration) {
 	if s.until.IsZero() {
@@ -858,7 +880,10 @@ func (p *plan) park(s *session, wait time.Duration) {
 	if srv := p.servers[s.addr]; srv != nil {
 		srv.parked = append(srv.parked, s)
 	}
-	p.alarmAt(s, at)
+	if !s.due.Equal(at) {
+		s.due = at
+		p.alarmAt(s, at)
+	}
 }
 
 func (p *plan) unpark(s *session) {
