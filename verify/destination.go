@@ -96,7 +96,10 @@ func (d *destination) shrink(now time.Time, recipients int) {
 }
 
 // idle reports whether nothing waits or is under way, so that the destination may be forgotten.
-func (d *destination) idle() bool { return d.sessions == 0 && d.domains.Len() == 0 }
+func (d *destination) idle() bool {
+	inUse := func(l lane) bool { return l.sessions > 0 } // budget.sessions leaves out those that are slow to open
+	return d.domains.Len() == 0 && !slices.ContainsFunc(d.lanes, inUse)
+}
 
 // plain reports whether nothing was learned that a later domain would need.
 func (d *destination) plain() bool {

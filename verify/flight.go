@@ -437,7 +437,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		x.aLabels = true
 		p.again(t, x)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[d.hostAt(s.addr, s.host)] = true
+		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
 		x.again++
@@ -471,7 +471,7 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 		m.strain = a.evidence.detail
 		p.lose(d, route{s.source, s.addr}, a.evidence)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[host] = true
+		d.refusedBy(s.addr, host)
 	default:
 		p.hostDown(d, s.source, host, a.evidence)
 	}
@@ -603,6 +603,17 @@ func (p *plan) react(s *session, m met) {
 		src := &p.sources[s.source]
 		src.worked = true
 		clear(src.failing)
+	}
+}
+
+// refusedBy notes that a mail host does not carry mail for a domain. It does so under none of the names that its address
+// has.
+func (d *domain) refusedBy(addr netip.Addr, name string) {
+	d.notServed[name] = true
+	for _, h := range d.answer.Hosts {
+		if slices.Contains(h.Addrs, addr) {
+			d.notServed[h.Name] = true
+		}
 	}
 }
 

@@ -841,7 +841,7 @@ func (p *plan) expire() {
 			p.update(a.dest)
 		}
 	}
-	if since := p.now.Sub(p.sweptAt); since < sweepEvery && (since < sweepAtMost || len(p.destinations) < 2*knownMost) {
+	if since := p.now.Sub(p.sweptAt); since < sweepEvery && (since < sweepAtMost || max(len(p.destinations), len(p.troubles)) < 2*knownMost) {
 		return
 	}
 	p.sweptAt = p.now
@@ -891,6 +891,9 @@ func (c *factCache) get(name string, now time.Time) catchall.Answer {
 
 // noRoute says why no family of a host's addresses is in use.
 func (p *plan) noRoute(h mx.Host) string {
+	if !slices.ContainsFunc(p.sources, func(s source) bool { return !p.now.Before(s.outUntil) }) {
+		return "no source address of this machine can be used now"
+	}
 	have := "IPv4"
 	for _, a := range h.Addrs {
 		if !a.Unmap().Is4() {

@@ -62,6 +62,8 @@ type simHost struct {
 	most     int // sessions seen at a time
 	now      int
 	garbled  bool
+	closedTo netip.Addr // no connection from there
+	blocks   netip.Addr // no session from there
 }
 
 const (
@@ -403,12 +405,14 @@ func (w *sim) openAt(o openOrder) {
 	w.mostOpen = max(w.mostOpen, w.plan.slots)
 	h, addr := w.hosts[o.target.Addrs[0]], o.target.Addrs[0]
 	var failures []failure
+	var lost error
 	for _, a := range o.target.Addrs {
-		if h, addr = w.hosts[a], a; h.dead == nil {
+		h, addr = w.hosts[a], a
+		if lost = cmp.Or(h.dead, h.closes(o.target.Source)); lost == nil {
 			break
 		}
 		failures = append(failures, failure{
-			addr: a, evidence: networkEvidence(o.target.Host, o.target.Source, h.dead), fault: h.fault,
+			addr: a, evidence: networkEvidence(o.target.Host, o.target.Source, lost), fault: h.fault,
 		})
 	}
 	s.host = h
@@ -416,10 +420,11 @@ func (w *sim) openAt(o openOrder) {
 		switch {
 		case s.canceled:
 			w.feed(failed{s.id, []failure{{addr: addr, fault: callersEnd}}})
-		case h.dead != nil:
+		case lost != nil:
 			w.feed(failed{s.id, failures})
-		case h.banner != "":
-			x := w.weigher.weigh(simReply(w.t, h.banner), reply.Connect, o.provider, o.target.Host, o.target.Source).beforeRCPT()
+		case h.banner != "", h.blocks.IsValid() && h.blocks == o.target.Source:
+			words := cmp.Or(h.banner, "554 5.7.1 your address is blocked using zen.spamhaus.org")
+			x := w.weigher.weigh(simReply(w.t, words), reply.Connect, o.provider, o.target.Host, o.target.Source).beforeRCPT()
 			w.feed(failed{s.id, append(failures, failure{addr: addr, said: &x, evidence: x.evidence})})
 		default:
 			h.now++
@@ -427,6 +432,14 @@ func (w *sim) openAt(o openOrder) {
 			w.feed(opened{session: s.id, addr: addr, trip: h.trip, pipelines: !h.stepwise, smtputf8: h.utf8})
 		}
 	})
+}
+
+// closes returns the error of a connection from an address that does not get through.
+func (h *simHost) closes(from netip.Addr) error {
+	if h.closedTo.IsValid() && h.closedTo == from {
+		return errDown
+	}
+	return nil
 }
 
 func simReply(t testing.TB, text string) reply.Reply {
@@ -572,7 +585,7 @@ func (w *sim) runFor(d time.Duration) {
 		if (len(w.coming) == 0 || w.coming[0].at.After(end)) && (wake.IsZero() || wake.After(end)) {
 			break
 		}
-		if steps > 3_000_000 || len(w.opens) > 300_000 {
+		if steps > 3_000_000 || len(w.opens) > 30_000 {
 			w.t.Fatalf("no end after %d steps and %d sessions", steps, len(w.opens))
 		}
 		if !w.step() {

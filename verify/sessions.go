@@ -332,14 +332,23 @@ func (p *plan) laneFor(d *destination) int {
 	return best
 }
 
-// checkUnserved reports whether a single check waits at a server where no session is.
+// checkUnserved reports whether a single check waits at servers where no session is.
 func (p *plan) checkUnserved(d *destination) bool {
 	if d.checks == 0 {
 		return false
 	}
+	reached := func(x place) bool { return x.queue.server.sessions[x.queue.source] > 0 }
 	return slices.ContainsFunc(d.servers, func(s *server) bool {
 		return slices.ContainsFunc(s.of[d], func(q *queue) bool {
-			return q.flow == p.checks && s.sessions[q.source] == 0
+			if q.flow != p.checks || s.sessions[q.source] > 0 {
+				return false
+			}
+			for e := q.domains.Front(); e != nil; e = e.Next() {
+				if !slices.ContainsFunc(e.Value.(*domain).places, reached) {
+					return true
+				}
+			}
+			return false
 		})
 	})
 }
@@ -540,8 +549,11 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met, src.worked = true, true
-	clear(src.failing)
+	l.met = true
+	if !src.worked { // destinations that refuse it still count
+		src.worked = true
+		clear(src.failing)
+	}
 	d.trip, d.stepwise = ev.trip, !ev.pipelines
 	if ev.tlsFailed {
 		p.plain[ev.addr] = p.now.Add(learnedFor)
@@ -615,7 +627,7 @@ func (p *plan) failed(ev failed) {
 			ours = true
 			p.familyDown(s.source, f.addr, f.evidence.detail)
 		case f.said != nil:
-			p.refusedBeforeRCPT(s, dom, *f.said)
+			p.refusedBeforeRCPT(s, dom, f.addr, *f.said)
 		default:
 			p.troubles[route{s.source, f.addr}] = trouble{f.evidence, p.now.Add(troubleFor)}
 			p.touchServer(f.addr, s.source)
@@ -649,7 +661,7 @@ func (p *plan) touchServer(addr netip.Addr, n int) {
 }
 
 // refusedBeforeRCPT weighs a refusal of the connection, of EHLO or of MAIL.
-func (p *plan) refusedBeforeRCPT(s *session, d *domain, x said) {
+func (p *plan) refusedBeforeRCPT(s *session, d *domain, addr netip.Addr, x said) {
 	l := s.lane()
 	switch {
 	case x.meaning.Reason.AboutSender():
@@ -660,13 +672,20 @@ func (p *plan) refusedBeforeRCPT(s *session, d *domain, x said) {
 			p.pause(s, x.evidence.detail) // too many sessions, or too fast: later, with fewer
 			return
 		}
-		p.hostDown(d, s.source, s.host, x.evidence)
+		p.greetedBadly(s, d, addr, x.evidence)
 	case x.meaning.Reason == reply.DomainNotServed:
-		d.notServed[s.host] = true
+		d.refusedBy(addr, s.host)
 	default:
-		p.hostDown(d, s.source, s.host, x.evidence)
+		p.greetedBadly(s, d, addr, x.evidence)
 	}
 	p.touch(d)
+}
+
+// greetedBadly notes that a host refuses sessions. No domain was named yet, so that it does so for all.
+func (p *plan) greetedBadly(s *session, d *domain, addr netip.Addr, e evidence) {
+	p.hostDown(d, s.source, s.host, e)
+	p.troubles[route{s.source, addr}] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(addr, s.source)
 }
 
 // hostDown notes that a host is of no use for a domain, from a source: the host has spoken, and its other addresses are
@@ -737,15 +756,21 @@ func (p *plan) maybeLeaveOut(n int, why string) {
 	}
 }
 
-// leaveOut uses a source no more for a while, unless it is the last.
+// leaveOut uses a source no more for a while, for a shorter one where it is the last.
 func (p *plan) leaveOut(n int, why string) {
 	src := &p.sources[n]
 	if p.now.Before(src.outUntil) {
 		return
 	}
-	src.outUntil, src.worked = p.now.Add(sourceFor), false
+	wait := familyFor // where it is the last: what waits needs a result, and what comes a chance
+	for i := range p.sources {
+		if i != n && !p.now.Before(p.sources[i].outUntil) {
+			wait = sourceFor
+		}
+	}
+	src.outUntil, src.worked = p.now.Add(wait), false
 	clear(src.failing)
-	p.log(slog.LevelWarn, "a source address is left out", "source", p.sourceName(n), "for", sourceFor, "reason", why)
+	p.log(slog.LevelWarn, "a source address is left out", "source", p.sourceName(n), "for", wait, "reason", why)
 	for _, d := range p.sortedDestinations() {
 		p.touchAll(d)
 		p.update(d)
