@@ -37,6 +37,8 @@ type domain struct {
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
+	prevented bool // the question was not answered, since no host was left to ask
+
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
 	lost      map[route]int      // sessions lost in a row without an answer
@@ -137,6 +139,9 @@ func (d *domain) share(f *flow) *share {
 func (d *domain) wantsQuestion() bool {
 	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
 }
+
+// askLater reports whether a question without an answer is worth another try.
+func (d *domain) askLater() bool { return d.prevented || d.inquiry.Evaded() }
 
 // asksOnly reports whether a share has nothing but the question to ask: accepted addresses wait for it.
 func (s *share) asksOnly() bool {

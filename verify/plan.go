@@ -562,7 +562,7 @@ func (p *plan) settle(d *domain) {
 			for _, h := range s.held {
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(answer)
-				e.open = answer == catchall.Unanswered && d.inquiry.Evaded()
+				e.open = answer == catchall.Unanswered && d.askLater()
 				p.finish(d, h.task, e)
 			}
 			s.held = nil
@@ -598,6 +598,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 	}
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
+		d.prevented = !e.reason.AboutSender()
 	}
 	p.settle(d)
 }
@@ -614,7 +615,7 @@ func (p *plan) shareDone(s *share) {
 	}
 	d := s.domain
 	f := Facts{Name: d.name, Provider: d.answer.Provider.Name, CatchAll: d.inquiry.Answer(), CheckedAt: p.now}
-	if f.CatchAll == catchall.Unanswered && d.inquiry.Evaded() {
+	if f.CatchAll == catchall.Unanswered && d.askLater() {
 		f.CatchAll = catchall.Open
 	}
 	if len(d.answer.Hosts) > 0 {
