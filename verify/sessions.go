@@ -269,6 +269,7 @@ func (p *plan) sortPicky(d *domain, s *share, can []bool) {
 		switch {
 		case t.Heard != nil:
 			s.held = append(s.held, held{t, heardEvidence(t.Heard)})
+			p.touch(d) // the answer may be known already
 		case t.refusal != nil:
 			p.finish(d, t, *t.refusal)
 		default:
@@ -305,10 +306,10 @@ func (p *plan) update(d *destination) {
 	}
 }
 
-// laneFor returns the source from which a destination gets its next session: one that addresses are bound to, else the one
-// with fewest sessions there, then with fewest in all; -1 if none may open one now.
+// laneFor returns the source from which a destination gets its next session: one for which a single check waits, else the
+// one with fewest sessions there, then with fewest in all; -1 if none may open one now.
 func (p *plan) laneFor(d *destination) int {
-	best := -1
+	best, serves := -1, false // serves: a single check waits for it
 	if !d.pays() && !p.checkUnserved(d) {
 		return best
 	}
@@ -325,8 +326,13 @@ func (p *plan) laneFor(d *destination) int {
 			p.remind(d, p.now.Add(wait))
 			continue
 		}
-		if p.serverFor(d, n) != nil && (best < 0 || p.fewer(d, n, best)) {
-			best = n
+		srv := p.serverFor(d, n)
+		if srv == nil {
+			continue
+		}
+		check := d.checks > 0 && srv.choose(d, n).flow == p.checks
+		if best < 0 || check && !serves || check == serves && p.fewer(d, n, best) {
+			best, serves = n, check
 		}
 	}
 	return best
@@ -809,7 +815,7 @@ func (p *plan) next(s *session) {
 	case s.load.served > 0 && d.spent(s.load):
 		p.quit(s, "a new session serves better")
 		return
-	case p.neededElsewhere(s):
+	case s.load.served > 0 && p.neededElsewhere(s):
 		p.quit(s, "a single check needs its slot")
 		return
 	}
