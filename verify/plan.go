@@ -53,6 +53,7 @@ type (
 		trip      time.Duration
 		pipelines bool
 		smtputf8  bool
+		tls       bool
 		tlsFailed bool
 	}
 	failed struct {

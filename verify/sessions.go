@@ -527,7 +527,7 @@ func (p *plan) opened(ev opened) {
 	s.tried = nil
 	l.met, src.worked = true, true
 	clear(src.failing)
-	d.trip, d.stepwise = ev.trip, !ev.pipelines
+	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
 		p.plain[ev.addr] = p.now.Add(learnedFor)
 	}
