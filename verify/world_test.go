@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -289,4 +290,13 @@ func within(t testing.TB, what string, took, least, most time.Duration) {
 	if took < least || took > most {
 		t.Errorf("%s took %v, want %v to %v", what, took, least, cmp.Or(most, least))
 	}
+}
+
+// addrs parses addresses.
+func addrs(texts ...string) []netip.Addr {
+	list := make([]netip.Addr, len(texts))
+	for i, text := range texts {
+		list[i] = netip.MustParseAddr(text)
+	}
+	return list
 }
