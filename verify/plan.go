@@ -536,6 +536,7 @@ func (p *plan) settle(d *domain) {
 				h.task.kept = true
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(catchall.Unanswered)
+				e.open = true
 				p.report(d, h.task, e, true)
 			}
 		}

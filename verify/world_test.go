@@ -165,6 +165,26 @@ func (n *notebook) again() {
 	n.MemoryQueue = verify.NewMemoryQueue(left)
 }
 
+// kept returns the tasks with a result, settled or not.
+func (n *notebook) kept() map[int64]bool {
+	ids := map[int64]bool{}
+	for id := range n.results {
+		ids[id] = true
+	}
+	for id := range n.provisional {
+		ids[id] = true
+	}
+	return ids
+}
+
+// list returns the settled results by task.
+func (n *notebook) list() (list []verify.Result) {
+	for _, id := range slices.Sorted(maps.Keys(n.results)) {
+		list = append(list, n.results[id])
+	}
+	return list
+}
+
 // Domains implements verify.Queue.
 func (n *notebook) Domains(ctx context.Context, max int) ([]verify.Domain, error) {
 	list, err := n.MemoryQueue.Domains(ctx, max)
