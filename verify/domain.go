@@ -176,8 +176,8 @@ func (s *share) askable(source int) int {
 	return n
 }
 
-// take removes up to most tasks that a source may ask, with those behind them that are the same mailbox. A task that must
-// be asked alone is given only where alone is true, and then by itself.
+// take removes up to most tasks that a source may ask. A task that must be asked alone is given only where alone is true,
+// and then by itself.
 func (s *share) take(source, most int, alone bool) []*task {
 	var taken []*task
 	s.picky = slices.DeleteFunc(s.picky, func(t *task) bool {

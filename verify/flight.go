@@ -193,6 +193,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	for _, x := range list {
 		p.group(s, t, x)
 	}
+	p.groupSame(t)
 	if asks {
 		t.question, _ = dom.inquiry.Next()
 		dom.asking = true
@@ -236,6 +237,30 @@ func (p *plan) group(s *session, t *transaction, x *task) {
 		}
 	}
 	t.groups = append(t.groups, []*task{x})
+}
+
+// groupSame adds the tasks that are still in hand and are mailboxes which the transaction asks about anyway. In a list they
+// are next to each other; single checks come in any order.
+func (p *plan) groupSame(t *transaction) {
+	if len(t.groups) == 0 {
+		return
+	}
+	sh, ignoresCase := t.share, t.domain.answer.Provider.IgnoresCase
+	if sh.flow != p.checks {
+		last := &t.groups[len(t.groups)-1]
+		for len(sh.ready) > 0 && sameMailbox((*last)[0], sh.ready[0], ignoresCase) {
+			*last = append(*last, sh.ready[0])
+			sh.ready = sh.ready[1:]
+		}
+		return
+	}
+	sh.ready = slices.DeleteFunc(sh.ready, func(x *task) bool {
+		i := slices.IndexFunc(t.groups, func(g []*task) bool { return sameMailbox(g[0], x, ignoresCase) })
+		if i >= 0 {
+			t.groups[i] = append(t.groups[i], x)
+		}
+		return i >= 0
+	})
 }
 
 func sameMailbox(a, b *task, ignoresCase bool) bool {
