@@ -15,6 +15,7 @@ import (
 
 const (
 	lostLimit  = 3    // sessions lost in a row, without an answer, after which an address counts as down for a domain
+	endedMost  = 20   // sessions in a row that each ended at their first recipient, after which an address is left alone
 	endedLimit = 2    // times a recipient is asked again by itself at whose turn a session ended
 	againLimit = 2    // times a recipient that met a limit is asked again within a run
 	heldMost   = 1000 // accepted addresses that wait for the catch-all question before it goes first
@@ -76,7 +77,7 @@ type task struct {
 	aLabels bool      // to be asked with its domain in A-labels, since the server refused the U-labels
 	source  int       // the only one that may ask; anySource: all but those in barred
 	barred  []int     // sources that the server refused
-	refusal *evidence // the last of these refusals
+	refusal *evidence // the last of these refusals, or how a session ended at its turn
 	kept    bool      // a provisional result was given
 }
 
@@ -112,6 +113,12 @@ func (s *share) put(t *task) {
 	} else {
 		s.ready = append(s.ready, t)
 	}
+}
+
+// rotate lets another part of the list come next, since addresses of one kind are often next to each other.
+func (s *share) rotate() {
+	n := len(s.ready) * 3 / 8
+	s.ready = append(s.ready[n:len(s.ready):len(s.ready)], s.ready[:n]...)
 }
 
 // waiting returns how many recipients wait, in hand or with the Queue.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -401,6 +402,7 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 	}
 	if len(x.answers) > 0 {
 		delete(d.lost, r)
+		delete(p.ended, r)
 	}
 }
 
@@ -479,12 +481,13 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 // chance: it is asked again by itself, where the answer can be nobody else's, and then it is believed.
 func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *met) {
 	for _, x := range group {
+		x.refusal = &b.evidence
 		switch {
 		case x.run.stopping:
 			x.run.left--
 		case b.said != nil && b.said.meaning.Reason.AboutSender():
 			m.refusal = &b.evidence
-			x.barred, x.refusal = append(x.barred, s.source), &b.evidence
+			x.barred = append(x.barred, s.source)
 			t.share.put(x)
 		case b.said != nil && b.said.limit() && x.again < againLimit:
 			x.again++
@@ -520,18 +523,26 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 		return // a session that broke after answers is opened again
 	}
 	d, r := f.transactions[max(0, at)].domain, route{s.source, s.addr}
+	e := b.evidence
+	if e.reply != nil && e.reply.Command == string(reply.RCPT) {
+		e = evidence{reason: e.reason, detail: e.detail} // the reply was given to one recipient
+	}
 	switch {
 	case b.kind == brokenTimeout && f.large && !s.dest.small:
 		s.dest.small = true // large packets may not get through (RFC 4821): the same again in small flights
 		s.dest.learned(p.now)
-	case b.kind == brokenTimeout:
-		d.down[r] = b.evidence
+		return
 	case b.said != nil && b.said.meaning.Reason.AboutSender():
 		m.refusal = &b.evidence
-		p.lose(d, r, b.evidence)
-	default:
-		p.lose(d, r, b.evidence)
+	case at >= 0 && b.kind == brokenClosed: // it may be the answer to that recipient only, so others are asked first
+		f.transactions[at].share.rotate()
+		p.endedAt(r, e)
+		return
 	}
+	if b.evidence.reply != nil && e.reply == nil {
+		e.detail = "not asked: " + e.detail
+	}
+	p.lose(d, r, e)
 }
 
 // lose counts a session that ended without an answer. Several in a row, and the address is down for the domain.
@@ -540,6 +551,18 @@ func (p *plan) lose(d *domain, r route, e evidence) {
 		d.down[r] = e
 		delete(d.lost, r)
 	}
+}
+
+// endedAt counts a session that ended at its first recipient. Many in a row, whoever the recipients are, and the address is
+// left alone for a while.
+func (p *plan) endedAt(r route, e evidence) {
+	if p.ended[r]++; p.ended[r] < endedMost {
+		return
+	}
+	delete(p.ended, r)
+	e.detail = fmt.Sprintf("it ended %d sessions in a row without an answer, at last: %s", endedMost, e.detail)
+	p.troubles[r] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(r.addr, r.source)
 }
 
 // learnErrorLimit lets the destination learn from the time that refusals took.

@@ -173,6 +173,7 @@ type plan struct {
 	sources      []source
 	sessions     map[sessionID]*session
 	troubles     map[route]trouble
+	ended        map[route]int            // sessions in a row that ended at their first recipient
 	plain        map[netip.Addr]time.Time // TLS fails there; believed until then
 	facts        factCache
 
@@ -222,7 +223,7 @@ func newPlan(r rules) *plan {
 	p := &plan{
 		rules: r, runs: map[runID]*runState{}, checks: &flow{id: checkFlowID}, domains: map[string]*domain{},
 		destinations: map[string]*destination{}, servers: map[netip.Addr]*server{}, sessions: map[sessionID]*session{},
-		troubles: map[route]trouble{}, plain: map[netip.Addr]time.Time{},
+		troubles: map[route]trouble{}, ended: map[route]int{}, plain: map[netip.Addr]time.Time{},
 	}
 	for _, addr := range r.addrs {
 		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}})
@@ -809,6 +810,9 @@ func (p *plan) expire() {
 		if !p.now.Before(t.until) || len(p.troubles) > knownMost {
 			delete(p.troubles, r)
 		}
+	}
+	if len(p.ended) > knownMost {
+		clear(p.ended)
 	}
 	for addr, until := range p.plain {
 		if !p.now.Before(until) || len(p.plain) > knownMost {
