@@ -37,6 +37,8 @@ type domain struct {
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
+	barred  []int // sources from which the question was refused because of us, so that another one asks it
+
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
 	lost      map[route]int      // sessions lost in a row without an answer
@@ -106,6 +108,14 @@ func (t *task) allows(source int) bool {
 	return (t.source == anySource || t.source == source) && !slices.Contains(t.barred, source)
 }
 
+// bar notes that the server refused a source, so that only another one may ask.
+func (t *task) bar(source int) {
+	t.barred = append(t.barred, source)
+	if t.source == source {
+		t.source = anySource
+	}
+}
+
 // put adds a task that is to be asked.
 func (s *share) put(t *task) {
 	if t.picky() {
@@ -144,6 +154,9 @@ func (d *domain) wantsQuestion() bool {
 	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
 }
 
+// mayAsk reports whether a source may put the catch-all question.
+func (d *domain) mayAsk(source int) bool { return !slices.Contains(d.barred, source) }
+
 // asksOnly reports whether a share has nothing but the question to ask: accepted addresses wait for it.
 func (s *share) asksOnly() bool {
 	d := s.domain
@@ -177,7 +190,7 @@ func (s *share) askable(source int) int {
 	if n > 0 {
 		n += s.pending
 	}
-	if s.domain.wantsQuestion() && (n > 0 || s.asksOnly()) {
+	if s.domain.wantsQuestion() && s.domain.mayAsk(source) && (n > 0 || s.asksOnly()) {
 		n++
 	}
 	return n

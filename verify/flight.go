@@ -160,7 +160,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	d, sh := s.dest, dom.share(fl)
 	t := &transaction{domain: dom, share: sh}
 	takes := !sh.mustAsk() && (len(sh.ready) > 0 || sh.picks(s.source, first))
-	asks := dom.wantsQuestion()
+	asks := dom.wantsQuestion() && dom.mayAsk(s.source)
 	if asks && takes && (dom.alone || d.limits.Recipients == 1) {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
@@ -410,6 +410,7 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 // met by asking less at a time, or later.
 func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met) {
 	switch {
+	case a.meaning.Reason.AboutSender() && p.anotherMayAsk(s, d):
 	case !a.limit():
 		d.inquiry.Answered(a.meaning)
 	case a.tooManyRecipients(position):
@@ -418,6 +419,19 @@ func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met)
 		m.strain = a.evidence.detail
 		d.inquiry.Lost()
 	}
+}
+
+// anotherMayAsk notes that the question was refused because of the source of a session, and reports whether another source
+// can ask it. Where all were refused, that is the answer of the host.
+func (p *plan) anotherMayAsk(s *session, d *domain) bool {
+	d.barred = append(d.barred, s.source)
+	for n := range p.sources {
+		if d.mayAsk(n) && p.usable(d.dest, n) && len(p.reach(p.scratch[:0], d, n)) > 0 {
+			return true
+		}
+	}
+	d.barred = nil
+	return false
 }
 
 // hearRecipient decides what the answer to a real recipient means for it.
@@ -449,7 +463,8 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.again(t, x)
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &e
-		x.barred, x.refusal = append(x.barred, s.source), &e
+		x.refusal = &e
+		x.bar(s.source)
 		p.again(t, x)
 	case x.Heard != nil && !a.meaning.AgainstAddress():
 		t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)}) // no answer; the one of before stays
@@ -487,7 +502,7 @@ func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *
 			x.run.left--
 		case b.said != nil && b.said.meaning.Reason.AboutSender():
 			m.refusal = &b.evidence
-			x.barred = append(x.barred, s.source)
+			x.bar(s.source)
 			t.share.put(x)
 		case b.said != nil && b.said.limit() && x.again < againLimit:
 			x.again++
@@ -600,8 +615,8 @@ func (p *plan) react(s *session, m met) {
 	case m.answered:
 		s.lane().answered(s.dest.table.Sessions)
 		src := &p.sources[s.source]
-		src.worked = true
-		clear(src.failing)
+		src.answered = true
+		clear(src.refusing)
 	}
 }
 

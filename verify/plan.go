@@ -212,8 +212,10 @@ type source struct {
 	addr      netip.Addr
 	sessions  int
 	opened    int
-	worked    bool // a session was had, and not all that was asked there was refused
-	failing   map[string]bool
+	connected bool            // a session was had
+	answered  bool            // something was answered that was no refusal of us
+	failing   map[string]bool // destinations that could not be connected to, in a row
+	refusing  map[string]bool // destinations that refused us, in a row
 	outUntil  time.Time
 	noFamily4 time.Time // no route over IPv4 until then
 	noFamily6 time.Time
@@ -226,7 +228,7 @@ func newPlan(r rules) *plan {
 		troubles: map[route]trouble{}, ended: map[route]int{}, plain: map[netip.Addr]time.Time{},
 	}
 	for _, addr := range r.addrs {
-		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}})
+		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}, refusing: map[string]bool{}})
 	}
 	return p
 }
