@@ -494,10 +494,10 @@ func (p *plan) reserve(addr netip.Addr, n, count int) {
 		p.servers[addr] = srv
 	}
 	srv.sessions[n] += count
-	if count >= 0 {
+	if count > 0 {
 		return
 	}
-	for _, q := range srv.queues { // of other destinations too, which may have waited for this
+	for _, q := range srv.queues { // other destinations may wait for a place there
 		p.update(q.dest)
 	}
 	p.releaseServer(srv)
