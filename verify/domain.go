@@ -37,7 +37,7 @@ type domain struct {
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
-	barred  []int // sources from which the question was refused because of us, so that another one asks it
+	barred []int // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
