@@ -75,7 +75,7 @@ type task struct {
 	run *runState
 
 	again   int       // how often it met a limit in this run
-	ended   int       // how often its answer ended the session
+	ended   int       // how often a session ended at its turn; from the second on, those in which it came first
 	aLabels bool      // to be asked with its domain in A-labels, since the server refused the U-labels
 	source  int       // the only one that may ask; anySource: all but those in barred
 	barred  []int     // sources that the server refused

@@ -507,6 +507,9 @@ func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *
 		case b.said != nil && b.said.limit() && x.again < againLimit:
 			x.again++
 			t.share.put(x)
+		case s.load.served > 0: // it may be that no session lasts longer
+			x.ended = max(x.ended, 1)
+			t.share.put(x)
 		case x.ended < endedLimit:
 			x.ended++
 			t.share.put(x)
