@@ -18,6 +18,7 @@ const (
 	endedMost  = 20   // sessions in a row that each ended at their first recipient, after which an address is left alone
 	endedLimit = 2    // times a recipient is asked again by itself at whose turn a session ended
 	againLimit = 2    // times a recipient that met a limit is asked again within a run
+	skipMost   = 16   // domains passed over in a queue whose turn is in a fresh session
 	heldMost   = 1000 // accepted addresses that wait for the catch-all question before it goes first
 )
 

@@ -98,13 +98,18 @@ func (f *flight) onlyOf(is func(*runState) bool) bool {
 				}
 			}
 		}
-		for _, h := range t.share.held { // the question is asked for them
-			if t.question != "" && !is(h.task.run) {
-				return false
-			}
+		if t.question != "" && t.domain.waitedFor(is) {
+			return false
 		}
 	}
 	return true
+}
+
+// waitedFor reports whether accepted addresses of a run that does not meet a condition wait for the catch-all question.
+func (d *domain) waitedFor(is func(*runState) bool) bool {
+	return slices.ContainsFunc(d.shares, func(s *share) bool {
+		return slices.ContainsFunc(s.held, func(h held) bool { return !is(h.task.run) })
+	})
 }
 
 // fill puts a flight together for a session, from the domains that wait at its server; nil if there is nothing to ask.
@@ -129,8 +134,9 @@ func (p *plan) fill(s *session) *flight {
 		if q == nil {
 			break
 		}
-		dom := q.domains.Front().Value.(*domain)
-		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0)
+		fresh := s.load.served == 0 && len(f.transactions) == 0
+		dom := q.front(fresh)
+		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0, fresh)
 		if t == nil {
 			break
 		}
@@ -155,16 +161,37 @@ func (p *plan) fill(s *session) *flight {
 	return f
 }
 
+// front returns the domain of a queue that comes first. One of which everything is to be asked alone waits for a fresh
+// session, unless many do.
+func (q *queue) front(fresh bool) *domain {
+	e := q.domains.Front()
+	for skipped := 0; !fresh && e != nil && skipped < skipMost; skipped++ {
+		d := e.Value.(*domain)
+		if takes, asks := d.share(q.flow).offers(q.source, false); takes || asks {
+			return d
+		}
+		e = e.Next()
+	}
+	return q.domains.Front().Value.(*domain)
+}
+
+// offers reports whether a session from a source could ask real recipients of a share, and the catch-all question. What
+// goes alone does so in a fresh session, in which nothing was asked, so that its end can be nobody else's doing.
+func (s *share) offers(source int, fresh bool) (takes, asks bool) {
+	d := s.domain
+	takes = !s.mustAsk() && (len(s.ready) > 0 || s.picks(source, fresh))
+	return takes, d.wantsQuestion() && d.mayAsk(source) && (fresh && !takes || !d.alone)
+}
+
 // compose takes the next transaction of a domain for a session; nil if no more fits into the flight.
-func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first bool) *transaction {
+func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first, fresh bool) *transaction {
 	d, sh := s.dest, dom.share(fl)
 	t := &transaction{domain: dom, share: sh}
-	takes := !sh.mustAsk() && (len(sh.ready) > 0 || sh.picks(s.source, first))
-	asks := dom.wantsQuestion() && dom.mayAsk(s.source)
-	if asks && takes && (dom.alone || d.limits.Recipients == 1) {
+	takes, asks := sh.offers(s.source, fresh)
+	if takes && d.limits.Recipients == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
-	if !takes && (!asks || !first && dom.alone) {
+	if !takes && !asks {
 		return nil
 	}
 	most := 0
@@ -186,7 +213,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	} else if !first && d.flightSize(l) < 1 {
 		return nil
 	}
-	list := sh.take(s.source, most, first)
+	list := sh.take(s.source, most, fresh)
 	t.alone = len(list) == 1 && list[0].alone() || !takes && dom.alone
 	if t.alone && takes {
 		asks = false
@@ -200,7 +227,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 		dom.asking = true
 	}
 	sh.out += t.carries()
-	if len(sh.ready) < flightMost {
+	if len(sh.ready)+len(sh.picky) < flightMost {
 		p.refill(sh)
 	}
 	p.touch(dom)
@@ -208,9 +235,9 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 }
 
 // picks reports whether there is a picky task that a source may ask now.
-func (s *share) picks(source int, first bool) bool {
+func (s *share) picks(source int, fresh bool) bool {
 	for _, t := range s.picky {
-		if t.allows(source) && (first || !t.alone()) {
+		if t.allows(source) && (fresh || !t.alone()) {
 			return true
 		}
 	}
@@ -278,7 +305,7 @@ func sameMailbox(a, b *task, ignoresCase bool) bool {
 // fly orders a flight.
 func (p *plan) fly(s *session, f *flight) {
 	d := s.dest
-	s.flight, s.state = f, flyingSession
+	s.flight, s.state, s.until = f, flyingSession, time.Time{}
 	list := make([]flyTransaction, len(f.transactions))
 	for i, t := range f.transactions {
 		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}
@@ -451,7 +478,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		x.aLabels = true
 		p.again(t, x)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[d.hostAt(s.addr, s.host)] = true
+		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
 		x.again++
@@ -486,7 +513,7 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 		m.strain = a.evidence.detail
 		p.lose(d, route{s.source, s.addr}, a.evidence)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[host] = true
+		d.refusedBy(s.addr, host)
 	default:
 		p.hostDown(d, s.source, host, a.evidence)
 	}
@@ -515,10 +542,32 @@ func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *
 			t.share.put(x)
 		case x.Heard != nil:
 			t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)})
+		case b.said == nil && s.load.served == 0 && p.lastLoss(t.domain, route{s.source, s.addr}):
+			t.share.put(x) // the host is given up with this session, and another one is to be asked
 		default:
 			p.finish(t.domain, x, b.evidence)
 		}
 	}
+}
+
+// lastLoss reports whether an address is down with one more session lost, while another one can be tried.
+func (p *plan) lastLoss(d *domain, r route) bool { return d.lost[r]+1 >= lostLimit && p.elsewhere(d, r) }
+
+// elsewhere reports whether a domain can be asked about by another route.
+func (p *plan) elsewhere(d *domain, r route) bool {
+	for n := range p.sources {
+		if !p.usable(d.dest, n) {
+			continue
+		}
+		for _, h := range d.answer.Hosts {
+			for _, addr := range h.Addrs {
+				if (route{n, addr}) != r && !d.notServed[h.Name] && p.alive(d, n, addr) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // broke weighs the end of a session in a flight for the hosts and the question.
@@ -552,7 +601,8 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 		return
 	case b.said != nil && b.said.meaning.Reason.AboutSender():
 		m.refusal = &b.evidence
-	case at >= 0 && b.kind == brokenClosed: // it may be the answer to that recipient only, so others are asked first
+	case at >= 0 && b.kind == brokenClosed && (b.said != nil || !p.elsewhere(d, r)):
+		// It may be the answer to that recipient only, so others are asked first.
 		f.transactions[at].share.rotate()
 		p.endedAt(r, e)
 		return
@@ -620,6 +670,17 @@ func (p *plan) react(s *session, m met) {
 		src := &p.sources[s.source]
 		src.answered = true
 		clear(src.refusing)
+	}
+}
+
+// refusedBy notes that a mail host does not carry mail for a domain. It does so under none of the names that its address
+// has.
+func (d *domain) refusedBy(addr netip.Addr, name string) {
+	d.notServed[name] = true
+	for _, h := range d.answer.Hosts {
+		if slices.Contains(h.Addrs, addr) {
+			d.notServed[h.Name] = true
+		}
 	}
 }
 
