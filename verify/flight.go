@@ -551,7 +551,9 @@ func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *
 }
 
 // lastLoss reports whether an address is down with one more session lost, while another one can be tried.
-func (p *plan) lastLoss(d *domain, r route) bool { return d.lost[r]+1 >= lostLimit && p.elsewhere(d, r) }
+func (p *plan) lastLoss(d *domain, r route) bool {
+	return d.lost[r]+1 >= lostLimit && p.elsewhere(d, r)
+}
 
 // elsewhere reports whether a domain can be asked about by another route.
 func (p *plan) elsewhere(d *domain, r route) bool {

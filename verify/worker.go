@@ -14,18 +14,16 @@ import (
 // worker holds one SMTP session: it opens it, asks what it is told to, reports what was said, and leaves. It knows no
 // lock, no Queue and no destination.
 type worker struct {
-	prober   Prober
-	weigher  weigher
-	log      *slog.Logger
-	order    openOrder
-	mailbox  <-chan any // a flyingOrder or a quitOrder, one at a time
-	events   chan<- message
-	begun    time.Time
-	asked    int
-	refused  int
-	session  Session
-	addr     string
-	hostName string
+	prober  Prober
+	weigher weigher
+	log     *slog.Logger
+	order   openOrder
+	mailbox <-chan any // a flyingOrder or a quitOrder, one at a time
+	events  chan<- message
+	begun   time.Time
+	asked   int
+	refused int
+	session Session
 }
 
 // flyingOrder is a flight with the means to end it early.
