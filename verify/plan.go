@@ -53,6 +53,7 @@ type (
 		trip      time.Duration
 		pipelines bool
 		smtputf8  bool
+		tls       bool
 		tlsFailed bool
 	}
 	failed struct {
@@ -173,6 +174,7 @@ type plan struct {
 	sources      []source
 	sessions     map[sessionID]*session
 	troubles     map[route]trouble
+	ended        map[route]int            // sessions in a row that ended at their first recipient
 	plain        map[netip.Addr]time.Time // TLS fails there; believed until then
 	facts        factCache
 
@@ -213,8 +215,10 @@ type source struct {
 	addr      netip.Addr
 	sessions  int
 	opened    int
-	worked    bool // a session was had, and not all that was asked there was refused
-	failing   map[string]bool
+	connected bool            // a session was had
+	answered  bool            // something was answered that was no refusal of us
+	failing   map[string]bool // destinations that could not be connected to, in a row
+	refusing  map[string]bool // destinations that refused us, in a row
 	outUntil  time.Time
 	noFamily4 time.Time // no route over IPv4 until then
 	noFamily6 time.Time
@@ -224,10 +228,10 @@ func newPlan(r rules) *plan {
 	p := &plan{
 		rules: r, runs: map[runID]*runState{}, checks: &flow{id: checkFlowID}, domains: map[string]*domain{},
 		destinations: map[string]*destination{}, servers: map[netip.Addr]*server{}, sessions: map[sessionID]*session{},
-		troubles: map[route]trouble{}, plain: map[netip.Addr]time.Time{},
+		troubles: map[route]trouble{}, ended: map[route]int{}, plain: map[netip.Addr]time.Time{},
 	}
 	for _, addr := range r.addrs {
-		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}})
+		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}, refusing: map[string]bool{}})
 	}
 	return p
 }
@@ -573,6 +577,7 @@ func (p *plan) settle(d *domain) {
 				h.task.kept = true
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(catchall.Unanswered)
+				e.open = true
 				p.report(d, h.task, e, true)
 			}
 		}
@@ -850,6 +855,9 @@ func (p *plan) expire() {
 		if !p.now.Before(t.until) || len(p.troubles) > knownMost {
 			delete(p.troubles, r)
 		}
+	}
+	if len(p.ended) > knownMost {
+		clear(p.ended)
 	}
 	for addr, until := range p.plain {
 		if !p.now.Before(until) || len(p.plain) > knownMost {

@@ -247,6 +247,15 @@ func (p *plan) stuck(d *domain) bool {
 	for _, s := range d.shares {
 		p.sortPicky(d, s, can)
 	}
+	if len(d.barred) > 0 && d.wantsQuestion() {
+		for n := range can {
+			can[n] = can[n] && d.mayAsk(n)
+		}
+		if !slices.Contains(can, true) { // the sources that may have failed since
+			d.inquiry.Close()
+			p.settle(d)
+		}
+	}
 	return false
 }
 
@@ -555,12 +564,9 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met = true
-	if !src.worked { // destinations that refuse it still count
-		src.worked = true
-		clear(src.failing)
-	}
-	d.trip, d.stepwise = ev.trip, !ev.pipelines
+	l.met, src.connected = true, true
+	clear(src.failing)
+	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
 		p.plain[ev.addr] = p.now.Add(learnedFor)
 	}
@@ -710,6 +716,8 @@ func (p *plan) hostDown(d *domain, n int, host string, e evidence) {
 // refusesUs counts a refusal of us; when they come in a row, the circuit opens.
 func (p *plan) refusesUs(s *session, e evidence) {
 	d, l := s.dest, s.lane()
+	p.sources[s.source].refusing[d.name] = true
+	p.maybeLeaveOut(s.source, "receivers refuse it, the last: "+e.detail)
 	tried := l.circuit != nil
 	if !l.refused(p.now, d.name, e) && !tried {
 		return
@@ -718,10 +726,6 @@ func (p *plan) refusesUs(s *session, e evidence) {
 		p.log(slog.LevelDebug, "circuit opened", "destination", d.name, "source", p.sourceName(s.source), "reason", e.detail)
 	}
 	p.touchAll(d)
-	if src := &p.sources[s.source]; !tried {
-		src.failing[d.name] = true
-		p.maybeLeaveOut(s.source, "receivers refuse it: "+e.detail)
-	}
 }
 
 // pause lets a destination rest, as the server asked.
@@ -743,19 +747,23 @@ func (p *plan) sourceName(n int) string {
 // sourceFailed counts a destination that could not be connected to from a source.
 func (p *plan) sourceFailed(n int, dest string) {
 	src := &p.sources[n]
-	if !src.worked {
+	if !src.connected {
 		src.failing[dest] = true
 		p.maybeLeaveOut(n, "nothing can be connected to from it")
 	}
 }
 
-// maybeLeaveOut leaves a source out for which several destinations fail in a row, if others work.
+// maybeLeaveOut leaves a source out for which several destinations fail in a row, if another one works.
 func (p *plan) maybeLeaveOut(n int, why string) {
-	if len(p.sources[n].failing) < sourceLimit {
+	src := &p.sources[n]
+	closed, refused := len(src.failing) >= sourceLimit, len(src.refusing) >= sourceLimit
+	if !closed && !refused {
 		return
 	}
 	for i := range p.sources {
-		if o := &p.sources[i]; i != n && o.worked && len(o.failing) < sourceLimit && !p.now.Before(o.outUntil) {
+		o := &p.sources[i]
+		works := o.answered || o.connected && !refused
+		if i != n && works && len(o.refusing) < sourceLimit && !p.now.Before(o.outUntil) {
 			p.leaveOut(n, why)
 			return
 		}
@@ -774,8 +782,9 @@ func (p *plan) leaveOut(n int, why string) {
 			wait = sourceFor
 		}
 	}
-	src.outUntil, src.worked = p.now.Add(wait), false
+	src.outUntil, src.connected, src.answered = p.now.Add(wait), false, false
 	clear(src.failing)
+	clear(src.refusing)
 	p.log(slog.LevelWarn, "a source address is left out", "source", p.sourceName(n), "for", wait, "reason", why)
 	for _, d := range p.sortedDestinations() {
 		p.touchAll(d)
