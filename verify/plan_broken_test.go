@@ -52,7 +52,7 @@ func TestARecipientThatEndsTheSessionIsAskedAgainAloneAndThenBelieved(t *testing
 			}
 		}
 		if got := w.askedFor("bad7@a.lab"); got < 2 || got > 3 || alone != got-1 {
-			t.Errorf("%s: it was asked about %d times, %d of them alone; want two or three, all but the first alone", end, got, alone)
+			t.Errorf("%s: asked %d times, %d of them alone; want two or three, all but the first alone", end, got, alone)
 		}
 	}
 }
@@ -79,7 +79,8 @@ func TestAHostThatDropsEverySessionIsGivenUpAndTheNextIsTried(t *testing.T) {
 		w := newSim(t, nil)
 		w.host("10.0.0.1").rcpt = func(*simSession, string) string { return hangsUp }
 		w.host("10.0.0.2")
-		r := w.verifyAll(answerOf("a.lab", "10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2"), addresses(n, "good", "a.lab")...)
+		x := answerOf("a.lab", "10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2")
+		r := w.verifyAll(x, addresses(n, "good", "a.lab")...)
 		if got := r.reasons(); got["accepted"] != n {
 			t.Errorf("%d addresses: %v; want all accepted by the second host", n, got)
 		}

@@ -27,6 +27,7 @@ func TestADomainIsNotServedOnlyIfEveryTargetSaysSo(t *testing.T) {
 		return a
 	}
 	same := func(a mx.Answer) mx.Answer { return a }
+	const first, second = "10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2" // both refuse
 	tests := []struct {
 		name    string
 		targets []string
@@ -34,14 +35,14 @@ func TestADomainIsNotServedOnlyIfEveryTargetSaysSo(t *testing.T) {
 		v4, v6  bool
 		want    Reason
 	}{
-		{"both refuse", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2"}, same, true, true, "domain_not_served"},
-		{"one refuses, the other one has no address", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab"}, same, true, true, "domain_not_served"},
-		{"one refuses, the other one is down", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.3"}, same, true, true, "unreachable"},
-		{"one refuses, the other one is not resolved", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2"}, servfail, true, true, "dns_failure"},
-		{"one refuses, the other one is of a family not in use", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 2001:db8::1"}, same, true, false, "not_probed"},
-		{"none is of a family in use", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.2"}, same, false, true, "not_probed"},
-		{"two names of one address refuse", []string{"10 mx1.a.lab 10.0.0.1", "20 mx2.a.lab 10.0.0.1"}, same, true, true, "domain_not_served"},
-		{"two names of one preference and address", []string{"10 mx1.a.lab 10.0.0.1", "10 mx2.a.lab 10.0.0.1"}, same, true, true, "domain_not_served"},
+		{"both refuse", []string{first, second}, same, true, true, "domain_not_served"},
+		{"one has no address", []string{first, "20 mx2.a.lab"}, same, true, true, "domain_not_served"},
+		{"one is down", []string{first, "20 mx2.a.lab 10.0.0.3"}, same, true, true, "unreachable"},
+		{"one is not resolved", []string{first, second}, servfail, true, true, "dns_failure"},
+		{"one is of a family not in use", []string{first, "20 mx2.a.lab 2001:db8::1"}, same, true, false, "not_probed"},
+		{"none is of a family in use", []string{first, second}, same, false, true, "not_probed"},
+		{"two names of one address", []string{first, "20 mx2.a.lab 10.0.0.1"}, same, true, true, "domain_not_served"},
+		{"and of one preference", []string{first, "10 mx2.a.lab 10.0.0.1"}, same, true, true, "domain_not_served"},
 	}
 	for _, mail := range []bool{false, true} {
 		for _, tt := range tests {
@@ -111,7 +112,8 @@ func TestDomainsFallOverToTheNextAddressAndTheNextHost(t *testing.T) {
 	w.host("10.0.0.1").dead = errDown
 	w.host("10.0.0.2").dead = errDown
 	w.host("10.0.0.3")
-	r := w.verifyAll(answerOf("a.lab", "10 mx1.a.lab 10.0.0.1 10.0.0.2", "20 mx2.a.lab 10.0.0.3"), addresses(30, "good", "a.lab")...)
+	x := answerOf("a.lab", "10 mx1.a.lab 10.0.0.1 10.0.0.2", "20 mx2.a.lab 10.0.0.3")
+	r := w.verifyAll(x, addresses(30, "good", "a.lab")...)
 	if got := r.reasons(); got["accepted"] != 30 || len(w.opens) > 4 {
 		t.Errorf("%v after %d sessions; want 30 accepted", got, len(w.opens))
 	}
@@ -240,7 +242,9 @@ func TestABlockedSourceIsLeftOutAndItsTasksAreAskedFromOthers(t *testing.T) {
 
 func TestAnAddressIsSenderBlockedOnlyWhenAllSourcesAreRefused(t *testing.T) {
 	w := newSim(t, twoSources)
-	w.host("10.0.0.1").rcpt = func(*simSession, string) string { return "554 5.7.1 Client host blocked using zen.spamhaus.org" }
+	w.host("10.0.0.1").rcpt = func(*simSession, string) string {
+		return "554 5.7.1 Client host blocked using zen.spamhaus.org"
+	}
 	r := w.verifyAll(answerOf("a.lab", "10 mx.a.lab 10.0.0.1"), addresses(60, "good", "a.lab")...)
 	if got := r.reasons(); got["sender_blocked"] != 60 {
 		t.Errorf("%v; want 60 sender_blocked", got)
@@ -255,7 +259,8 @@ func TestAnAddressIsSenderBlockedOnlyWhenAllSourcesAreRefused(t *testing.T) {
 }
 
 func TestASourceThatIsNotOfThisMachineIsLeftOutAtOnce(t *testing.T) {
-	for _, change := range []func(*rules){twoSources, func(r *rules) { r.addrs = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }} {
+	oneSource := func(r *rules) { r.addrs = []netip.Addr{netip.MustParseAddr("192.0.2.1")} }
+	for _, change := range []func(*rules){twoSources, oneSource} {
 		w := newSim(t, change)
 		r := w.begin(1)
 		for i := range 20 {

@@ -25,8 +25,9 @@ func TestRecipientsNeverExceedTheRateOfTheTable(t *testing.T) {
 			n := 0
 			for _, f := range w.flights[i:] {
 				n += len(f.recipients)
-				if most := 20 + 5*f.at.Sub(w.flights[i].at).Seconds(); float64(n) > most+1 {
-					t.Fatalf("stepwise %v: %d recipients within %v, want %.0f at most", stepwise, n, f.at.Sub(w.flights[i].at), most)
+				took := f.at.Sub(w.flights[i].at)
+				if most := 20 + 5*took.Seconds(); float64(n) > most+1 {
+					t.Fatalf("stepwise %v: %d recipients within %v, want %.0f at most", stepwise, n, took, most)
 				}
 			}
 		}
@@ -34,7 +35,7 @@ func TestRecipientsNeverExceedTheRateOfTheTable(t *testing.T) {
 			t.Errorf("stepwise %v: 440 recipients took %.0f s at 5 a second", stepwise, took)
 		}
 		if len(w.opens) > 20 {
-			t.Errorf("stepwise %v: %d sessions for 440 recipients; a session that waits for its rate is kept", stepwise, len(w.opens))
+			t.Errorf("stepwise %v: %d sessions; want that one which waits for its rate is kept", stepwise, len(w.opens))
 		}
 	}
 }
@@ -177,7 +178,7 @@ func TestACircuitOpensAfterThreeRefusalsInARowAndTheRestIsNotAsked(t *testing.T)
 			asked += len(f.recipients)
 		}
 		if asked > 200 || len(w.opens) > 6 {
-			t.Errorf("%s: %d recipients were asked in %d sessions; want the circuit open after three flights", words, asked, len(w.opens))
+			t.Errorf("%s: %d recipients in %d sessions; want the circuit open after three flights", words, asked, len(w.opens))
 		}
 		not := 0
 		for _, f := range r.results {

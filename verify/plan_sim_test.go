@@ -264,7 +264,8 @@ func (w *sim) check(id runID, answer mx.Answer, address string) *simRun {
 	r := &simRun{id: id, check: true, results: map[int64]finding{}, kept: map[int64]finding{}, handed: 1}
 	w.runs[id] = r
 	w.last++
-	w.feed(found{run: id, check: true, domain: answer.Domain, answer: answer, tasks: []Task{simTask(w.t, int64(w.last), address)}})
+	x := simTask(w.t, int64(w.last), address)
+	w.feed(found{run: id, check: true, domain: answer.Domain, answer: answer, tasks: []Task{x}})
 	return r
 }
 
