@@ -485,9 +485,13 @@ func (p *plan) reserve(addr netip.Addr, n, count int) {
 		p.servers[addr] = srv
 	}
 	srv.sessions[n] += count
-	if count < 0 {
-		p.releaseServer(srv)
+	if count > 0 {
+		return
 	}
+	for _, q := range srv.queues { // other destinations may wait for a place there
+		p.update(q.dest)
+	}
+	p.releaseServer(srv)
 }
 
 func (p *plan) alarmAt(s *session, at time.Time) { heap.Push(&p.alarms, alarm{at: at, session: s}) }

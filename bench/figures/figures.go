@@ -45,8 +45,11 @@ func (t *Table) Write(w io.Writer, path string) error {
 	fmt.Fprintf(w, "%s (%d CPUs, %s)\n", t.Name, t.CPUs, t.Go)
 	for _, f := range t.Figures {
 		digits := 2
-		if f.Value == float64(int64(f.Value)) {
+		switch {
+		case f.Value == float64(int64(f.Value)):
 			digits = 0
+		case f.Value < 1:
+			digits = 4
 		}
 		fmt.Fprintf(w, "  %-56s %14.*f %s\n", f.Name, digits, f.Value, f.Unit)
 	}

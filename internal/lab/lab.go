@@ -1,5 +1,5 @@
-// Package lab is an internet in one process: DNS and SMTP servers on loopback sockets, whose domains, mailboxes and
-// temper are declared in a line or two each, so that the truth about every address is known.
+// Package lab is an internet in one process: DNS and SMTP servers on loopback sockets or in memory, whose domains,
+// mailboxes and temper are declared in a line or two each, so that the truth about every address is known.
 //
 //	l, err := lab.Start(ctx, `
 //		host    mx1.corp.lab latency=20ms sessions=5
@@ -11,7 +11,7 @@
 // [Lab.DNS] is the address of the name server. Every host has an address of its own in 127.77.0.0/16, and all of them
 // listen on one port, [Lab.SMTPPort]. Where such addresses cannot be bound (only 127.0.0.1 exists on some systems),
 // the hosts listen on random ports of 127.0.0.1, and [Lab.Dial] finds them; a client that always dials with it works
-// on both. With [InMemory] there are no sockets: [Lab.Dial] and [Lab.Resolver] stand for them, and the lab runs in a
+// on both. With [InMemory] there are no sockets: [Lab.Dial] and [Lab.Resolver] take their place, and the lab runs in a
 // testing/synctest bubble. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked
 // about, and [Lab.Truth] what should have been found.
 //

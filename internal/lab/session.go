@@ -27,13 +27,13 @@ type session struct {
 	ctx  context.Context
 	raw  net.Conn // the TCP connection
 	wire *wire    // on raw, where the host has a latency
+	conn net.Conn // what is spoken on: raw, with latency, with TLS
+	r    *bufio.Reader
+	w    *bufio.Writer
+	said time.Time // when replies were last sent
 
-	addr   netip.Addr // of ours, that was dialled
+	addr   netip.Addr // the host's address that was dialled
 	client netip.Addr
-	conn   net.Conn // what is spoken on: raw, with latency, with TLS
-	r      *bufio.Reader
-	w      *bufio.Writer
-	said   time.Time // when replies were last sent
 
 	left      bool // no longer counted as open
 	over      bool // the server has said its last word
@@ -203,7 +203,7 @@ func (s *session) lost(err error) {
 		s.end(tooIdle(s.host.Name))
 	case errors.Is(err, bufio.ErrBufferFull):
 		s.end(lineTooLong)
-	case errors.Is(err, errLost): // whatever the client said
+	case errors.Is(err, errLost): // its QUIT cannot have arrived
 		s.end("")
 	case !s.greeted && s.unheard(): // gone before the banner: a connection that another one was faster than
 		s.end("")
