@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -99,7 +100,7 @@ func (s *simulation) verify(args ...string) (code int, stdout, stderr string) {
 	return code, out.String(), said.String()
 }
 
-func (s *simulation) begin(stdout, stderr *output, args ...string) int {
+func (s *simulation) begin(stdout, stderr io.Writer, args ...string) int {
 	a := &app{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, stop: s.stop, dial: s.dial, resolver: s.lab.Resolver()}
 	if a.dial == nil {
 		a.dial = s.lab.Dial
@@ -344,6 +345,7 @@ func TestAnInterruptKeepsEveryAnswerThatWasHeard(t *testing.T) {
 				for s.lab.Count().Rcpts < 5 {
 					time.Sleep(10 * time.Millisecond)
 				}
+				time.Sleep(100 * time.Millisecond) // the last answer is there, and the next commands are on their way
 				close(s.stop)
 				if c.second {
 					cancel()
