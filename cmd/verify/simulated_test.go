@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -483,6 +484,102 @@ func TestPlainTextIsSpokenWhereTLSFails(t *testing.T) {
 		counts := s.lab.Count()
 		if counts.Handshakes != 0 || counts.Connections != 2 || len(counts.Violations) > 0 {
 			t.Errorf("%+v, want two connections, of which one failed to shake hands", counts)
+		}
+	})
+}
+
+// copyState copies a state file as it is at this moment on the disk, with what belongs to it.
+func (s *simulation) copyState(from, to string) {
+	s.Helper()
+	synctest.Wait() // nothing is being written
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(s.path(from + suffix))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			s.Fatal(err)
+		}
+		if err := os.WriteFile(s.path(to+suffix), content, 0o600); err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+func TestARunThatEndsAtAnyMomentGoesOnWithoutAskingAgain(t *testing.T) {
+	declaration, content := bigList(20, 20)
+	addresses := strings.Fields(string(content))[1:]
+	for i := range addresses {
+		_, addresses[i], _ = strings.Cut(addresses[i], ",")
+	}
+	const flights = 4 * 20 // the results of a flight are recorded when it is over
+	simulate(t, declaration, func(s *simulation) {
+		list := s.list(addresses...)
+		args := func(state, out string) []string {
+			return []string{"list", list, "-q", "--state", s.path(state), "-o", s.path(out)}
+		}
+		ended := make(chan int)
+		begun := time.Now()
+		var out, said output
+		go func() { ended <- s.begin(&out, &said, args("whole.db", "whole.csv")...) }()
+		type moment struct{ asked, known int }
+		var moments []moment
+		for over := false; !over; {
+			select {
+			case code := <-ended:
+				over = true
+				if code != 0 {
+					t.Fatalf("exit %d: %s", code, said.String())
+				}
+			case <-time.After(23 * time.Millisecond):
+				s.copyState("whole.db", fmt.Sprintf("moment%d.db", len(moments)))
+				moments = append(moments, moment{asked: s.lab.Count().Rcpts})
+			}
+		}
+		t.Logf("the run took %v and was copied %d times", time.Since(begun), len(moments))
+		if len(moments) < 20 {
+			t.Fatal("too few to show anything")
+		}
+		whole, err := os.ReadFile(s.path("whole.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resumed := 0
+		for i := range moments {
+			name := fmt.Sprintf("moment%d.db", i)
+			if _, err := os.Stat(s.path(name)); err != nil {
+				continue // there was no file yet
+			}
+			m := &moments[i]
+			m.known = known(s.T, s.path(name))
+			if i > 0 && m.known < moments[i-1].known {
+				t.Errorf("moment %d: %d results, after %d before", i, m.known, moments[i-1].known)
+			}
+			if m.asked-m.known > flights+20 { // with a question for each domain
+				t.Errorf("moment %d: %d results of %d RCPTs, want all but those of the flights under way", i, m.known, m.asked)
+			}
+			if i%8 != 0 {
+				continue
+			}
+			resumed++
+			before := s.lab.Count().Rcpts
+			if code, _, stderr := s.verify(args(name, "on.csv")...); code != 0 {
+				t.Fatalf("moment %d: exit %d: %s", i, code, stderr)
+			}
+			if asked := s.lab.Count().Rcpts - before; asked > len(addresses)-m.known+20 {
+				t.Errorf("moment %d: %d RCPTs to go on with %d results of %d", i, asked, m.known, len(addresses))
+			}
+			on, err := os.ReadFile(s.path("on.csv"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(timestamps.ReplaceAllString(string(whole), "TIME"), timestamps.ReplaceAllString(string(on), "TIME")); diff != "" {
+				t.Errorf("moment %d: the outputs differ (-undisturbed +resumed):\n%.2000s", i, diff)
+			}
+		}
+		t.Logf("%d of the copies went on", resumed)
+		if v := s.lab.Count().Violations; len(v) > 0 {
+			t.Errorf("the servers were treated rudely: %v", v)
 		}
 	})
 }
