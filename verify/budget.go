@@ -9,6 +9,7 @@ import (
 
 const (
 	sessionTrips = 4    // round trips to begin and end a session: the connection, the banner, EHLO, QUIT
+	tlsTrips     = 3    // and with TLS: STARTTLS, the handshake, EHLO again
 	shareWindow  = 200  // recipients over which the share of refusals is taken
 	shareKnown   = 4    // recipients from which on that share is believed
 	testWorth    = 0.75 // sessions, times the seconds of a round trip, for which testing the error limit pays
@@ -33,6 +34,7 @@ type budget struct {
 
 	trip     time.Duration // a round trip, as the last session measured it; 0: not met yet
 	stepwise bool          // no PIPELINING: a round trip for each command
+	tls      bool          // sessions are encrypted
 	small    bool          // a large flight got lost on the way: keep flights small
 
 	asked   int // recipients answered, lately
@@ -69,19 +71,27 @@ func (b *budget) sessionsFor(refusals int) float64 {
 	return max((waiting*b.share()+questions)/float64(refusals), (waiting+questions)/float64(b.limits.PerSession))
 }
 
+// sessionCost returns how many round trips it takes to begin and end a session.
+func (b *budget) sessionCost() int {
+	if b.tls {
+		return sessionTrips + tlsTrips
+	}
+	return sessionTrips
+}
+
 // trips returns how many round trips what waits will take in one session after the other: some two flights in each, or
 // one trip for each command.
 func (b *budget) trips() float64 {
 	sessions := math.Ceil(b.sessionsFor(b.maxRefusals(load{})))
 	if b.stepwise || b.trip == 0 { // what is not known is taken for slow: better early than last
-		return float64(b.waiting+3*b.questions) + sessionTrips*sessions
+		return float64(b.waiting+3*b.questions) + float64(b.sessionCost())*sessions
 	}
-	return (sessionTrips + 2) * sessions
+	return float64(b.sessionCost()+2) * sessions
 }
 
 // pays reports whether one more session saves more time than it costs: n sessions need trips/n.
 func (b *budget) pays() bool {
-	return b.sessions == 0 || b.trip > 0 && b.trips() > sessionTrips*float64(b.sessions*(b.sessions+1))
+	return b.sessions == 0 || b.trip > 0 && b.trips() > float64(b.sessionCost()*b.sessions*(b.sessions+1))
 }
 
 // left returns how long what waits will take with one more session.
@@ -172,5 +182,5 @@ func (b *budget) flightSize(l load) int {
 func (b *budget) spent(l load) bool {
 	next := b.flightSize(l)
 	return l.refused >= b.maxRefusals(l) || l.served >= b.limits.PerSession ||
-		(sessionTrips+1)*next < min(b.waiting+b.questions, b.flightSize(load{}))
+		(b.sessionCost()+1)*next < min(b.waiting+b.questions, b.flightSize(load{}))
 }

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -32,7 +33,8 @@ type destination struct {
 	lanes     []lane           // one for each of our addresses
 	domains   list.List        // *domain, that wait or are under way, in the order of their arrival
 	servers   []*server        // its addresses at which domains wait
-	served    map[int64]int    // recipients by flow
+	served    map[int64]int    // recipients by flow, of those that are there
+	present   map[int64]int    // shares by flow
 	checks    int              // places of single checks in the queues
 	usedAt    time.Time        // when a session was opened last
 	alarm     time.Time        // when it is looked at again; zero: not planned
@@ -58,7 +60,7 @@ type lane struct {
 }
 
 func newDestination(name string, limits smtpprobe.Limits, sources int) *destination {
-	d := &destination{name: name, table: limits, lanes: make([]lane, sources), served: map[int64]int{}, index: -1}
+	d := &destination{name: name, table: limits, lanes: make([]lane, sources), served: map[int64]int{}, present: map[int64]int{}, index: -1}
 	d.limits = limits
 	for i := range d.lanes {
 		l := &d.lanes[i]
@@ -94,7 +96,10 @@ func (d *destination) shrink(now time.Time, recipients int) {
 }
 
 // idle reports whether nothing waits or is under way, so that the destination may be forgotten.
-func (d *destination) idle() bool { return d.sessions == 0 && d.domains.Len() == 0 }
+func (d *destination) idle() bool {
+	inUse := func(l lane) bool { return l.sessions > 0 } // budget.sessions leaves out those that are slow to open
+	return d.domains.Len() == 0 && !slices.ContainsFunc(d.lanes, inUse)
+}
 
 // plain reports whether nothing was learned that a later domain would need.
 func (d *destination) plain() bool {
@@ -159,7 +164,25 @@ type server struct {
 	addr     netip.Addr
 	sessions []int // by source: open, opening or being left
 	queues   []*queue
+	of       map[*destination][]*queue // the same by destination, since thousands may share an address
 	parked   []*session
+	freed    bool // a place was given back, and it was not offered to all that wait here
+}
+
+func newServer(addr netip.Addr, sources int) *server {
+	return &server{addr: addr, sessions: make([]int, sources), of: map[*destination][]*queue{}}
+}
+
+// drop removes a queue in which nothing waits.
+func (s *server) drop(q *queue) {
+	same := func(o *queue) bool { return o == q }
+	s.queues = slices.DeleteFunc(s.queues, same)
+	if rest := slices.DeleteFunc(s.of[q.dest], same); len(rest) > 0 {
+		s.of[q.dest] = rest
+		return
+	}
+	delete(s.of, q.dest)
+	q.dest.servers = slices.DeleteFunc(q.dest.servers, func(o *server) bool { return o == s })
 }
 
 // queue holds the domains of a destination that wait at a server, for one flow and from one source. What was begun comes
@@ -188,8 +211,8 @@ type flow struct {
 
 // queueFor returns the queue of a destination, a source and a flow; nil if there is none and make is false.
 func (s *server) queueFor(d *destination, source int, f *flow, create bool) *queue {
-	for _, q := range s.queues {
-		if q.dest == d && q.source == source && q.flow == f {
+	for _, q := range s.of[d] {
+		if q.source == source && q.flow == f {
 			return q
 		}
 	}
@@ -198,6 +221,10 @@ func (s *server) queueFor(d *destination, source int, f *flow, create bool) *que
 	}
 	q := &queue{server: s, dest: d, source: source, flow: f}
 	s.queues = append(s.queues, q)
+	if len(s.of[d]) == 0 {
+		d.servers = append(d.servers, s)
+	}
+	s.of[d] = append(s.of[d], q)
 	return q
 }
 
@@ -205,8 +232,8 @@ func (s *server) queueFor(d *destination, source int, f *flow, create bool) *que
 // least; nil if nothing waits.
 func (s *server) choose(d *destination, source int) *queue {
 	var best *queue
-	for _, q := range s.queues {
-		if q.dest != d || q.source != source || q.flow.blocked || q.domains.Len() == 0 {
+	for _, q := range s.of[d] {
+		if q.source != source || q.flow.blocked || q.domains.Len() == 0 {
 			continue
 		}
 		if best == nil || best.flow.id != 0 && (q.flow.id == 0 || d.served[q.flow.id] < d.served[best.flow.id]) {
@@ -218,8 +245,8 @@ func (s *server) choose(d *destination, source int) *queue {
 
 // weight returns how much waits at the server for sessions of a destination from a source.
 func (s *server) weight(d *destination, source int) (total int) {
-	for _, q := range s.queues {
-		if q.dest == d && q.source == source && !q.flow.blocked {
+	for _, q := range s.of[d] {
+		if q.source == source && !q.flow.blocked {
 			total += q.weight
 		}
 	}

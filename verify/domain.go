@@ -15,8 +15,10 @@ import (
 
 const (
 	lostLimit  = 3    // sessions lost in a row, without an answer, after which an address counts as down for a domain
+	endedMost  = 20   // sessions in a row that each ended at their first recipient, after which an address is left alone
 	endedLimit = 2    // times a recipient is asked again by itself at whose turn a session ended
 	againLimit = 2    // times a recipient that met a limit is asked again within a run
+	skipMost   = 16   // domains passed over in a queue whose turn is in a fresh session
 	heldMost   = 1000 // accepted addresses that wait for the catch-all question before it goes first
 )
 
@@ -35,6 +37,8 @@ type domain struct {
 	inquiry *catchall.Inquiry
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
+
+	barred []int // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
@@ -72,11 +76,11 @@ type task struct {
 	run *runState
 
 	again   int       // how often it met a limit in this run
-	ended   int       // how often its answer ended the session
+	ended   int       // how often a session ended at its turn; from the second on, those in which it came first
 	aLabels bool      // to be asked with its domain in A-labels, since the server refused the U-labels
 	source  int       // the only one that may ask; anySource: all but those in barred
 	barred  []int     // sources that the server refused
-	refusal *evidence // the last of these refusals
+	refusal *evidence // the last of these refusals, or how a session ended at its turn
 	kept    bool      // a provisional result was given
 }
 
@@ -105,6 +109,14 @@ func (t *task) allows(source int) bool {
 	return (t.source == anySource || t.source == source) && !slices.Contains(t.barred, source)
 }
 
+// bar notes that the server refused a source, so that only another one may ask.
+func (t *task) bar(source int) {
+	t.barred = append(t.barred, source)
+	if t.source == source {
+		t.source = anySource
+	}
+}
+
 // put adds a task that is to be asked.
 func (s *share) put(t *task) {
 	if t.picky() {
@@ -112,6 +124,12 @@ func (s *share) put(t *task) {
 	} else {
 		s.ready = append(s.ready, t)
 	}
+}
+
+// rotate lets another part of the list come next, since addresses of one kind are often next to each other.
+func (s *share) rotate() {
+	n := len(s.ready) * 3 / 8
+	s.ready = append(s.ready[n:len(s.ready):len(s.ready)], s.ready[:n]...)
 }
 
 // waiting returns how many recipients wait, in hand or with the Queue.
@@ -136,6 +154,9 @@ func (d *domain) share(f *flow) *share {
 func (d *domain) wantsQuestion() bool {
 	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
 }
+
+// mayAsk reports whether a source may put the catch-all question.
+func (d *domain) mayAsk(source int) bool { return !slices.Contains(d.barred, source) }
 
 // asksOnly reports whether a share has nothing but the question to ask: accepted addresses wait for it.
 func (s *share) asksOnly() bool {
@@ -170,14 +191,14 @@ func (s *share) askable(source int) int {
 	if n > 0 {
 		n += s.pending
 	}
-	if s.domain.wantsQuestion() && (n > 0 || s.asksOnly()) {
+	if s.domain.wantsQuestion() && s.domain.mayAsk(source) && (n > 0 || s.asksOnly()) {
 		n++
 	}
 	return n
 }
 
-// take removes up to most tasks that a source may ask, with those behind them that are the same mailbox. A task that must
-// be asked alone is given only where alone is true, and then by itself.
+// take removes up to most tasks that a source may ask. A task that must be asked alone is given only where alone is true,
+// and then by itself.
 func (s *share) take(source, most int, alone bool) []*task {
 	var taken []*task
 	s.picky = slices.DeleteFunc(s.picky, func(t *task) bool {

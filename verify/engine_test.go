@@ -8,110 +8,49 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"presend/internal/lab"
 	"presend/verify"
-	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// world starts a lab and a verifier that sees nothing else.
-func world(t testing.TB, declaration string, change func(*verify.Config)) (*lab.Lab, *verify.Verifier) {
-	t.Helper()
-	l, err := lab.Start(context.WithoutCancel(t.Context()), declaration)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	resolver, err := mx.New(mx.Config{Servers: []string{l.DNS()}, AllowPrivate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { resolver.Close() })
-	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "probe.lab", From: "check@probe.lab", Port: l.SMTPPort(), Dial: l.Dial})
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := verify.Config{Resolver: resolver, Prober: verify.SMTP(prober)}
-	if change != nil {
-		change(&config)
-	}
-	v, err := verify.New(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return l, v
-}
-
-// verifyAll runs addresses through the engine.
-func verifyAll(t testing.TB, v *verify.Verifier, addresses []string) []verify.Result {
-	t.Helper()
-	parsed := map[int64]syntax.Address{}
-	for i, text := range addresses {
-		a, err := syntax.Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parsed[int64(i)] = a
-	}
-	queue := verify.NewMemoryQueue(parsed)
-	if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	results := make([]verify.Result, len(addresses))
-	for i := range addresses {
-		r, ok := queue.Results[int64(i)]
-		if !ok {
-			t.Fatalf("%s has no result", addresses[i])
-		}
-		results[i] = r
-	}
-	return results
-}
-
 func TestAThousandAddressesAtOneHostCostTensOfConnections(t *testing.T) {
-	var declaration strings.Builder
-	fmt.Fprintln(&declaration, "host mx1.bighost.lab")
-	var addresses []string
-	for d := range 20 {
-		fmt.Fprintf(&declaration, "domain d%d.lab mx=10:mx1.bighost.lab\n", d)
-		for m := range 50 {
-			address := fmt.Sprintf("m%d@d%d.lab", m, d)
-			addresses = append(addresses, address)
-			if m%20 != 0 { // one in twenty does not exist
-				fmt.Fprintf(&declaration, "mailbox %s\n", address)
+	synctest.Test(t, func(t *testing.T) {
+		var declaration strings.Builder
+		fmt.Fprintln(&declaration, "host mx1.bighost.lab")
+		var addresses []string
+		for d := range 20 {
+			fmt.Fprintf(&declaration, "domain d%d.lab mx=10:mx1.bighost.lab\n", d)
+			for m := range 50 {
+				address := fmt.Sprintf("m%d@d%d.lab", m, d)
+				addresses = append(addresses, address)
+				if m%20 != 0 { // one in twenty does not exist
+					fmt.Fprintf(&declaration, "mailbox %s\n", address)
+				}
 			}
 		}
-	}
-	l, v := world(t, declaration.String(), nil)
-	for i, r := range verifyAll(t, v, addresses) {
-		want := verify.Reason("accepted")
-		if i%50%20 == 0 {
-			want = "mailbox_unknown"
+		l, v := memoryWorld(t, declaration.String(), nil)
+		for i, r := range verifyAll(t, v, addresses) {
+			want := verify.Reason("accepted")
+			if i%50%20 == 0 {
+				want = "mailbox_unknown"
+			}
+			if r.Reason != want {
+				t.Errorf("%s: %s (%s), want %s", addresses[i], r.Reason, r.Detail, want)
+			}
 		}
-		if r.Reason != want {
-			t.Errorf("%s: %s (%s), want %s", addresses[i], r.Reason, r.Detail, want)
+		counts := l.Count()
+		if counts.Connections > 50 {
+			t.Errorf("%d connections for %d addresses, want tens", counts.Connections, len(addresses))
 		}
-	}
-	counts := l.Count()
-	if counts.Connections > 50 {
-		t.Errorf("%d connections for %d addresses, want tens", counts.Connections, len(addresses))
-	}
-	if len(counts.Violations) > 0 {
-		t.Errorf("the verifier was rude: %v", counts.Violations)
-	}
-	t.Logf("%d addresses, %d connections, %d RCPTs", len(addresses), counts.Connections, counts.Rcpts)
+		if len(counts.Violations) > 0 {
+			t.Errorf("the verifier was rude: %v", counts.Violations)
+		}
+		t.Logf("%d addresses, %d connections, %d RCPTs", len(addresses), counts.Connections, counts.Rcpts)
+	})
 }
 
 func TestTheTruthOfTheDemoIsFound(t *testing.T) {
@@ -131,178 +70,196 @@ func TestTheTruthOfTheDemoIsFound(t *testing.T) {
 }
 
 func TestSpellingsThatDifferInCaseShareOneProbeWhereTheProviderIgnoresCase(t *testing.T) {
-	l, v := world(t, `
-		host gmail-smtp-in.l.google.com
-		domain gmail.com mx=gmail-smtp-in.l.google.com
-		mailbox ann@gmail.com
-		host mx.strict.lab
-		domain strict.lab mx=mx.strict.lab
-		mailbox ann@strict.lab`, nil)
-	for _, r := range verifyAll(t, v, []string{"ann@gmail.com", "Ann@gmail.com", "ANN@gmail.com"}) {
-		if r.Reason != "accepted" {
-			t.Errorf("%s: %s, want accepted", r.Normalized, r.Reason)
+	synctest.Test(t, func(t *testing.T) {
+		l, v := memoryWorld(t, `
+			host gmail-smtp-in.l.google.com
+			domain gmail.com mx=gmail-smtp-in.l.google.com
+			mailbox ann@gmail.com
+			host mx.strict.lab
+			domain strict.lab mx=mx.strict.lab
+			mailbox ann@strict.lab`, nil)
+		for _, r := range verifyAll(t, v, []string{"ann@gmail.com", "Ann@gmail.com", "ANN@gmail.com"}) {
+			if r.Reason != "accepted" {
+				t.Errorf("%s: %s, want accepted", r.Normalized, r.Reason)
+			}
 		}
-	}
-	if n := l.Probes("ann@gmail.com"); n != 1 {
-		t.Errorf("%d probes for one mailbox in three spellings, want 1", n)
-	}
-	verifyAll(t, v, []string{"ann@strict.lab", "Ann@strict.lab"})
-	if n := l.Count().Rcpts; n != 1+1+2+1 { // a spelling and a catch-all question at gmail.com, two and one at strict.lab
-		t.Errorf("%d recipients asked for, want 5", n)
-	}
+		if n := l.Probes("ann@gmail.com"); n != 1 {
+			t.Errorf("%d probes for one mailbox in three spellings, want 1", n)
+		}
+		verifyAll(t, v, []string{"ann@strict.lab", "Ann@strict.lab"})
+		if n := l.Count().Rcpts; n != 1+1+2+1 { // a spelling and a catch-all question at gmail.com, two and one at strict.lab
+			t.Errorf("%d recipients asked for, want 5", n)
+		}
+	})
 }
 
 func TestAnAddressThatIsRefusedInULabelsIsAskedForInALabels(t *testing.T) {
-	for _, labels := range []string{"", "alabels"} {
-		l, v := world(t, "host mx.corp.lab "+labels+"\ndomain пример.lab mx=mx.corp.lab\nmailbox иван@пример.lab\nmailbox ann@пример.lab", nil)
-		for i, r := range verifyAll(t, v, []string{"иван@пример.lab", "nobody@пример.lab", "ann@xn--e1afmkfd.lab", "никто@пример.lab"}) {
-			if want := []string{"accepted", "mailbox_unknown"}[i%2]; string(r.Reason) != want {
-				t.Errorf("host %s: %s: %s (%s), want %s", labels, r.Normalized, r.Reason, r.Detail, want)
+	synctest.Test(t, func(t *testing.T) {
+		for _, labels := range []string{"", "alabels"} {
+			l, v := memoryWorld(t, "host mx.corp.lab "+labels+"\ndomain пример.lab mx=mx.corp.lab\nmailbox иван@пример.lab\nmailbox ann@пример.lab", nil)
+			for i, r := range verifyAll(t, v, []string{"иван@пример.lab", "nobody@пример.lab", "ann@xn--e1afmkfd.lab", "никто@пример.lab"}) {
+				if want := []string{"accepted", "mailbox_unknown"}[i%2]; string(r.Reason) != want {
+					t.Errorf("host %s: %s: %s (%s), want %s", labels, r.Normalized, r.Reason, r.Detail, want)
+				}
+			}
+			if got, want := l.Probes("иван@xn--e1afmkfd.lab"), 1+len(labels)/len("alabels"); got != want {
+				t.Errorf("host %s: asked %d times, want %d", labels, got, want)
 			}
 		}
-		if got, want := l.Probes("иван@xn--e1afmkfd.lab"), 1+len(labels)/len("alabels"); got != want {
-			t.Errorf("host %s: asked %d times, want %d", labels, got, want)
-		}
-	}
+	})
 }
 
 func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *testing.T) {
-	for _, kind := range []struct{ domain, want string }{{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"}} {
-		l, v := world(t, "host mx.grey.lab greylist-first=300s\n"+kind.domain+"\nmailbox ann@grey.lab", nil)
-		first := verifyAll(t, v, []string{"ann@grey.lab"})[0]
-		if first.Reason != "greylisted" || first.RetryAt.IsZero() {
-			t.Errorf("first %s, retry at %s; want greylisted and a time", first.Reason, first.RetryAt)
+	synctest.Test(t, func(t *testing.T) {
+		for _, kind := range []struct{ domain, want string }{{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"}} {
+			_, v := memoryWorld(t, "host mx.grey.lab greylist-first=300s\n"+kind.domain+"\nmailbox ann@grey.lab", nil)
+			first := verifyAll(t, v, []string{"ann@grey.lab"})[0]
+			if first.Reason != "greylisted" || first.RetryAt.IsZero() {
+				t.Errorf("first %s, retry at %s; want greylisted and a time", first.Reason, first.RetryAt)
+			}
+			time.Sleep(5*time.Minute + time.Second)
+			if later := verifyAll(t, v, []string{"ann@grey.lab"})[0]; string(later.Reason) != kind.want {
+				t.Errorf("later %s (%s), want %s", later.Reason, later.Detail, kind.want)
+			}
 		}
-		l.Advance(5*time.Minute + time.Second)
-		if later := verifyAll(t, v, []string{"ann@grey.lab"})[0]; string(later.Reason) != kind.want {
-			t.Errorf("later %s (%s), want %s", later.Reason, later.Detail, kind.want)
-		}
-	}
+	})
 }
 
 func TestADomainThatAcceptsWhatCannotExistAndRefusesAMailboxIsACatchAllWithExceptions(t *testing.T) {
-	_, v := world(t, "host mx.semi.lab latency=1ms rcpts=5\ndomain semi.lab mx=mx.semi.lab catchall\nunknown zz@semi.lab", nil)
-	var addresses []string
-	for i := range 40 {
-		addresses = append(addresses, fmt.Sprintf("a%d@semi.lab", i))
-	}
-	for i, r := range verifyAll(t, v, append(addresses, "zz@semi.lab")) {
-		want := reply.CatchAll
-		if i == len(addresses) {
-			want = reply.MailboxUnknown
+	synctest.Test(t, func(t *testing.T) {
+		_, v := memoryWorld(t, "host mx.semi.lab latency=1ms rcpts=5\ndomain semi.lab mx=mx.semi.lab catchall\nunknown zz@semi.lab", nil)
+		var addresses []string
+		for i := range 40 {
+			addresses = append(addresses, fmt.Sprintf("a%d@semi.lab", i))
 		}
-		if r.Reason != want {
-			t.Errorf("%s: %s, want %s", r.Normalized, r.Reason, want)
+		for i, r := range verifyAll(t, v, append(addresses, "zz@semi.lab")) {
+			want := reply.CatchAll
+			if i == len(addresses) {
+				want = reply.MailboxUnknown
+			}
+			if r.Reason != want {
+				t.Errorf("%s: %s, want %s", r.Normalized, r.Reason, want)
+			}
 		}
-	}
+	})
 }
 
 func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
-	const n = 1200
-	var addresses, known []string
-	for i := range n {
-		addresses = append(addresses, fmt.Sprintf("user%d@corp.lab", i))
-		if i%4 > 0 {
-			known = append(known, addresses[i])
-		}
-	}
-	for _, options := range []string{"", "errors=20", "errors=20 nopipelining"} {
-		l, v := world(t, "host mx.corp.lab latency=2ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
-		unknown := 0
-		for _, r := range verifyAll(t, v, addresses) {
-			if r.Reason == reply.MailboxUnknown {
-				unknown++
+	synctest.Test(t, func(t *testing.T) {
+		const n = 1200
+		var addresses, known []string
+		for i := range n {
+			addresses = append(addresses, fmt.Sprintf("user%d@corp.lab", i))
+			if i%4 > 0 {
+				known = append(known, addresses[i])
 			}
 		}
-		c := l.Count()
-		if unknown != n/4 || c.ErrorLimits > 0 || len(c.Violations) > 0 {
-			t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", options, unknown, c.ErrorLimits, c.Violations)
+		for _, options := range []string{"", "errors=20", "errors=20 nopipelining"} {
+			l, v := memoryWorld(t, "host mx.corp.lab latency=2ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
+			unknown := 0
+			for _, r := range verifyAll(t, v, addresses) {
+				if r.Reason == reply.MailboxUnknown {
+					unknown++
+				}
+			}
+			c := l.Count()
+			if unknown != n/4 || c.ErrorLimits > 0 || len(c.Violations) > 0 {
+				t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", options, unknown, c.ErrorLimits, c.Violations)
+			}
 		}
-	}
+	})
 }
 
 func TestADestinationThatRefusesUsIsLeftAloneAndNothingIsHeldAgainstItsAddresses(t *testing.T) {
-	var declaration strings.Builder
-	fmt.Fprintln(&declaration, "host mx.wall.lab blocks\nhost mx.kind.lab\ndomain kind.lab mx=mx.kind.lab\nmailbox ann@kind.lab")
-	addresses := []string{"ann@kind.lab"}
-	for d := range 10 {
-		fmt.Fprintf(&declaration, "domain d%d.lab mx=mx.wall.lab\n", d)
-		for m := range 20 {
-			fmt.Fprintf(&declaration, "mailbox m%d@d%d.lab\n", m, d)
-			addresses = append(addresses, fmt.Sprintf("m%d@d%d.lab", m, d))
+	synctest.Test(t, func(t *testing.T) {
+		var declaration strings.Builder
+		fmt.Fprintln(&declaration, "host mx.wall.lab blocks\nhost mx.kind.lab\ndomain kind.lab mx=mx.kind.lab\nmailbox ann@kind.lab")
+		addresses := []string{"ann@kind.lab"}
+		for d := range 10 {
+			fmt.Fprintf(&declaration, "domain d%d.lab mx=mx.wall.lab\n", d)
+			for m := range 20 {
+				fmt.Fprintf(&declaration, "mailbox m%d@d%d.lab\n", m, d)
+				addresses = append(addresses, fmt.Sprintf("m%d@d%d.lab", m, d))
+			}
 		}
-	}
-	l, v := world(t, declaration.String(), nil)
-	for i, r := range verifyAll(t, v, addresses) {
-		want := verify.Reason("sender_blocked")
-		if i == 0 {
-			want = "accepted"
+		l, v := memoryWorld(t, declaration.String(), nil)
+		for i, r := range verifyAll(t, v, addresses) {
+			want := verify.Reason("sender_blocked")
+			if i == 0 {
+				want = "accepted"
+			}
+			if r.Reason != want || !r.RetryAt.IsZero() {
+				t.Errorf("%s: %s, retry at %s; want %s and no time", addresses[i], r.Reason, r.RetryAt, want)
+			}
 		}
-		if r.Reason != want || !r.RetryAt.IsZero() {
-			t.Errorf("%s: %s, retry at %s; want %s and no time", addresses[i], r.Reason, r.RetryAt, want)
+		if n := l.Count().Connections; n > 8 {
+			t.Errorf("%d connections, to a host that refuses us; want a handful", n)
 		}
-	}
-	if n := l.Count().Connections; n > 8 {
-		t.Errorf("%d connections, to a host that refuses us; want a handful", n)
-	}
+	})
 }
 
 func TestTheNextMXIsAskedWhereTheFirstIsDownBusyOrNotInCharge(t *testing.T) {
-	for name, first := range map[string]string{
-		"dead": "host mx1.a.lab dead", "busy": "host mx1.a.lab banner421", "no SMTP": "host mx1.a.lab garbage",
-	} {
-		_, v := world(t, first+"\nhost mx2.b.lab\ndomain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab\nunknown bob@corp.lab", nil)
-		results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})
-		if results[0].Reason != "accepted" || results[1].Reason != "mailbox_unknown" || results[0].MX != "mx2.b.lab" {
-			t.Errorf("%s: %s and %s from %s; want accepted and mailbox_unknown from mx2.b.lab", name, results[0].Reason, results[1].Reason, results[0].MX)
+	synctest.Test(t, func(t *testing.T) {
+		for name, first := range map[string]string{
+			"dead": "host mx1.a.lab dead", "busy": "host mx1.a.lab banner421", "no SMTP": "host mx1.a.lab garbage",
+		} {
+			_, v := memoryWorld(t, first+"\nhost mx2.b.lab\ndomain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab\nunknown bob@corp.lab", nil)
+			results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})
+			if results[0].Reason != "accepted" || results[1].Reason != "mailbox_unknown" || results[0].MX != "mx2.b.lab" {
+				t.Errorf("%s: %s and %s from %s; want accepted and mailbox_unknown from mx2.b.lab", name, results[0].Reason, results[1].Reason, results[0].MX)
+			}
 		}
-	}
+	})
 }
 
 func TestAStoppedRunReturnsAndLeavesTheRestForLater(t *testing.T) {
-	stop := make(chan struct{})
-	close(stop)
-	l, v := world(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
-	queue := verify.NewMemoryQueue(map[int64]syntax.Address{0: {Local: "ann", Domain: "corp.lab"}})
-	if err := v.Run(t.Context(), queue, verify.RunOptions{Stop: stop}); err != nil || len(queue.Results) != 0 {
-		t.Errorf("%v, %d results; want none of both", err, len(queue.Results))
-	}
-	if n := l.Count().Rcpts; n != 0 {
-		t.Errorf("%d recipients asked for by a run that was stopped before", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		close(stop)
+		l, v := memoryWorld(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		queue := verify.NewMemoryQueue(map[int64]syntax.Address{0: {Local: "ann", Domain: "corp.lab"}})
+		if err := v.Run(t.Context(), queue, verify.RunOptions{Stop: stop}); err != nil || len(queue.Results) != 0 {
+			t.Errorf("%v, %d results; want none of both", err, len(queue.Results))
+		}
+		if n := l.Count().Rcpts; n != 0 {
+			t.Errorf("%d recipients asked for by a run that was stopped before", n)
+		}
+	})
 }
 
 func TestARetryComesFromTheAddressThatWasGreylisted(t *testing.T) {
-	sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")}
-	declaration := "host mx.grey.lab greylist-first=300s\n"
-	var addresses []string
-	for d := range 6 {
-		declaration += fmt.Sprintf("domain d%d.lab mx=mx.grey.lab\nmailbox ann@d%d.lab bob@d%d.lab\n", d, d, d)
-		addresses = append(addresses, fmt.Sprintf("ann@d%d.lab", d), fmt.Sprintf("bob@d%d.lab", d))
-	}
-	l, v := world(t, declaration, func(c *verify.Config) { c.Sources = sources })
-	first := verifyAll(t, v, addresses)
-	l.Advance(5*time.Minute + time.Second)
-	tasks := map[int64]syntax.Address{}
-	for i, r := range first {
-		if r.Reason != "greylisted" || !r.Source.IsValid() {
-			t.Fatalf("%s: %s from %s; want greylisted from one of ours", addresses[i], r.Reason, r.Source)
+	synctest.Test(t, func(t *testing.T) {
+		sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")}
+		declaration := "host mx.grey.lab greylist-first=300s\n"
+		var addresses []string
+		for d := range 6 {
+			declaration += fmt.Sprintf("domain d%d.lab mx=mx.grey.lab\nmailbox ann@d%d.lab bob@d%d.lab\n", d, d, d)
+			addresses = append(addresses, fmt.Sprintf("ann@d%d.lab", d), fmt.Sprintf("bob@d%d.lab", d))
 		}
-		a, err := syntax.Parse(addresses[i])
-		if err != nil {
+		_, v := memoryWorld(t, declaration, func(c *verify.Config) { c.Sources = sources })
+		first := verifyAll(t, v, addresses)
+		time.Sleep(5*time.Minute + time.Second)
+		tasks := map[int64]syntax.Address{}
+		for i, r := range first {
+			if r.Reason != "greylisted" || !r.Source.IsValid() {
+				t.Fatalf("%s: %s from %s; want greylisted from one of ours", addresses[i], r.Reason, r.Source)
+			}
+			a, err := syntax.Parse(addresses[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			tasks[int64(i)] = a
+		}
+		queue := &bound{MemoryQueue: verify.NewMemoryQueue(tasks), first: first}
+		if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		tasks[int64(i)] = a
-	}
-	queue := &bound{MemoryQueue: verify.NewMemoryQueue(tasks), first: first}
-	if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	for i, address := range addresses {
-		if r := queue.Results[int64(i)]; r.Reason != "accepted" || r.Source != first[i].Source {
-			t.Errorf("%s: %s from %s, want accepted from %s", address, r.Reason, r.Source, first[i].Source)
+		for i, address := range addresses {
+			if r := queue.Results[int64(i)]; r.Reason != "accepted" || r.Source != first[i].Source {
+				t.Errorf("%s: %s from %s, want accepted from %s", address, r.Reason, r.Source, first[i].Source)
+			}
 		}
-	}
+	})
 }
 
 // bound is a queue whose tasks are retries of first.
@@ -335,23 +292,25 @@ func (o *order) Done(r verify.Result) {
 func (o *order) Waiting(string) {}
 
 func TestOneHugeDomainHoldsNobodyUp(t *testing.T) {
-	const huge = 300
-	declaration := "host mx.huge.lab latency=10ms nopipelining\ndomain huge.lab mx=mx.huge.lab\n" +
-		"host mx.small.lab\ndomain small.lab mx=mx.small.lab\nmailbox ann@small.lab"
-	for i := range huge {
-		declaration += fmt.Sprintf(" user%d@huge.lab", i)
-	}
-	_, v := world(t, declaration, func(c *verify.Config) { c.Sessions = 5 })
-	tasks := map[int64]syntax.Address{}
-	for i := range huge {
-		tasks[int64(i)] = syntax.Address{Local: fmt.Sprintf("user%d", i), Domain: "huge.lab"}
-	}
-	tasks[huge] = syntax.Address{Local: "ann", Domain: "small.lab"}
-	var seen order
-	if err := v.Run(t.Context(), verify.NewMemoryQueue(tasks), verify.RunOptions{Observer: &seen}); err != nil {
-		t.Fatal(err)
-	}
-	if at := slices.Index(seen.domains, "small.lab"); at < 0 || at > huge/4 {
-		t.Errorf("the result of the small domain was number %d of %d, want an early one", at+1, len(seen.domains))
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const huge = 300
+		declaration := "host mx.huge.lab latency=10ms nopipelining\ndomain huge.lab mx=mx.huge.lab\n" +
+			"host mx.small.lab\ndomain small.lab mx=mx.small.lab\nmailbox ann@small.lab"
+		for i := range huge {
+			declaration += fmt.Sprintf(" user%d@huge.lab", i)
+		}
+		_, v := memoryWorld(t, declaration, func(c *verify.Config) { c.Sessions = 5 })
+		tasks := map[int64]syntax.Address{}
+		for i := range huge {
+			tasks[int64(i)] = syntax.Address{Local: fmt.Sprintf("user%d", i), Domain: "huge.lab"}
+		}
+		tasks[huge] = syntax.Address{Local: "ann", Domain: "small.lab"}
+		var seen order
+		if err := v.Run(t.Context(), verify.NewMemoryQueue(tasks), verify.RunOptions{Observer: &seen}); err != nil {
+			t.Fatal(err)
+		}
+		if at := slices.Index(seen.domains, "small.lab"); at < 0 || at > huge/4 {
+			t.Errorf("the result of the small domain was number %d of %d, want an early one", at+1, len(seen.domains))
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -97,13 +98,18 @@ func (f *flight) onlyOf(is func(*runState) bool) bool {
 				}
 			}
 		}
-		for _, h := range t.share.held { // the question is asked for them
-			if t.question != "" && !is(h.task.run) {
-				return false
-			}
+		if t.question != "" && t.domain.waitedFor(is) {
+			return false
 		}
 	}
 	return true
+}
+
+// waitedFor reports whether accepted addresses of a run that does not meet a condition wait for the catch-all question.
+func (d *domain) waitedFor(is func(*runState) bool) bool {
+	return slices.ContainsFunc(d.shares, func(s *share) bool {
+		return slices.ContainsFunc(s.held, func(h held) bool { return !is(h.task.run) })
+	})
 }
 
 // fill puts a flight together for a session, from the domains that wait at its server; nil if there is nothing to ask.
@@ -128,8 +134,9 @@ func (p *plan) fill(s *session) *flight {
 		if q == nil {
 			break
 		}
-		dom := q.domains.Front().Value.(*domain)
-		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0)
+		fresh := s.load.served == 0 && len(f.transactions) == 0
+		dom := q.front(fresh)
+		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0, fresh)
 		if t == nil {
 			break
 		}
@@ -154,16 +161,37 @@ func (p *plan) fill(s *session) *flight {
 	return f
 }
 
+// front returns the domain of a queue that comes first. One of which everything is to be asked alone waits for a fresh
+// session, unless many do.
+func (q *queue) front(fresh bool) *domain {
+	e := q.domains.Front()
+	for skipped := 0; !fresh && e != nil && skipped < skipMost; skipped++ {
+		d := e.Value.(*domain)
+		if takes, asks := d.share(q.flow).offers(q.source, false); takes || asks {
+			return d
+		}
+		e = e.Next()
+	}
+	return q.domains.Front().Value.(*domain)
+}
+
+// offers reports whether a session from a source could ask real recipients of a share, and the catch-all question. What
+// goes alone does so in a fresh session, in which nothing was asked, so that its end can be nobody else's doing.
+func (s *share) offers(source int, fresh bool) (takes, asks bool) {
+	d := s.domain
+	takes = !s.mustAsk() && (len(s.ready) > 0 || s.picks(source, fresh))
+	return takes, d.wantsQuestion() && d.mayAsk(source) && (fresh && !takes || !d.alone)
+}
+
 // compose takes the next transaction of a domain for a session; nil if no more fits into the flight.
-func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first bool) *transaction {
+func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, first, fresh bool) *transaction {
 	d, sh := s.dest, dom.share(fl)
 	t := &transaction{domain: dom, share: sh}
-	takes := !sh.mustAsk() && (len(sh.ready) > 0 || sh.picks(s.source, first))
-	asks := dom.wantsQuestion()
-	if asks && takes && (dom.alone || d.limits.Recipients == 1) {
+	takes, asks := sh.offers(s.source, fresh)
+	if takes && d.limits.Recipients == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
-	if !takes && (!asks || !first && dom.alone) {
+	if !takes && !asks {
 		return nil
 	}
 	most := 0
@@ -185,7 +213,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	} else if !first && d.flightSize(l) < 1 {
 		return nil
 	}
-	list := sh.take(s.source, most, first)
+	list := sh.take(s.source, most, fresh)
 	t.alone = len(list) == 1 && list[0].alone() || !takes && dom.alone
 	if t.alone && takes {
 		asks = false
@@ -193,12 +221,13 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	for _, x := range list {
 		p.group(s, t, x)
 	}
+	p.groupSame(t)
 	if asks {
 		t.question, _ = dom.inquiry.Next()
 		dom.asking = true
 	}
 	sh.out += t.carries()
-	if len(sh.ready) < flightMost {
+	if len(sh.ready)+len(sh.picky) < flightMost {
 		p.refill(sh)
 	}
 	p.touch(dom)
@@ -206,9 +235,9 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 }
 
 // picks reports whether there is a picky task that a source may ask now.
-func (s *share) picks(source int, first bool) bool {
+func (s *share) picks(source int, fresh bool) bool {
 	for _, t := range s.picky {
-		if t.allows(source) && (first || !t.alone()) {
+		if t.allows(source) && (fresh || !t.alone()) {
 			return true
 		}
 	}
@@ -238,6 +267,30 @@ func (p *plan) group(s *session, t *transaction, x *task) {
 	t.groups = append(t.groups, []*task{x})
 }
 
+// groupSame adds the tasks that are still in hand and are mailboxes which the transaction asks about anyway. In a list they
+// are next to each other; single checks come in any order.
+func (p *plan) groupSame(t *transaction) {
+	if len(t.groups) == 0 {
+		return
+	}
+	sh, ignoresCase := t.share, t.domain.answer.Provider.IgnoresCase
+	if sh.flow != p.checks {
+		last := &t.groups[len(t.groups)-1]
+		for len(sh.ready) > 0 && sameMailbox((*last)[0], sh.ready[0], ignoresCase) {
+			*last = append(*last, sh.ready[0])
+			sh.ready = sh.ready[1:]
+		}
+		return
+	}
+	sh.ready = slices.DeleteFunc(sh.ready, func(x *task) bool {
+		i := slices.IndexFunc(t.groups, func(g []*task) bool { return sameMailbox(g[0], x, ignoresCase) })
+		if i >= 0 {
+			t.groups[i] = append(t.groups[i], x)
+		}
+		return i >= 0
+	})
+}
+
 func sameMailbox(a, b *task, ignoresCase bool) bool {
 	if a.aLabels != b.aLabels || a.alone() != b.alone() {
 		return false
@@ -252,7 +305,7 @@ func sameMailbox(a, b *task, ignoresCase bool) bool {
 // fly orders a flight.
 func (p *plan) fly(s *session, f *flight) {
 	d := s.dest
-	s.flight, s.state = f, flyingSession
+	s.flight, s.state, s.until = f, flyingSession, time.Time{}
 	list := make([]flyTransaction, len(f.transactions))
 	for i, t := range f.transactions {
 		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}
@@ -376,6 +429,7 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 	}
 	if len(x.answers) > 0 {
 		delete(d.lost, r)
+		delete(p.ended, r)
 	}
 }
 
@@ -383,6 +437,7 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 // met by asking less at a time, or later.
 func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met) {
 	switch {
+	case a.meaning.Reason.AboutSender() && p.anotherMayAsk(s, d):
 	case !a.limit():
 		d.inquiry.Answered(a.meaning)
 	case a.tooManyRecipients(position):
@@ -391,6 +446,19 @@ func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met)
 		m.strain = a.evidence.detail
 		d.inquiry.Lost()
 	}
+}
+
+// anotherMayAsk notes that the question was refused because of the source of a session, and reports whether another source
+// can ask it. Where all were refused, that is the answer of the host.
+func (p *plan) anotherMayAsk(s *session, d *domain) bool {
+	d.barred = append(d.barred, s.source)
+	for n := range p.sources {
+		if d.mayAsk(n) && p.usable(d.dest, n) && len(p.reach(p.scratch[:0], d, n)) > 0 {
+			return true
+		}
+	}
+	d.barred = nil
+	return false
 }
 
 // hearRecipient decides what the answer to a real recipient means for it.
@@ -410,7 +478,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		x.aLabels = true
 		p.again(t, x)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[d.hostAt(s.addr, s.host)] = true
+		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
 		x.again++
@@ -422,7 +490,8 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.again(t, x)
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &e
-		x.barred, x.refusal = append(x.barred, s.source), &e
+		x.refusal = &e
+		x.bar(s.source)
 		p.again(t, x)
 	case x.Heard != nil && !a.meaning.AgainstAddress():
 		t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)}) // no answer; the one of before stays
@@ -444,7 +513,7 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 		m.strain = a.evidence.detail
 		p.lose(d, route{s.source, s.addr}, a.evidence)
 	case a.meaning.Reason == reply.DomainNotServed:
-		d.notServed[host] = true
+		d.refusedBy(s.addr, host)
 	default:
 		p.hostDown(d, s.source, host, a.evidence)
 	}
@@ -454,25 +523,53 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 // chance: it is asked again by itself, where the answer can be nobody else's, and then it is believed.
 func (p *plan) endedBy(s *session, t *transaction, group []*task, b *broken, m *met) {
 	for _, x := range group {
+		x.refusal = &b.evidence
 		switch {
 		case x.run.stopping:
 			x.run.left--
 		case b.said != nil && b.said.meaning.Reason.AboutSender():
 			m.refusal = &b.evidence
-			x.barred, x.refusal = append(x.barred, s.source), &b.evidence
+			x.bar(s.source)
 			t.share.put(x)
 		case b.said != nil && b.said.limit() && x.again < againLimit:
 			x.again++
+			t.share.put(x)
+		case s.load.served > 0: // it may be that no session lasts longer
+			x.ended = max(x.ended, 1)
 			t.share.put(x)
 		case x.ended < endedLimit:
 			x.ended++
 			t.share.put(x)
 		case x.Heard != nil:
 			t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)})
+		case b.said == nil && s.load.served == 0 && p.lastLoss(t.domain, route{s.source, s.addr}):
+			t.share.put(x) // the host is given up with this session, and another one is to be asked
 		default:
 			p.finish(t.domain, x, b.evidence)
 		}
 	}
+}
+
+// lastLoss reports whether an address is down with one more session lost, while another one can be tried.
+func (p *plan) lastLoss(d *domain, r route) bool {
+	return d.lost[r]+1 >= lostLimit && p.elsewhere(d, r)
+}
+
+// elsewhere reports whether a domain can be asked about by another route.
+func (p *plan) elsewhere(d *domain, r route) bool {
+	for n := range p.sources {
+		if !p.usable(d.dest, n) {
+			continue
+		}
+		for _, h := range d.answer.Hosts {
+			for _, addr := range h.Addrs {
+				if (route{n, addr}) != r && !d.notServed[h.Name] && p.alive(d, n, addr) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // broke weighs the end of a session in a flight for the hosts and the question.
@@ -495,18 +592,27 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 		return // a session that broke after answers is opened again
 	}
 	d, r := f.transactions[max(0, at)].domain, route{s.source, s.addr}
+	e := b.evidence
+	if e.reply != nil && e.reply.Command == string(reply.RCPT) {
+		e = evidence{reason: e.reason, detail: e.detail} // the reply was given to one recipient
+	}
 	switch {
 	case b.kind == brokenTimeout && f.large && !s.dest.small:
 		s.dest.small = true // large packets may not get through (RFC 4821): the same again in small flights
 		s.dest.learned(p.now)
-	case b.kind == brokenTimeout:
-		d.down[r] = b.evidence
+		return
 	case b.said != nil && b.said.meaning.Reason.AboutSender():
 		m.refusal = &b.evidence
-		p.lose(d, r, b.evidence)
-	default:
-		p.lose(d, r, b.evidence)
+	case at >= 0 && b.kind == brokenClosed && (b.said != nil || !p.elsewhere(d, r)):
+		// It may be the answer to that recipient only, so others are asked first.
+		f.transactions[at].share.rotate()
+		p.endedAt(r, e)
+		return
 	}
+	if b.evidence.reply != nil && e.reply == nil {
+		e.detail = "not asked: " + e.detail
+	}
+	p.lose(d, r, e)
 }
 
 // lose counts a session that ended without an answer. Several in a row, and the address is down for the domain.
@@ -515,6 +621,18 @@ func (p *plan) lose(d *domain, r route, e evidence) {
 		d.down[r] = e
 		delete(d.lost, r)
 	}
+}
+
+// endedAt counts a session that ended at its first recipient. Many in a row, whoever the recipients are, and the address is
+// left alone for a while.
+func (p *plan) endedAt(r route, e evidence) {
+	if p.ended[r]++; p.ended[r] < endedMost {
+		return
+	}
+	delete(p.ended, r)
+	e.detail = fmt.Sprintf("it ended %d sessions in a row without an answer, at last: %s", endedMost, e.detail)
+	p.troubles[r] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(r.addr, r.source)
 }
 
 // learnErrorLimit lets the destination learn from the time that refusals took.
@@ -552,8 +670,19 @@ func (p *plan) react(s *session, m met) {
 	case m.answered:
 		s.lane().answered(s.dest.table.Sessions)
 		src := &p.sources[s.source]
-		src.worked = true
-		clear(src.failing)
+		src.answered = true
+		clear(src.refusing)
+	}
+}
+
+// refusedBy notes that a mail host does not carry mail for a domain. It does so under none of the names that its address
+// has.
+func (d *domain) refusedBy(addr netip.Addr, name string) {
+	d.notServed[name] = true
+	for _, h := range d.answer.Hosts {
+		if slices.Contains(h.Addrs, addr) {
+			d.notServed[h.Name] = true
+		}
 	}
 }
 

@@ -65,7 +65,7 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 	over := make(chan struct{})
 	var group errgroup.Group
 	group.Go(func() error { return r.lookUp(looking) })
-	group.Go(func() error { return r.feed(over) })
+	group.Go(func() error { return r.feed(over, stopLooking) })
 	group.Go(func() error {
 		r.watch(ctx, over, stopLooking)
 		return nil
@@ -95,6 +95,7 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 		seconds = ticker.C
 	}
 	stopping, ended := r.options.Stop, ctx.Done()
+	asked := false // for a text; the dispatcher has room for one
 	for {
 		select {
 		case <-over:
@@ -107,8 +108,12 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 			ended = nil
 			r.tell(gone{r.id})
 		case <-seconds:
-			r.tell(describe{r.id})
+			if !asked {
+				asked = true
+				r.tell(describe{r.id})
+			}
 		case text := <-r.port.texts:
+			asked = false
 			r.options.Observer.Waiting(text)
 		}
 	}
@@ -230,7 +235,7 @@ func (r *run) conclude(ctx context.Context, domain string, e evidence) error {
 }
 
 // feed gets from the queue what the dispatcher asks for.
-func (r *run) feed(over <-chan struct{}) error {
+func (r *run) feed(over <-chan struct{}, stopLooking func()) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var failed error
@@ -243,6 +248,7 @@ func (r *run) feed(over <-chan struct{}) error {
 			if failed == nil {
 				l, failed = r.lease(ctx, o.domain, o.most, mx.Answer{})
 				if failed != nil {
+					stopLooking()
 					r.tell(stop{r.id})
 				}
 			}

@@ -53,6 +53,7 @@ type (
 		trip      time.Duration
 		pipelines bool
 		smtputf8  bool
+		tls       bool
 		tlsFailed bool
 	}
 	failed struct {
@@ -173,11 +174,13 @@ type plan struct {
 	sources      []source
 	sessions     map[sessionID]*session
 	troubles     map[route]trouble
+	ended        map[route]int            // sessions in a row that ended at their first recipient
 	plain        map[netip.Addr]time.Time // TLS fails there; believed until then
 	facts        factCache
 
 	ready   destinationHeap // those that can use one more session now
 	alarms  alarmHeap
+	freed   []*server
 	slots   int // sessions that count towards rules.slots
 	lastID  sessionID
 	sweptAt time.Time
@@ -197,6 +200,7 @@ type runState struct {
 	left       int  // tasks that are neither finished nor dropped
 	fed        bool // all domains were found
 	stopping   bool
+	gone       bool // stopping, and what is in flight is not awaited
 	shares     map[*share]struct{}
 	outbox     []finding
 	facts      []Facts
@@ -211,8 +215,10 @@ type source struct {
 	addr      netip.Addr
 	sessions  int
 	opened    int
-	worked    bool // a session was had, and not all that was asked there was refused
-	failing   map[string]bool
+	connected bool            // a session was had
+	answered  bool            // something was answered that was no refusal of us
+	failing   map[string]bool // destinations that could not be connected to, in a row
+	refusing  map[string]bool // destinations that refused us, in a row
 	outUntil  time.Time
 	noFamily4 time.Time // no route over IPv4 until then
 	noFamily6 time.Time
@@ -222,10 +228,10 @@ func newPlan(r rules) *plan {
 	p := &plan{
 		rules: r, runs: map[runID]*runState{}, checks: &flow{id: checkFlowID}, domains: map[string]*domain{},
 		destinations: map[string]*destination{}, servers: map[netip.Addr]*server{}, sessions: map[sessionID]*session{},
-		troubles: map[route]trouble{}, plain: map[netip.Addr]time.Time{},
+		troubles: map[route]trouble{}, ended: map[route]int{}, plain: map[netip.Addr]time.Time{},
 	}
 	for _, addr := range r.addrs {
-		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}})
+		p.sources = append(p.sources, source{addr: addr, failing: map[string]bool{}, refusing: map[string]bool{}})
 	}
 	return p
 }
@@ -235,7 +241,7 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	p.now, p.orders = now, nil
 	switch ev := ev.(type) {
 	case begin:
-		p.runs[ev.run] = &runState{id: ev.run, flow: &flow{id: int64(ev.run)}, shares: map[*share]struct{}{}}
+		p.addRun(&runState{id: ev.run, flow: &flow{id: int64(ev.run)}, shares: map[*share]struct{}{}})
 	case found:
 		p.found(ev)
 	case tasks:
@@ -327,6 +333,7 @@ func (p *plan) reviewed() bool {
 	parked := p.wakeParked
 	p.wakeParked = nil
 	for _, s := range parked {
+		s.woken = false
 		if s.state == parkedSession {
 			p.next(s)
 		}
@@ -354,6 +361,7 @@ func (p *plan) review(d *domain) {
 			return false
 		}
 		p.shareDone(s)
+		d.dest.leave(s.flow)
 		return true
 	})
 	if len(d.shares) == 0 && !d.asking {
@@ -366,7 +374,7 @@ func (p *plan) found(ev found) {
 	r := p.runs[ev.run]
 	if ev.check {
 		r = &runState{id: ev.run, flow: p.checks, check: true, fed: true, collecting: true, shares: map[*share]struct{}{}}
-		p.runs[ev.run] = r
+		p.addRun(r)
 	}
 	if r == nil || r.stopping {
 		if ev.weight > 0 {
@@ -389,7 +397,7 @@ func (p *plan) found(ev found) {
 	if s == nil {
 		s = &share{domain: d, flow: r.flow}
 		d.shares = append(d.shares, s)
-		p.join(d.dest, r.flow)
+		d.dest.join(r.flow)
 	}
 	if !r.check {
 		s.run = r
@@ -399,6 +407,16 @@ func (p *plan) found(ev found) {
 	}
 	r.shares[s] = struct{}{}
 	p.add(s, r, ev.tasks)
+}
+
+// addRun takes a run in. A run that was the only one need no longer wait for the sessions to end.
+func (p *plan) addRun(r *runState) {
+	if len(p.runs) == 1 {
+		for _, other := range p.runs {
+			p.touchRun(other)
+		}
+	}
+	p.runs[r.id] = r
 }
 
 // locate gives a domain its mail hosts and its destination. The fate of hosts that were met before is kept by address.
@@ -413,25 +431,48 @@ func (p *plan) locate(d *domain, answer mx.Answer) {
 		return
 	}
 	if d.dest != nil {
-		p.unplace(d)
-		d.dest.domains.Remove(d.inDest)
+		p.moveAway(d, dest)
 	}
 	d.dest, d.inDest = dest, dest.domains.PushBack(d)
 }
 
-// join lets a flow take part in a destination: it begins at the smallest count of those that are there, since from zero it
-// would stop them.
-func (p *plan) join(d *destination, f *flow) {
-	if _, there := d.served[f.id]; there {
+// moveAway takes a domain out of its destination, since its mail goes to another one now.
+func (p *plan) moveAway(d *domain, to *destination) {
+	from := d.dest
+	p.unplace(d)
+	from.budget.waiting -= d.waits
+	from.budget.questions -= d.questions
+	d.waits, d.questions = 0, 0
+	from.domains.Remove(d.inDest)
+	for _, s := range d.shares {
+		from.leave(s.flow)
+		to.join(s.flow)
+	}
+	p.update(from)
+	p.release(from)
+}
+
+// join counts a share of a flow at a destination. A flow that was not there begins at the smallest count of the runs that
+// are, since from zero it would stop them.
+func (d *destination) join(f *flow) {
+	if d.present[f.id]++; d.present[f.id] > 1 {
 		return
 	}
 	least, none := 0, true
-	for _, n := range d.served {
-		if none || n < least {
+	for id, n := range d.served {
+		if id != checkFlowID && (none || n < least) {
 			least, none = n, false
 		}
 	}
 	d.served[f.id] = least
+}
+
+// leave takes a share of a flow out again.
+func (d *destination) leave(f *flow) {
+	if d.present[f.id]--; d.present[f.id] == 0 {
+		delete(d.present, f.id)
+		delete(d.served, f.id)
+	}
 }
 
 // add takes tasks into a share.
@@ -475,7 +516,7 @@ func (p *plan) refill(s *share) {
 }
 
 func (p *plan) feed(r *runState) {
-	for !r.feeding && len(r.refills) > 0 {
+	for !r.feeding && !r.flow.blocked && len(r.refills) > 0 {
 		s := r.refills[0]
 		r.refills = r.refills[1:]
 		r.feeding = true
@@ -539,6 +580,7 @@ func (p *plan) settle(d *domain) {
 				h.task.kept = true
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(catchall.Unanswered)
+				e.open = true
 				p.report(d, h.task, e, true)
 			}
 		}
@@ -598,9 +640,6 @@ func (p *plan) domainDone(d *domain) {
 	}
 	delete(p.domains, d.name)
 	d.dest.domains.Remove(d.inDest)
-	if d.dest.domains.Len() == 0 {
-		clear(d.dest.served)
-	}
 	p.update(d.dest)
 	p.release(d.dest)
 }
@@ -619,7 +658,7 @@ func (p *plan) end(id runID, now bool) {
 		return
 	}
 	again := r.stopping
-	r.stopping = true
+	r.stopping, r.gone = true, r.gone || now
 	if !again {
 		shares := make([]*share, 0, len(r.shares))
 		for s := range r.shares {
@@ -635,13 +674,15 @@ func (p *plan) end(id runID, now bool) {
 		switch {
 		case s.state == openingSession && !p.wanted(s.dest):
 			p.say(cancelOrder{s.id})
-		case s.flight != nil && s.flight.onlyOf(stopping):
-			if now {
-				p.say(cancelOrder{s.id})
-			} else {
-				p.say(endOrder{s.id})
-			}
+		case s.flight == nil:
+		case now && s.flight.onlyOf(isGone):
+			p.say(cancelOrder{s.id})
+		case s.flight.onlyOf(stopping):
+			p.say(endOrder{s.id})
 		}
+	}
+	for _, s := range p.parked {
+		p.wakeUp(s)
 	}
 	if r.check {
 		delete(p.runs, id)
@@ -652,11 +693,13 @@ func (p *plan) end(id runID, now bool) {
 
 func stopping(r *runState) bool { return r.stopping }
 
+func isGone(r *runState) bool { return r.gone }
+
 // wanted reports whether anything waits at a destination.
 func (p *plan) wanted(d *destination) bool {
 	for _, s := range d.servers {
-		for _, q := range s.queues {
-			if q.dest == d && q.domains.Len() > 0 {
+		for _, q := range s.of[d] {
+			if q.domains.Len() > 0 {
 				return true
 			}
 		}
@@ -710,7 +753,7 @@ func (p *plan) flush(r *runState) {
 	if !r.collecting || p.runs[r.id] != r {
 		return
 	}
-	over := (r.fed || r.stopping) && r.left == 0 && !r.feeding && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
+	over := r.fed && r.left == 0 && !r.feeding && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
 	if len(r.outbox)+len(r.facts) == 0 && !over {
 		return
 	}
@@ -722,10 +765,13 @@ func (p *plan) flush(r *runState) {
 	}
 	if r.flow.blocked {
 		r.flow.blocked = false
+		p.feed(r)
 		for _, d := range p.sortedDestinations() {
 			p.update(d)
 		}
-		p.wakeParked = append(p.wakeParked, p.parked...)
+		for _, s := range p.parked {
+			p.wakeUp(s)
+		}
 	}
 }
 
@@ -803,7 +849,7 @@ func (p *plan) expire() {
 			p.update(a.dest)
 		}
 	}
-	if since := p.now.Sub(p.sweptAt); since < sweepEvery && (since < sweepAtMost || len(p.destinations) < 2*knownMost) {
+	if since := p.now.Sub(p.sweptAt); since < sweepEvery && (since < sweepAtMost || max(len(p.destinations), len(p.troubles)) < 2*knownMost) {
 		return
 	}
 	p.sweptAt = p.now
@@ -811,6 +857,9 @@ func (p *plan) expire() {
 		if !p.now.Before(t.until) || len(p.troubles) > knownMost {
 			delete(p.troubles, r)
 		}
+	}
+	if len(p.ended) > knownMost {
+		clear(p.ended)
 	}
 	for addr, until := range p.plain {
 		if !p.now.Before(until) || len(p.plain) > knownMost {
@@ -853,6 +902,9 @@ func (c *factCache) get(name string, now time.Time) catchall.Answer {
 
 // noRoute says why no family of a host's addresses is in use.
 func (p *plan) noRoute(h mx.Host) string {
+	if !slices.ContainsFunc(p.sources, func(s source) bool { return !p.now.Before(s.outUntil) }) {
+		return "no source address of this machine can be used now"
+	}
 	have := "IPv4"
 	for _, a := range h.Addrs {
 		if !a.Unmap().Is4() {

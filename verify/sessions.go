@@ -42,6 +42,8 @@ type session struct {
 	load   load
 	flight *flight
 	until  time.Time // parked: when it gives up waiting
+	due    time.Time // parked: when it looks again
+	woken  bool      // about to look again
 }
 
 func (s *session) lane() *lane { return &s.dest.lanes[s.source] }
@@ -148,7 +150,7 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 	}
 	srv := p.servers[addr]
 	if srv == nil {
-		srv = &server{addr: addr, sessions: make([]int, len(p.sources))}
+		srv = newServer(addr, len(p.sources))
 		p.servers[addr] = srv
 	}
 	q := srv.queueFor(d.dest, n, s.flow, true)
@@ -164,9 +166,6 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 	if s.flow == p.checks {
 		d.dest.checks++
 	}
-	if !slices.Contains(d.dest.servers, srv) {
-		d.dest.servers = append(d.dest.servers, srv)
-	}
 	p.rouse(q)
 }
 
@@ -174,7 +173,7 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 func (p *plan) rouse(q *queue) {
 	for _, s := range q.server.parked {
 		if s.dest == q.dest && s.source == q.source {
-			p.wakeParked = append(p.wakeParked, s)
+			p.wakeUp(s)
 		}
 	}
 }
@@ -191,12 +190,8 @@ func (p *plan) remove(d *domain, x place) {
 	if q.domains.Len() > 0 {
 		return
 	}
-	srv := q.server
-	srv.queues = slices.DeleteFunc(srv.queues, func(o *queue) bool { return o == q })
-	if !slices.ContainsFunc(srv.queues, func(o *queue) bool { return o.dest == q.dest }) {
-		q.dest.servers = slices.DeleteFunc(q.dest.servers, func(o *server) bool { return o == srv })
-	}
-	p.releaseServer(srv)
+	q.server.drop(q)
+	p.releaseServer(q.server)
 }
 
 // unplace takes a domain out of all queues.
@@ -251,6 +246,15 @@ func (p *plan) stuck(d *domain) bool {
 	}
 	for _, s := range d.shares {
 		p.sortPicky(d, s, can)
+	}
+	if len(d.barred) > 0 && d.wantsQuestion() {
+		for n := range can {
+			can[n] = can[n] && d.mayAsk(n)
+		}
+		if !slices.Contains(can, true) { // the sources that may have failed since
+			d.inquiry.Close()
+			p.settle(d)
+		}
 	}
 	return false
 }
@@ -337,14 +341,23 @@ func (p *plan) laneFor(d *destination) int {
 	return best
 }
 
-// checkUnserved reports whether a single check waits at a server where no session is.
+// checkUnserved reports whether a single check waits at servers where no session is.
 func (p *plan) checkUnserved(d *destination) bool {
 	if d.checks == 0 {
 		return false
 	}
+	reached := func(x place) bool { return x.queue.server.sessions[x.queue.source] > 0 }
 	return slices.ContainsFunc(d.servers, func(s *server) bool {
-		return slices.ContainsFunc(s.queues, func(q *queue) bool {
-			return q.dest == d && q.flow == p.checks && s.sessions[q.source] == 0
+		return slices.ContainsFunc(s.of[d], func(q *queue) bool {
+			if q.flow != p.checks || s.sessions[q.source] > 0 {
+				return false
+			}
+			for e := q.domains.Front(); e != nil; e = e.Next() {
+				if !slices.ContainsFunc(e.Value.(*domain).places, reached) {
+					return true
+				}
+			}
+			return false
 		})
 	})
 }
@@ -396,7 +409,7 @@ func (p *plan) serverFor(d *destination, n int) *server {
 
 // open opens sessions for those that need longest, while there are slots.
 func (p *plan) open() {
-	for len(p.ready) > 0 {
+	for len(p.ready) > 0 || p.offer() {
 		d := p.ready[0]
 		if p.slots >= p.rules.slots {
 			if len(p.parked) == 0 {
@@ -481,17 +494,37 @@ func (p *plan) serverSessions(addr netip.Addr, n int) int {
 func (p *plan) reserve(addr netip.Addr, n, count int) {
 	srv := p.servers[addr]
 	if srv == nil {
-		srv = &server{addr: addr, sessions: make([]int, len(p.sources))}
+		srv = newServer(addr, len(p.sources))
 		p.servers[addr] = srv
 	}
 	srv.sessions[n] += count
 	if count > 0 {
 		return
 	}
-	for _, q := range srv.queues { // other destinations may wait for a place there
-		p.update(q.dest)
+	if !srv.freed && len(srv.queues) > 0 {
+		srv.freed = true
+		p.freed = append(p.freed, srv)
 	}
 	p.releaseServer(srv)
+}
+
+// offer lets a destination that waits for a place at a server have one that was given back. It reports whether there is
+// such a destination.
+func (p *plan) offer() bool {
+	for len(p.freed) > 0 {
+		srv := p.freed[0]
+		for _, q := range srv.queues {
+			if q.dest.index >= 0 || srv.sessions[q.source] >= q.dest.table.Sessions {
+				continue
+			}
+			if p.update(q.dest); q.dest.index >= 0 {
+				return true
+			}
+		}
+		srv.freed = false
+		p.freed = p.freed[1:]
+	}
+	return false
 }
 
 func (p *plan) alarmAt(s *session, at time.Time) { heap.Push(&p.alarms, alarm{at: at, session: s}) }
@@ -504,7 +537,7 @@ func (p *plan) sessionDue(s *session) {
 		s.slow = true
 		s.dest.budget.sessions--
 		p.update(s.dest)
-	case s.state == parkedSession:
+	case s.state == parkedSession && !p.now.Before(s.due):
 		p.next(s)
 	}
 }
@@ -525,9 +558,9 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met, src.worked = true, true
+	l.met, src.connected = true, true
 	clear(src.failing)
-	d.trip, d.stepwise = ev.trip, !ev.pipelines
+	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
 		p.plain[ev.addr] = p.now.Add(learnedFor)
 	}
@@ -535,10 +568,10 @@ func (p *plan) opened(ev opened) {
 	p.update(d)
 }
 
-// rest lets a session be given its next flight when all that is known was reviewed.
+// rest ends what a session does.
 func (p *plan) rest(s *session) {
 	s.state = parkedSession
-	p.wakeParked = append(p.wakeParked, s)
+	p.wakeUp(s)
 }
 
 // forgetSession gives back what a session held.
@@ -600,7 +633,7 @@ func (p *plan) failed(ev failed) {
 			ours = true
 			p.familyDown(s.source, f.addr, f.evidence.detail)
 		case f.said != nil:
-			p.refusedBeforeRCPT(s, dom, *f.said)
+			p.refusedBeforeRCPT(s, dom, f.addr, *f.said)
 		default:
 			p.troubles[route{s.source, f.addr}] = trouble{f.evidence, p.now.Add(troubleFor)}
 			p.touchServer(f.addr, s.source)
@@ -634,7 +667,7 @@ func (p *plan) touchServer(addr netip.Addr, n int) {
 }
 
 // refusedBeforeRCPT weighs a refusal of the connection, of EHLO or of MAIL.
-func (p *plan) refusedBeforeRCPT(s *session, d *domain, x said) {
+func (p *plan) refusedBeforeRCPT(s *session, d *domain, addr netip.Addr, x said) {
 	l := s.lane()
 	switch {
 	case x.meaning.Reason.AboutSender():
@@ -645,13 +678,20 @@ func (p *plan) refusedBeforeRCPT(s *session, d *domain, x said) {
 			p.pause(s, x.evidence.detail) // too many sessions, or too fast: later, with fewer
 			return
 		}
-		p.hostDown(d, s.source, s.host, x.evidence)
+		p.greetedBadly(s, d, addr, x.evidence)
 	case x.meaning.Reason == reply.DomainNotServed:
-		d.notServed[s.host] = true
+		d.refusedBy(addr, s.host)
 	default:
-		p.hostDown(d, s.source, s.host, x.evidence)
+		p.greetedBadly(s, d, addr, x.evidence)
 	}
 	p.touch(d)
+}
+
+// greetedBadly notes that a host refuses sessions. No domain was named yet, so that it does so for all.
+func (p *plan) greetedBadly(s *session, d *domain, addr netip.Addr, e evidence) {
+	p.hostDown(d, s.source, s.host, e)
+	p.troubles[route{s.source, addr}] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(addr, s.source)
 }
 
 // hostDown notes that a host is of no use for a domain, from a source: the host has spoken, and its other addresses are
@@ -670,6 +710,8 @@ func (p *plan) hostDown(d *domain, n int, host string, e evidence) {
 // refusesUs counts a refusal of us; when they come in a row, the circuit opens.
 func (p *plan) refusesUs(s *session, e evidence) {
 	d, l := s.dest, s.lane()
+	p.sources[s.source].refusing[d.name] = true
+	p.maybeLeaveOut(s.source, "receivers refuse it, the last: "+e.detail)
 	tried := l.circuit != nil
 	if !l.refused(p.now, d.name, e) && !tried {
 		return
@@ -678,16 +720,13 @@ func (p *plan) refusesUs(s *session, e evidence) {
 		p.log(slog.LevelDebug, "circuit opened", "destination", d.name, "source", p.sourceName(s.source), "reason", e.detail)
 	}
 	p.touchAll(d)
-	if src := &p.sources[s.source]; !tried {
-		src.failing[d.name] = true
-		p.maybeLeaveOut(s.source, "receivers refuse it: "+e.detail)
-	}
 }
 
 // pause lets a destination rest, as the server asked.
 func (p *plan) pause(s *session, why string) {
 	if wait, begins := s.lane().pause(p.now); begins {
 		p.log(slog.LevelDebug, "pause", "destination", s.dest.name, "source", p.sourceName(s.source), "for", wait, "reason", why)
+		p.wakeAt(s.dest)
 	}
 	p.update(s.dest)
 }
@@ -702,34 +741,45 @@ func (p *plan) sourceName(n int) string {
 // sourceFailed counts a destination that could not be connected to from a source.
 func (p *plan) sourceFailed(n int, dest string) {
 	src := &p.sources[n]
-	if !src.worked {
+	if !src.connected {
 		src.failing[dest] = true
 		p.maybeLeaveOut(n, "nothing can be connected to from it")
 	}
 }
 
-// maybeLeaveOut leaves a source out for which several destinations fail in a row, if others work.
+// maybeLeaveOut leaves a source out for which several destinations fail in a row, if another one works.
 func (p *plan) maybeLeaveOut(n int, why string) {
-	if len(p.sources[n].failing) < sourceLimit {
+	src := &p.sources[n]
+	closed, refused := len(src.failing) >= sourceLimit, len(src.refusing) >= sourceLimit
+	if !closed && !refused {
 		return
 	}
 	for i := range p.sources {
-		if o := &p.sources[i]; i != n && o.worked && len(o.failing) < sourceLimit && !p.now.Before(o.outUntil) {
+		o := &p.sources[i]
+		works := o.answered || o.connected && !refused
+		if i != n && works && len(o.refusing) < sourceLimit && !p.now.Before(o.outUntil) {
 			p.leaveOut(n, why)
 			return
 		}
 	}
 }
 
-// leaveOut uses a source no more for a while, unless it is the last.
+// leaveOut uses a source no more for a while, for a shorter one where it is the last.
 func (p *plan) leaveOut(n int, why string) {
 	src := &p.sources[n]
 	if p.now.Before(src.outUntil) {
 		return
 	}
-	src.outUntil, src.worked = p.now.Add(sourceFor), false
+	wait := familyFor // where it is the last: what waits needs a result, and what comes a chance
+	for i := range p.sources {
+		if i != n && !p.now.Before(p.sources[i].outUntil) {
+			wait = sourceFor
+		}
+	}
+	src.outUntil, src.connected, src.answered = p.now.Add(wait), false, false
 	clear(src.failing)
-	p.log(slog.LevelWarn, "a source address is left out", "source", p.sourceName(n), "for", sourceFor, "reason", why)
+	clear(src.refusing)
+	p.log(slog.LevelWarn, "a source address is left out", "source", p.sourceName(n), "for", wait, "reason", why)
 	for _, d := range p.sortedDestinations() {
 		p.touchAll(d)
 		p.update(d)
@@ -773,13 +823,15 @@ func (p *plan) next(s *session) {
 		return
 	}
 	srv := p.servers[s.addr]
-	if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
-		p.park(s, wait)
-		return
-	}
-	if f := p.fill(s); f != nil {
-		p.fly(s, f)
-		return
+	if srv.choose(d, s.source) != nil {
+		if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
+			p.park(s, wait)
+			return
+		}
+		if f := p.fill(s); f != nil {
+			p.fly(s, f)
+			return
+		}
 	}
 	if p.expects(s, srv) {
 		p.park(s, parkMost)
@@ -829,6 +881,23 @@ func (p *plan) neededElsewhere(s *session) bool {
 	return p.slots >= p.rules.slots && len(p.ready) > 0 && p.ready[0].checks > 0
 }
 
+// wakeAt lets the sessions that are parked at a destination look again at what there is for them.
+func (p *plan) wakeAt(d *destination) {
+	for _, s := range p.parked {
+		if s.dest == d {
+			p.wakeUp(s)
+		}
+	}
+}
+
+// wakeUp lets a session be given its next flight when all that is known was reviewed.
+func (p *plan) wakeUp(s *session) {
+	if !s.woken {
+		s.woken = true
+		p.wakeParked = append(p.wakeParked, s)
+	}
+}
+
 // park lets a session wait.
 func (p *plan) park(s *session, wait time.Duration) {
 	if s.until.IsZero() {
@@ -845,7 +914,10 @@ func (p *plan) park(s *session, wait time.Duration) {
 	if srv := p.servers[s.addr]; srv != nil {
 		srv.parked = append(srv.parked, s)
 	}
-	p.alarmAt(s, at)
+	if !s.due.Equal(at) {
+		s.due = at
+		p.alarmAt(s, at)
+	}
 }
 
 func (p *plan) unpark(s *session) {

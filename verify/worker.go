@@ -14,18 +14,16 @@ import (
 // worker holds one SMTP session: it opens it, asks what it is told to, reports what was said, and leaves. It knows no
 // lock, no Queue and no destination.
 type worker struct {
-	prober   Prober
-	weigher  weigher
-	log      *slog.Logger
-	order    openOrder
-	mailbox  <-chan any // a flyingOrder or a quitOrder, one at a time
-	events   chan<- message
-	begun    time.Time
-	asked    int
-	refused  int
-	session  Session
-	addr     string
-	hostName string
+	prober  Prober
+	weigher weigher
+	log     *slog.Logger
+	order   openOrder
+	mailbox <-chan any // a flyingOrder or a quitOrder, one at a time
+	events  chan<- message
+	begun   time.Time
+	asked   int
+	refused int
+	session Session
 }
 
 // flyingOrder is a flight with the means to end it early.
@@ -53,7 +51,7 @@ func (w *worker) run(ctx context.Context) {
 	w.session = session
 	w.events <- message{event: opened{
 		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(),
-		pipelines: session.Pipelining(), smtputf8: session.SMTPUTF8(), tlsFailed: session.TLSFailed(),
+		pipelines: session.Pipelining(), smtputf8: session.SMTPUTF8(), tls: session.TLS(), tlsFailed: session.TLSFailed(),
 	}}
 	for o := range w.mailbox {
 		switch o := o.(type) {

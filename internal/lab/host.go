@@ -156,7 +156,7 @@ func selfSigned() (*tls.Config, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1),
 		Subject:      pkix.Name{CommonName: "mail host of the lab"},
-		DNSNames:     []string{"*.lab"},
+		DNSNames:     []string{"*.lab", "*.mail.protection.outlook.com"},
 		NotBefore:    time.Now().Add(-time.Hour),
 		NotAfter:     time.Now().Add(365 * 24 * time.Hour),
 	}

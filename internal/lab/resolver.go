@@ -1,18 +1,14 @@
 package lab
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/miekg/dns"
-	"golang.org/x/net/publicsuffix"
-
 	"presend/verify/mx"
 )
 
@@ -60,11 +56,10 @@ func (r *Resolver) lookup(ctx context.Context, domain string) (mx.Answer, error)
 	if err := r.wait(ctx); err != nil {
 		return none, err
 	}
-	failures := make([]error, len(hosts))
 	for i := range hosts {
-		hosts[i].Addrs, failures[i] = r.addresses(hosts[i].Name)
+		hosts[i].Addrs, hosts[i].Err = r.addresses(hosts[i].Name)
 	}
-	answer, err := assemble(domain, hosts, failures, implicit)
+	answer, err := mx.Assemble(domain, hosts, implicit)
 	answer.Expires = time.Now().Add(ttl * time.Second)
 	return answer, err
 }
@@ -76,16 +71,18 @@ func (r *Resolver) wait(ctx context.Context) error {
 	return nil
 }
 
-// addresses returns the addresses of a host in both families. An MX that is an IP literal is taken for what it means.
+// addresses returns the addresses of a host in both families, and the error of a family whose look-up failed. An MX that
+// is an IP literal is taken for what it means.
 func (r *Resolver) addresses(name string) ([]netip.Addr, error) {
 	if literal, err := netip.ParseAddr(name); err == nil {
 		return []netip.Addr{literal}, nil
 	}
 	var addrs []netip.Addr
+	var failed error
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		found, err := r.query(name, qtype)
 		if err != nil && !errors.Is(err, mx.ErrNoSuchDomain) {
-			return nil, err
+			failed = err
 		}
 		for _, rr := range found {
 			switch record := rr.(type) {
@@ -96,7 +93,7 @@ func (r *Resolver) addresses(name string) ([]netip.Addr, error) {
 			}
 		}
 	}
-	return addrs, nil
+	return addrs, failed
 }
 
 // query asks the lab's name server one question.
@@ -112,44 +109,4 @@ func (r *Resolver) query(name string, qtype uint16) ([]dns.RR, error) {
 		return nil, &mx.TemporaryError{Kind: "servfail"}
 	}
 	return m.Answer, nil
-}
-
-// assemble makes the answer of what was found, as mx.Resolver does.
-func assemble(domain string, hosts []mx.Host, failures []error, implicit bool) (mx.Answer, error) {
-	answer := mx.Answer{Domain: domain, Implicit: implicit}
-	var failure error
-	for i, host := range hosts {
-		failure = cmp.Or(failure, failures[i])
-		if len(host.Addrs) > 0 {
-			answer.Hosts = append(answer.Hosts, host)
-		}
-	}
-	if len(answer.Hosts) == 0 {
-		return answer, cmp.Or(failure, mx.ErrNoMailHost)
-	}
-	for _, host := range answer.Hosts {
-		if i := slices.IndexFunc(providers, func(p provider) bool { return strings.HasSuffix(host.Name, p.suffix) }); i >= 0 {
-			answer.Provider = providers[i].Provider
-			break
-		}
-	}
-	first := answer.Hosts[0]
-	registrable, err := publicsuffix.EffectiveTLDPlusOne(first.Name)
-	if _, literal := netip.ParseAddr(first.Name); err != nil || literal == nil {
-		registrable = first.Addrs[0].String()
-	}
-	answer.Destination = cmp.Or(answer.Provider.Name, registrable)
-	return answer, nil
-}
-
-type provider struct {
-	suffix string
-	mx.Provider
-}
-
-// providers that a world is likely to play.
-var providers = []provider{
-	{".l.google.com", mx.Provider{Name: "google", IgnoresCase: true}},
-	{".mail.protection.outlook.com", mx.Provider{Name: "microsoft", IgnoresCase: true}},
-	{".yahoodns.net", mx.Provider{Name: "yahoo", AcceptsAll: true, IgnoresCase: true}},
 }
