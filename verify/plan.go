@@ -479,13 +479,16 @@ func (d *destination) leave(f *flow) {
 func (p *plan) add(s *share, r *runState, list []Task) {
 	d := s.domain
 	r.left += len(list)
+	fresh := slices.ContainsFunc(list, func(x Task) bool { return x.Heard == nil })
 	for _, x := range list {
 		t := &task{Task: x, run: r, source: anySource, kept: x.Heard != nil || r.check}
 		if n := slices.Index(p.rules.addrs, x.Source); n >= 0 && x.Source.IsValid() {
 			t.source = n
 		}
 		open := d.inquiry.Answer() == catchall.Open && !d.answer.Provider.AcceptsAll
-		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (s.control || !open) {
+		// One that was heard is asked again beside the question, unless others are asked there or it needs no question.
+		control := s.control || fresh && t.source == anySource
+		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (control || !open) {
 			s.held = append(s.held, held{t, heardEvidence(x.Heard)})
 			continue
 		}
