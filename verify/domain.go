@@ -38,7 +38,8 @@ type domain struct {
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
-	barred []int // sources from which the question was refused because of us, so that another one asks it
+	prevented bool  // the question was not answered, since no host was left to ask
+	barred    []int // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
@@ -154,6 +155,9 @@ func (d *domain) share(f *flow) *share {
 func (d *domain) wantsQuestion() bool {
 	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
 }
+
+// askLater reports whether a question without an answer is worth another try.
+func (d *domain) askLater() bool { return d.prevented || d.inquiry.Evaded() }
 
 // mayAsk reports whether a source may put the catch-all question.
 func (d *domain) mayAsk(source int) bool { return !slices.Contains(d.barred, source) }

@@ -148,6 +148,8 @@ const (
 	parkMost    = 5 * time.Second // how long a session may wait for work
 	familyFor   = 5 * time.Minute // how long a family that could not be reached is left out
 	checkFlowID = 0
+
+	noRouteLimit = 3 // attempts in a row that found no route, after which a family is left out
 )
 
 // rules are what a plan keeps to. They do not change.
@@ -220,8 +222,22 @@ type source struct {
 	failing   map[string]bool // destinations that could not be connected to, in a row
 	refusing  map[string]bool // destinations that refused us, in a row
 	outUntil  time.Time
-	noFamily4 time.Time // no route over IPv4 until then
-	noFamily6 time.Time
+	families  [2]family // IPv4, IPv6
+}
+
+// family is what a source knows of a family of addresses.
+type family struct {
+	outUntil time.Time // it is not used until then
+	noRoute  int       // attempts that found no route, since the last session over it
+	worked   bool      // a session was had over it, since it was out
+}
+
+// family returns what a source knows of the family of an address.
+func (s *source) family(addr netip.Addr) *family {
+	if addr.Unmap().Is4() {
+		return &s.families[0]
+	}
+	return &s.families[1]
 }
 
 func newPlan(r rules) *plan {
@@ -569,7 +585,7 @@ func (p *plan) settle(d *domain) {
 			for _, h := range s.held {
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(answer)
-				e.open = answer == catchall.Unanswered && d.inquiry.Evaded()
+				e.open = answer == catchall.Unanswered && d.askLater()
 				p.finish(d, h.task, e)
 			}
 			s.held = nil
@@ -606,6 +622,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 	}
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
+		d.prevented = !e.reason.AboutSender()
 	}
 	p.settle(d)
 }
@@ -622,7 +639,7 @@ func (p *plan) shareDone(s *share) {
 	}
 	d := s.domain
 	f := Facts{Name: d.name, Provider: d.answer.Provider.Name, CatchAll: d.inquiry.Answer(), CheckedAt: p.now}
-	if f.CatchAll == catchall.Unanswered && d.inquiry.Evaded() {
+	if f.CatchAll == catchall.Unanswered && d.askLater() {
 		f.CatchAll = catchall.Open
 	}
 	if len(d.answer.Hosts) > 0 {

@@ -333,3 +333,47 @@ func TestWhatIsRememberedIsBounded(t *testing.T) {
 		t.Errorf("%d facts are remembered, want %d at most", n, factsMost)
 	}
 }
+
+func TestOneNetworkWithoutARouteDoesNotEndAFamily(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		w := newSim(t, nil)
+		r := w.begin(1)
+		for i := range 40 {
+			domain, addr := fmt.Sprintf("d%d.lab", i), fmt.Sprintf("10.0.2.%d", i+1)
+			h := w.host(addr)
+			if first && i == 0 || !first && i%10 == 9 {
+				h.dead, h.fault = errDown, noFamily
+			}
+			w.find(r, answerOf(domain, "10 mx."+domain+" "+addr), "good@"+domain)
+			if !first {
+				w.runFor(200 * time.Millisecond)
+			}
+		}
+		w.feed(fed{1})
+		w.run()
+		want := 36
+		if first {
+			want = 39
+		}
+		if got := r.reasons(); got["accepted"] != want {
+			t.Errorf("first %v: %v; want %d accepted", first, got, want)
+		}
+	}
+}
+
+func TestAFamilyWithoutARouteIsLeftOutAndHeldAgainstNoAddress(t *testing.T) {
+	w := newSim(t, nil)
+	r := w.begin(1)
+	for i := range 40 {
+		domain, addr := fmt.Sprintf("d%d.lab", i), fmt.Sprintf("2001:db8::%d", i+1)
+		h := w.host(addr)
+		h.dead, h.fault = errDown, noFamily
+		w.find(r, answerOf(domain, "10 mx."+domain+" "+addr), "good@"+domain)
+		w.runFor(200 * time.Millisecond)
+	}
+	w.feed(fed{1})
+	w.run()
+	if got := r.reasons(); got["not_probed"] != 40 || len(w.opens) > 5 {
+		t.Errorf("%v after %d sessions; want 40 not_probed after a few", got, len(w.opens))
+	}
+}

@@ -43,10 +43,7 @@ type sim struct {
 
 	coming   simEvents
 	last     int
-	hand     int // tasks leased and not done
-	mostHand int
 	mostOpen int
-	inTasks  map[int64]bool
 }
 
 // simHost is a mail server at an address.
@@ -173,7 +170,6 @@ func newSim(t testing.TB, change func(*rules)) *sim {
 	return &sim{
 		t: t, plan: newPlan(r), weigher: weigher{classifier, table}, now: simEpoch, start: simEpoch,
 		hosts: map[netip.Addr]*simHost{}, runs: map[runID]*simRun{}, open: map[sessionID]*simSession{}, checked: true,
-		inTasks: map[int64]bool{},
 	}
 }
 
@@ -258,7 +254,6 @@ func (w *sim) findTasks(r *simRun, answer mx.Answer, all ...Task) {
 	cost := max(domainCost, first)
 	r.weight += cost
 	r.handed += len(all)
-	w.hand += first
 	w.feed(found{
 		run: r.id, domain: answer.Domain, answer: answer, tasks: all[:first], more: len(all) - first, weight: cost,
 	})
@@ -269,7 +264,6 @@ func (w *sim) check(id runID, answer mx.Answer, address string) *simRun {
 	r := &simRun{id: id, check: true, results: map[int64]finding{}, kept: map[int64]finding{}, handed: 1}
 	w.runs[id] = r
 	w.last++
-	w.hand++
 	w.feed(found{run: id, check: true, domain: answer.Domain, answer: answer, tasks: []Task{simTask(w.t, int64(w.last), address)}})
 	return r
 }
@@ -365,7 +359,6 @@ func (w *sim) refill(o refillOrder) {
 		n := min(o.most, len(list))
 		r.pending[o.domain] = list[n:]
 		r.refilling--
-		w.hand += n
 		w.feed(tasks{run: o.run, domain: o.domain, tasks: list[:n], more: o.more - n})
 	})
 }
@@ -743,8 +736,8 @@ func (w *sim) invariants(ev event) {
 	}
 	for addr, srv := range p.servers {
 		for n, count := range srv.sessions {
-			if most := 0; count != servers[route{n, addr}] {
-				fail("%s from %d: %d sessions counted as %d %d", addr, n, servers[route{n, addr}], count, most)
+			if count != servers[route{n, addr}] {
+				fail("%s from %d: %d sessions counted as %d", addr, n, servers[route{n, addr}], count)
 			}
 		}
 	}

@@ -59,10 +59,10 @@ func (p *plan) inUse(n int, addr netip.Addr) bool {
 	if src.addr.IsValid() && src.addr.Unmap().Is4() != v4 {
 		return false
 	}
-	if v4 {
-		return p.rules.ipv4 && !p.now.Before(src.noFamily4)
+	if v4 && !p.rules.ipv4 || !v4 && !p.rules.ipv6 {
+		return false
 	}
-	return p.rules.ipv6 && !p.now.Before(src.noFamily6)
+	return !p.now.Before(src.family(addr).outUntil)
 }
 
 // alive reports whether an address is worth trying for a domain from a source.
@@ -278,6 +278,7 @@ func (p *plan) sortPicky(d *domain, s *share, can []bool) {
 		switch {
 		case t.Heard != nil:
 			s.held = append(s.held, held{t, heardEvidence(t.Heard)})
+			p.touch(d) // the answer may be known already
 		case t.refusal != nil:
 			p.finish(d, t, *t.refusal)
 		default:
@@ -314,10 +315,10 @@ func (p *plan) update(d *destination) {
 	}
 }
 
-// laneFor returns the source from which a destination gets its next session: one that addresses are bound to, else the one
-// with fewest sessions there, then with fewest in all; -1 if none may open one now.
+// laneFor returns the source from which a destination gets its next session: one for which a single check waits, else the
+// one with fewest sessions there, then with fewest in all; -1 if none may open one now.
 func (p *plan) laneFor(d *destination) int {
-	best := -1
+	best, serves := -1, false // serves: a single check waits for it
 	if !d.pays() && !p.checkUnserved(d) {
 		return best
 	}
@@ -334,8 +335,13 @@ func (p *plan) laneFor(d *destination) int {
 			p.remind(d, p.now.Add(wait))
 			continue
 		}
-		if p.serverFor(d, n) != nil && (best < 0 || p.fewer(d, n, best)) {
-			best = n
+		srv := p.serverFor(d, n)
+		if srv == nil {
+			continue
+		}
+		check := d.checks > 0 && srv.choose(d, n).flow == p.checks
+		if best < 0 || check && !serves || check == serves && p.fewer(d, n, best) {
+			best, serves = n, check
 		}
 	}
 	return best
@@ -559,6 +565,7 @@ func (p *plan) opened(ev opened) {
 	}
 	s.tried = nil
 	l.met, src.connected = true, true
+	*src.family(s.addr) = family{worked: true}
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
@@ -631,7 +638,7 @@ func (p *plan) failed(ev failed) {
 			p.leaveOut(s.source, "it is not an address of this machine: "+f.evidence.detail)
 		case f.fault == noFamily:
 			ours = true
-			p.familyDown(s.source, f.addr, f.evidence.detail)
+			p.noRouteTo(s.source, f.addr, f.evidence)
 		case f.said != nil:
 			p.refusedBeforeRCPT(s, dom, f.addr, *f.said)
 		default:
@@ -786,16 +793,24 @@ func (p *plan) leaveOut(n int, why string) {
 	}
 }
 
-// familyDown notes that a source has no route to a family of addresses.
-func (p *plan) familyDown(n int, addr netip.Addr, why string) {
-	src, family := &p.sources[n], "IPv6"
+// noRouteTo notes that a source has no route to an address. A router on the way may say so of one network, and then it is
+// the host that cannot be reached; where several attempts in a row find no route, the family is left out.
+func (p *plan) noRouteTo(n int, addr netip.Addr, e evidence) {
+	f, name := p.sources[n].family(addr), "IPv6"
 	if addr.Unmap().Is4() {
-		family = "IPv4"
-		src.noFamily4 = p.now.Add(familyFor)
-	} else {
-		src.noFamily6 = p.now.Add(familyFor)
+		name = "IPv4"
 	}
-	p.log(slog.LevelDebug, "a family is left out", "source", p.sourceName(n), "family", family, "for", familyFor, "reason", why)
+	f.noRoute++
+	if !f.worked { // it may be us
+		e = evidence{reason: reply.NotProbed, detail: "this machine has no route to its mail host: " + e.detail}
+	}
+	if f.noRoute < noRouteLimit {
+		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}
+		p.touchServer(addr, n)
+		return
+	}
+	f.outUntil, f.worked = p.now.Add(familyFor), false
+	p.log(slog.LevelDebug, "a family is left out", "source", p.sourceName(n), "family", name, "for", familyFor, "reason", e.detail)
 	for _, d := range p.sortedDestinations() {
 		p.touchAll(d)
 	}
@@ -818,7 +833,7 @@ func (p *plan) next(s *session) {
 	case s.load.served > 0 && d.spent(s.load):
 		p.quit(s, "a new session serves better")
 		return
-	case p.neededElsewhere(s):
+	case s.load.served > 0 && p.neededElsewhere(s):
 		p.quit(s, "a single check needs its slot")
 		return
 	}
