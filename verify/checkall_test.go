@@ -166,7 +166,7 @@ func endless(ctx context.Context, addresses []string) iter.Seq[string] {
 
 func TestCheckAllReadsNoMoreAheadThanItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const total, ahead = 60_000, 20_000
+		const total, ahead = 28_000, 20_000
 		_, v := memoryWorld(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab catchall", nil)
 		var read atomic.Int64
 		addresses := func(yield func(string) bool) {
