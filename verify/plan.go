@@ -291,8 +291,8 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	for again := true; again; {
 		for p.reviewed() {
 		}
+		p.flushRuns() // may let a run have flights again
 		p.open()
-		p.flushRuns()
 		again = len(p.dirtyDomains)+len(p.wakeParked)+len(p.dirtyRuns) > 0
 	}
 	return p.orders
@@ -536,6 +536,7 @@ func (p *plan) feed(r *runState) {
 		s := r.refills[0]
 		r.refills = r.refills[1:]
 		r.feeding = true
+		s.asked = s.pending
 		p.say(refillOrder{r.id, s.domain.name, min(s.pending, refillMost), s.pending})
 	}
 }
@@ -549,8 +550,8 @@ func (p *plan) refilled(ev tasks) {
 	if d := p.domains[ev.domain]; d != nil && !r.stopping {
 		if s := d.share(r.flow); s != nil && s.refilling {
 			s.refilling = false
-			r.left += ev.more - s.pending
-			s.pending = ev.more
+			r.left += ev.more - s.asked // others may have been found since it was asked for
+			s.pending += ev.more - s.asked
 			p.add(s, r, ev.tasks)
 		}
 	}
