@@ -24,7 +24,7 @@ func (v *Verifier) CheckAll(ctx context.Context, addresses iter.Seq[string]) ite
 		working, cancel := context.WithCancel(ctx)
 		s := &stream{
 			room: semaphore.NewWeighted(readAhead), waiting: map[string][]Task{}, given: map[int64]string{},
-			more: make(chan struct{}, 1), results: make(chan Result),
+			listed: map[string]bool{}, more: make(chan struct{}, 1), results: make(chan Result),
 		}
 		var group errgroup.Group
 		group.Go(func() error {
@@ -66,7 +66,8 @@ type stream struct {
 
 	mu      sync.Mutex
 	last    int64
-	order   []string // domains with waiting tasks
+	order   []string // domains with tasks that Domains did not report
+	listed  map[string]bool
 	waiting map[string][]Task
 	given   map[int64]string // addresses as given, by task
 	ended   bool
@@ -97,7 +98,8 @@ func (s *stream) add(address string, t Task) {
 	s.last++
 	t.ID = s.last
 	s.given[t.ID] = address
-	if len(s.waiting[t.Address.Domain]) == 0 {
+	if !s.listed[t.Address.Domain] {
+		s.listed[t.Address.Domain] = true
 		s.order = append(s.order, t.Address.Domain)
 	}
 	s.waiting[t.Address.Domain] = append(s.waiting[t.Address.Domain], t)
@@ -123,14 +125,21 @@ func (s *stream) Domains(ctx context.Context, max int) ([]Domain, error) {
 	for {
 		s.mu.Lock()
 		var list []Domain
-		for _, name := range s.order[:min(max, len(s.order))] {
-			list = append(list, Domain{Name: name, Pending: len(s.waiting[name])})
+		n := min(max, len(s.order))
+		for _, name := range s.order[:n] {
+			delete(s.listed, name)
+			if n := len(s.waiting[name]); n > 0 { // else they were leased with others
+				list = append(list, Domain{Name: name, Pending: n})
+			}
 		}
-		s.order = s.order[len(list):]
-		ended := s.ended
+		s.order = s.order[n:]
+		left, ended := len(s.order), s.ended
 		s.mu.Unlock()
-		if len(list) > 0 || ended {
+		switch {
+		case len(list) > 0, ended && left == 0:
 			return list, nil
+		case left > 0:
+			continue
 		}
 		select {
 		case <-s.more:

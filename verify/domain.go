@@ -69,6 +69,7 @@ type share struct {
 	control bool      // one of the addresses that were heard before is asked again, beside the question
 
 	refilling bool // the feeder is getting more
+	asked     int  // pending when it was told to
 }
 
 // task is a Task on its way.

@@ -256,3 +256,26 @@ func TestResultsAreRecordedWhileTheQueueWaitsForMoreWork(t *testing.T) {
 		}
 	})
 }
+
+func TestARunGoesOnWhenASlowQueueHasRecordedWhatWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		addresses := numbered("user", "corp.lab", 25_000)
+		l, v := memoryWorld(t, "host mx.corp.lab latency=20ms\ndomain corp.lab mx=mx.corp.lab catchall", nil)
+		queue := newNotebook(t, addresses)
+		most := 0
+		queue.onRecord = func() {
+			most = max(most, l.Count().Rcpts-len(queue.results))
+			time.Sleep(time.Hour)
+		}
+		begun := time.Now()
+		if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		within(t, "recording some 10,000 results an hour", time.Since(begun), 2*time.Hour, 5*time.Hour)
+		wantReasons(t, queue.list(), all("catch_all", addresses))
+		if len(queue.results) != len(addresses) || most > 12_000 {
+			t.Errorf("%d of %d have a result; %d were asked that were not recorded", len(queue.results), len(addresses), most)
+		}
+		wantPoliteness(t, l)
+	})
+}

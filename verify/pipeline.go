@@ -278,7 +278,11 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 		take := func(o resultsOrder) {
 			collected, last = true, o.last
 			for _, f := range o.done {
-				done = append(done, Done{Task: f.task, Result: r.result(f.task, f.evidence), Provisional: f.provisional})
+				d := Done{Task: f.task, Result: r.result(f.task, f.evidence), Provisional: f.provisional}
+				if d.Provisional {
+					d.Result.RetryAt = d.Result.CheckedAt // a run that is broken off goes on with it at once
+				}
+				done = append(done, d)
 			}
 			facts = append(facts, o.facts...)
 		}

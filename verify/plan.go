@@ -291,8 +291,8 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	for again := true; again; {
 		for p.reviewed() {
 		}
+		p.flushRuns() // may let a run have flights again
 		p.open()
-		p.flushRuns()
 		again = len(p.dirtyDomains)+len(p.wakeParked)+len(p.dirtyRuns) > 0
 	}
 	return p.orders
@@ -495,13 +495,16 @@ func (d *destination) leave(f *flow) {
 func (p *plan) add(s *share, r *runState, list []Task) {
 	d := s.domain
 	r.left += len(list)
+	fresh := slices.ContainsFunc(list, func(x Task) bool { return x.Heard == nil })
 	for _, x := range list {
 		t := &task{Task: x, run: r, source: anySource, kept: x.Heard != nil || r.check}
 		if n := slices.Index(p.rules.addrs, x.Source); n >= 0 && x.Source.IsValid() {
 			t.source = n
 		}
 		open := d.inquiry.Answer() == catchall.Open && !d.answer.Provider.AcceptsAll
-		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (s.control || !open) {
+		// One that was heard is asked again beside the question, unless others are asked there or it needs no question.
+		control := s.control || fresh && t.source == anySource
+		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (control || !open) {
 			s.held = append(s.held, held{t, heardEvidence(x.Heard)})
 			continue
 		}
@@ -533,6 +536,7 @@ func (p *plan) feed(r *runState) {
 		s := r.refills[0]
 		r.refills = r.refills[1:]
 		r.feeding = true
+		s.asked = s.pending
 		p.say(refillOrder{r.id, s.domain.name, min(s.pending, refillMost), s.pending})
 	}
 }
@@ -546,8 +550,8 @@ func (p *plan) refilled(ev tasks) {
 	if d := p.domains[ev.domain]; d != nil && !r.stopping {
 		if s := d.share(r.flow); s != nil && s.refilling {
 			s.refilling = false
-			r.left += ev.more - s.pending
-			s.pending = ev.more
+			r.left += ev.more - s.asked // others may have been found since it was asked for
+			s.pending += ev.more - s.asked
 			p.add(s, r, ev.tasks)
 		}
 	}

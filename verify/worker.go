@@ -36,9 +36,12 @@ type flyingOrder struct {
 // run holds the session from beginning to end. ctx ends an attempt to open it.
 func (w *worker) run(ctx context.Context) {
 	w.begun = time.Now()
+	if source := w.order.target.Source; source.IsValid() {
+		w.log = w.log.With("source", source)
+	}
 	session, err := w.prober.Open(ctx, w.order.target)
 	if err != nil {
-		w.log.Debug("no session", "host", w.order.target.Host, "addresses", w.order.target.Addrs, "source", sourceText(w.order.target), "error", err)
+		w.log.Debug("no session", "host", w.order.target.Host, "addresses", w.order.target.Addrs, "error", err)
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -137,15 +140,8 @@ func (w *worker) leave(why string) {
 	if err := w.session.Close(context.Background()); err != nil {
 		w.log.Debug("closing a session", "host", w.order.target.Host, "error", err)
 	}
-	w.log.Debug("session", "host", w.order.target.Host, "address", w.session.Addr(), "source", sourceText(w.order.target),
+	w.log.Debug("session", "host", w.order.target.Host, "address", w.session.Addr(),
 		"tls", w.session.TLS(), "recipients", w.asked, "refused", w.refused,
 		"took", time.Since(w.begun).Round(time.Millisecond), "ended", why)
 	w.events <- message{event: closed{w.order.session}}
-}
-
-func sourceText(t smtpprobe.Target) string {
-	if t.Source.IsValid() {
-		return t.Source.String()
-	}
-	return ""
 }

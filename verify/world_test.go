@@ -219,6 +219,14 @@ func (n *notebook) Lease(ctx context.Context, domain string, max int) ([]verify.
 
 // Record implements verify.Queue.
 func (n *notebook) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
+	n.keep(done, facts)
+	if n.onRecord != nil {
+		n.onRecord()
+	}
+	return n.MemoryQueue.Record(ctx, done, facts)
+}
+
+func (n *notebook) keep(done []verify.Done, facts []verify.Facts) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, d := range done {
@@ -234,10 +242,6 @@ func (n *notebook) Record(ctx context.Context, done []verify.Done, facts []verif
 		n.facts[f.Name] = f
 	}
 	n.records++
-	if n.onRecord != nil {
-		n.onRecord()
-	}
-	return n.MemoryQueue.Record(ctx, done, facts)
 }
 
 // wantReasons reports results whose reason is another one than that of their address.

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -28,8 +31,12 @@ func checkCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check ADDRESS...",
 		Short: "Verify addresses and show the evidence",
-		Long:  "Verify addresses and show the evidence.\n\nExit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.",
-		Args:  arguments(cobra.MinimumNArgs(1)),
+		Long: `Verify addresses and show the evidence.
+
+Several addresses are asked about at the same time, and their results are shown in the order of the arguments.
+
+Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
+		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.check(c, args, asJSON, path)
 		},
@@ -88,47 +95,39 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	return nil
 }
 
-// each verifies addresses, several at a time, shows their results in order, and remembers nothing.
+// each verifies addresses, several at a time, and remembers nothing. A result is shown as soon as all before it are. If ctx
+// ends or a result cannot be shown, those that are known by then are shown, and the rest is given up.
 func each(ctx context.Context, verifier *verify.Verifier, addresses []string, show func(verify.Result) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(checksMost)
-	results := make([]chan verify.Result, len(addresses))
-	for i := range results {
-		results[i] = make(chan verify.Result, 1)
-	}
-	var showing errgroup.Group
-	showing.Go(func() error {
-		for _, c := range results {
-			select {
-			case r := <-c:
-				if err := show(r); err != nil {
-					return err
-				}
-			case <-ctx.Done(): // one failed, or all are done: then the rest is there
-				for _, c := range results {
-					select {
-					case r := <-c:
-						if err := show(r); err != nil {
-							return err
-						}
-					default:
-					}
-				}
-				return nil
-			}
-		}
-		return nil
-	})
+	var mu sync.Mutex // guards what follows
+	known, next := map[int]verify.Result{}, 0
 	for i, address := range addresses {
 		group.Go(func() error {
-			r, err := verifier.Check(ctx, address)
-			if err == nil {
-				results[i] <- r
+			result, err := verifier.Check(ctx, address)
+			if err != nil {
+				return err
 			}
-			return err
+			mu.Lock()
+			defer mu.Unlock()
+			known[i] = result
+			for ; ; next++ {
+				result, there := known[next]
+				if !there {
+					return nil
+				}
+				delete(known, next)
+				if err := show(result); err != nil {
+					return err
+				}
+			}
 		})
 	}
-	return errors.Join(group.Wait(), showing.Wait())
+	err := group.Wait()
+	for _, i := range slices.Sorted(maps.Keys(known)) { // behind one that has no result
+		err = errors.Join(err, show(known[i]))
+	}
+	return err
 }
 
 // remembered verifies the addresses that a state file does not know, all at once, and shows what is known then.
@@ -162,9 +161,15 @@ func (a *app) remembered(ctx context.Context, verifier *verify.Verifier, address
 		}
 		result, _ := knownResult(verifier, addresses[n], known)
 		n++
+		if result.Verdict == "" {
+			continue // the run was stopped before it was asked about
+		}
 		if err := show(result); err != nil {
 			return err
 		}
+	}
+	if a.stopped() {
+		return &exitError{code: exitInterrupted}
 	}
 	return run.Finish(ctx, state.Summary{})
 }

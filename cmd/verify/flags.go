@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -56,12 +57,12 @@ func (f *sharedFlags) register(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.sourceIPs, "source-ip", nil, "local `IP` to connect from (repeatable)")
 	flags.StringVar(&f.proxy, "proxy", "", "`URL` of a SOCKS5 proxy for SMTP: socks5://[user:password@]host:port")
 	flags.IntVar(&f.sessions, "sessions", 200, "SMTP sessions at a time, over all destinations")
-	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "patience with a connection and with each reply")
+	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "time limit for a connection and for each reply")
 	flags.StringVar(&f.pace, "pace", "", "`FILE` with the table of caps and rates by provider")
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "connect over IPv4 only")
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "connect over IPv6 only")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "no progress, no summary")
-	flags.VarP(&f.verbose, "verbose", "v", "log a line for each session, and why a destination rests; -vv: the SMTP dialogue")
+	flags.VarP(&f.verbose, "verbose", "v", "log a line for each session and the reason of each pause; -vv: the SMTP dialogue too")
 	flags.Lookup("verbose").NoOptDefVal = "+1"
 	flags.StringVar(&f.logFormat, "log-format", "text", "text or json")
 	flags.StringArrayVar(&f.reference, "reference", nil, "`FILE` with names that add to or overrule the built-in lists (repeatable)")
@@ -174,7 +175,7 @@ func (a *app) logger() (*slog.Logger, error) {
 	default:
 		level = smtpprobe.LevelDialogue
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: nameDialogue}
 	switch a.flags.logFormat {
 	case "text":
 		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
@@ -182,6 +183,14 @@ func (a *app) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
 	}
 	return nil, usagef("--log-format is text or json, not %q", a.flags.logFormat)
+}
+
+// nameDialogue gives the level of the SMTP dialogue a name of its own.
+func nameDialogue(groups []string, a slog.Attr) slog.Attr {
+	if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey && level == smtpprobe.LevelDialogue {
+		return slog.String(slog.LevelKey, "DIALOGUE")
+	}
+	return a
 }
 
 // treatRules reads --treat.
@@ -205,8 +214,8 @@ func (f *sharedFlags) treatRules() (map[verify.Flag]verify.Verdict, error) {
 	return rules, nil
 }
 
-// verifier builds the engine from the flags. Close the resolver.
-func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
+// verifier builds the engine from the flags. Its resolver is to be closed; that only frees sockets.
+func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 	f := &a.flags
 	logger, err := a.logger()
 	if err != nil {
@@ -223,7 +232,9 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 	if err != nil {
 		return nil, nil, usagef("%v", err)
 	}
-	config := verify.Config{Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger}
+	config := verify.Config{
+		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger,
+	}
 	for _, text := range f.sourceIPs {
 		addr, err := netip.ParseAddr(text)
 		if err != nil {
@@ -238,21 +249,25 @@ func (a *app) verifier() (*verify.Verifier, *mx.Resolver, error) {
 		}
 		config.Prober = verify.SMTP(prober)
 	}
-	resolver, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate})
-	if err != nil {
-		return nil, nil, usagef("%v", err)
+	resolver = io.NopCloser(nil)
+	if config.Resolver == nil {
+		network, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate})
+		if err != nil {
+			return nil, nil, usagef("%v", err)
+		}
+		config.Resolver, resolver = network, network
 	}
-	config.Resolver = resolver
-	verifier, err := verify.New(config)
-	if err != nil {
+	if v, err = verify.New(config); err != nil {
 		return nil, nil, errors.Join(err, resolver.Close())
 	}
-	return verifier, resolver, nil
+	return v, resolver, nil
 }
 
 func (a *app) prober(logger *slog.Logger) (*smtpprobe.Prober, error) {
 	f := &a.flags
-	config := smtpprobe.Config{HELO: f.helo, From: strings.Trim(f.from, "<>"), Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial, Logger: logger}
+	config := smtpprobe.Config{
+		HELO: f.helo, From: strings.Trim(f.from, "<>"), Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial, Logger: logger,
+	}
 	if f.proxy != "" {
 		address, err := url.Parse(f.proxy)
 		if err != nil || address.Scheme != "socks5" {

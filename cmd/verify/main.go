@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/state"
+	"presend/verify"
 )
 
 // Exit codes. They are a contract with scripts.
@@ -66,11 +67,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		case <-ctx.Done():
 		}
 	}()
-	root := rootCommand(&app{stdin: stdin, stdout: stdout, stderr: stderr, stop: stop})
+	return (&app{stdin: stdin, stdout: stdout, stderr: stderr, stop: stop}).run(ctx, args)
+}
+
+// run runs the command with these arguments and returns the exit code. The end of ctx is the second interrupt.
+func (a *app) run(ctx context.Context, args []string) int {
+	root := rootCommand(a)
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	err := root.ExecuteContext(ctx)
 	var exit *exitError
 	switch {
@@ -78,15 +84,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &exit):
 		if exit.message != "" {
-			fmt.Fprintln(stderr, "verify:", exit.message)
+			fmt.Fprintln(a.stderr, "verify:", exit.message)
 		}
 		return exit.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
-	fmt.Fprintln(stderr, "verify:", err)
+	fmt.Fprintln(a.stderr, "verify:", err)
 	if advice := state.Advice(err); advice != "" {
-		fmt.Fprintln(stderr, "verify:", advice)
+		fmt.Fprintln(a.stderr, "verify:", advice)
 	}
 	return exitFailed
 }
@@ -97,7 +103,10 @@ type app struct {
 	stdout, stderr io.Writer
 	stop           <-chan struct{} // closed by the first interrupt
 	flags          sharedFlags
-	dial           func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) // nil: the network
+
+	// What tests and the demo put in place of the network; nil: the network.
+	dial     func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
+	resolver verify.Resolver
 }
 
 func rootCommand(a *app) *cobra.Command {
@@ -112,11 +121,14 @@ func rootCommand(a *app) *cobra.Command {
 	})
 	a.flags.register(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.flags.load(c) }
-	root.AddCommand(listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a), historyCommand(a), runsCommand(a), trendCommand(a), paceCommand(a), versionCommand(a), manCommand(a))
+	root.AddCommand(
+		listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a),
+		historyCommand(a), runsCommand(a), trendCommand(a), paceCommand(a), versionCommand(a), manCommand(a),
+	)
 	return root
 }
 
-// exactly is cobra's argument check with our exit code.
+// arguments is cobra's check of the arguments with our exit code.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {

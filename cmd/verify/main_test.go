@@ -15,14 +15,31 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"presend/internal/lab"
 )
 
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"verify": main})
+func TestMain(m *testing.M) { os.Exit(withCommand(m.Run)) }
+
+// withCommand runs tests with the command on the PATH, built as for a user. It has no race detector, which makes each of
+// the several hundred processes three times as slow to start: the tests that run the command in this process have it.
+func withCommand(run func() int) (code int) {
+	directory, err := os.MkdirTemp("", "verify-test-")
+	if err == nil {
+		defer os.RemoveAll(directory)
+		err = os.Setenv("PATH", directory+string(os.PathListSeparator)+os.Getenv("PATH"))
+	}
+	if err == nil {
+		build := exec.Command("go", "build", "-buildvcs=false", "-o", directory, ".")
+		build.Stderr = os.Stderr
+		err = build.Run()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "building the command:", err)
+		return 1
+	}
+	return run()
 }
 
 // startLab starts an internet and returns the flags that lead verify to it.
@@ -102,71 +119,8 @@ func bigList(domains, mailboxes int) (declaration string, list []byte) {
 	return d.String(), l.Bytes()
 }
 
-func TestARunKilledHalfWayGoesOnWithoutAskingAgain(t *testing.T) {
-	declaration, list := bigList(20, 20)
-	directory := t.TempDir()
-	in := filepath.Join(directory, "list.csv")
-	if err := os.WriteFile(in, list, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	verify := func(flags []string, name string) *exec.Cmd {
-		return exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, name)}, flags...)...)
-	}
-	_, flags := startLab(t, declaration)
-	if out, err := verify(flags, "undisturbed.csv").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-
-	l, flags := startLab(t, declaration)
-	killed := verify(flags, "killed.csv")
-	if err := killed.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(time.Minute); l.Count().Rcpts < 200; {
-		if time.Now().After(deadline) {
-			t.Fatal("the run does not come half-way")
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if err := killed.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if err := killed.Wait(); err == nil {
-		t.Fatal("the run ended before it was killed")
-	}
-	if _, err := os.Stat(filepath.Join(directory, "killed.csv")); err == nil {
-		t.Error("a killed run left an output")
-	}
-	if out, err := verify(flags, "killed.csv").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-
-	read := func(name string) string {
-		content, err := os.ReadFile(filepath.Join(directory, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return timestamps.ReplaceAllString(string(content), "TIME")
-	}
-	if diff := cmp.Diff(read("undisturbed.csv"), read("killed.csv")); diff != "" {
-		t.Errorf("the outputs differ (-undisturbed +killed):\n%s", diff)
-	}
-	var twice []string
-	for address, n := range l.AllProbes() {
-		if n > 1 && strings.HasPrefix(address, "m") && strings.Contains(string(list), ","+address+"\n") {
-			twice = append(twice, address)
-		}
-	}
-	slices.Sort(twice)
-	t.Logf("%d of 400 addresses probed twice: %v", len(twice), twice)
-	// What was answered within the last tenth of a second may be lost, and what was in flight: 4 sessions.
-	if len(twice) > 4*(18+int(100*time.Millisecond/(20*time.Millisecond))) {
-		t.Errorf("%d addresses were probed twice, more than the batch in flight", len(twice))
-	}
-}
-
 func TestAnInterruptKeepsWhatIsInFlightAndSaysHowToGoOn(t *testing.T) {
-	declaration, list := bigList(20, 20)
+	declaration, list := bigList(5, 20)
 	directory := t.TempDir()
 	in := filepath.Join(directory, "list.csv")
 	if err := os.WriteFile(in, list, 0o644); err != nil {
@@ -180,7 +134,7 @@ func TestAnInterruptKeepsWhatIsInFlightAndSaysHowToGoOn(t *testing.T) {
 	if err := stopped.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(time.Minute); l.Count().Rcpts < 100 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); l.Count().Rcpts < 30 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	if err := stopped.Process.Signal(os.Interrupt); err != nil {
@@ -211,7 +165,7 @@ func TestAnInterruptKeepsWhatIsInFlightAndSaysHowToGoOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	if rows, err := csv.NewReader(file).ReadAll(); err != nil || len(rows) != 401 {
-		t.Errorf("%d rows, %v; want 401", len(rows), err)
+	if rows, err := csv.NewReader(file).ReadAll(); err != nil || len(rows) != 101 {
+		t.Errorf("%d rows, %v; want 101", len(rows), err)
 	}
 }

@@ -27,6 +27,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`\S*/contacts`), "contacts"},
 	{regexp.MustCompile(`\S*bounce/testdata/`), ""},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`), "2026-11-24T02:30:00Z"},
+	{regexp.MustCompile(`time=\S+`), "time=2026-11-24T02:30:00.125Z"},
+	{regexp.MustCompile(`took=\S+`), "took=124ms"},
 	{regexp.MustCompile(`since \d{4}-\d\d-\d\d`), "since 2026-05-28"},
 }
 
@@ -47,7 +49,8 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 	pages := map[string]string{}
 	for _, s := range []shown{
 		{"README.md", "demo", []string{"demo"}, []string{"--dir", t.TempDir()}},
-		{"README.md", "check", []string{"check", "peter.gone@northwind.lab"}, toLab},
+		{"README.md", "check", []string{"check", "peter.gone@northwind.lab", "heidi@alpina.lab"}, toLab},
+		{"README.md", "verbose", []string{"check", "heidi@alpina.lab", "-v"}, toLab},
 		{"README.md", "explain", []string{"explain", "550 5.7.1 Service unavailable; Client host [192.0.2.44] blocked using zen.spamhaus.org"}, nil},
 		{"docs/explain.md", "limit", []string{"explain", "452 4.5.3 Error: too many recipients"}, nil},
 		{"docs/explain.md", "code", []string{"explain", "5.2.2"}, nil},
@@ -83,7 +86,7 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(string(text), want); diff != "" {
-			t.Errorf("%s is behind (-page +program); go test ./cmd/verify -run Pages -update mends it:\n%s", page, diff)
+			t.Errorf("%s is behind (-page +program); go test ./cmd/verify -run Pages -update fixes it:\n%s", page, diff)
 		}
 	}
 }
