@@ -243,6 +243,26 @@ func (s *server) choose(d *destination, source int) *queue {
 	return best
 }
 
+// guestsMost is how many queues of other destinations are looked at for one that a session could serve.
+const guestsMost = 32
+
+// guest returns a queue of another destination whose domains wait at the server and that a session could serve as well:
+// receivers count what is asked there by the address. It is treated by the same limits, and has shown none of its own. nil
+// if there is none.
+func (s *server) guest(d *destination, source int, now time.Time) *queue {
+	if d.table.Rate > 0 {
+		return nil
+	}
+	for _, q := range s.queues[:min(len(s.queues), guestsMost)] {
+		l := &q.dest.lanes[source]
+		if q.dest != d && q.source == source && !q.flow.blocked && q.domains.Len() > 0 && q.dest.table == d.table &&
+			q.dest.learnedAt.IsZero() && l.circuit == nil && !now.Before(l.paused) {
+			return q
+		}
+	}
+	return nil
+}
+
 // weight returns how much waits at the server for sessions of a destination from a source.
 func (s *server) weight(d *destination, source int) (total int) {
 	for _, q := range s.of[d] {

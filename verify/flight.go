@@ -130,7 +130,7 @@ func (p *plan) fill(s *session) *flight {
 		if srv == nil {
 			break
 		}
-		q := srv.choose(d, s.source)
+		q := p.queueFor(s, srv)
 		if q == nil {
 			break
 		}
@@ -159,6 +159,14 @@ func (p *plan) fill(s *session) *flight {
 	f.recipients = l.recipients + l.questions
 	f.large = f.recipients > smallFlight
 	return f
+}
+
+// queueFor returns the queue that a session serves next: one of its destination, else one of another that shares the server.
+func (p *plan) queueFor(s *session, srv *server) *queue {
+	if q := srv.choose(s.dest, s.source); q != nil {
+		return q
+	}
+	return srv.guest(s.dest, s.source, p.now)
 }
 
 // front returns the domain of a queue that comes first. One of which everything is to be asked alone waits for a fresh

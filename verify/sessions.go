@@ -838,7 +838,7 @@ func (p *plan) next(s *session) {
 		return
 	}
 	srv := p.servers[s.addr]
-	if srv.choose(d, s.source) != nil {
+	if p.queueFor(s, srv) != nil {
 		if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
 			p.park(s, wait)
 			return
