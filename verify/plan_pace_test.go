@@ -264,3 +264,25 @@ func TestAnHourLaterOneSessionTriesTheCircuitAgain(t *testing.T) {
 		t.Errorf("%v after the server changed its mind, want 150 accepted", r.reasons())
 	}
 }
+
+func TestAHostThatSaysTooManyAtItsBannerIsTriedAgainAfterPauses(t *testing.T) {
+	w := newSim(t, nil)
+	h := w.host("10.0.0.1")
+	h.banner = "421 4.7.0 Too many connections from your address"
+	r := w.begin(1)
+	w.find(r, answerOf("a.lab", "10 mx.a.lab 10.0.0.1"), addresses(5, "good", "a.lab")...)
+	w.feed(fed{1})
+	for len(w.opens) < 3 && w.now.Sub(w.start) < time.Hour {
+		w.step()
+	}
+	for i, want := range []time.Duration{time.Second, 2 * time.Second} {
+		if wait := w.opens[i+1].at.Sub(w.opens[i].at); wait < want || wait > want+time.Second {
+			t.Errorf("attempt %d came %v after the one before, want a pause of %v", i+2, wait, want)
+		}
+	}
+	h.banner = ""
+	w.run()
+	if got := r.reasons(); got["accepted"] != 5 {
+		t.Errorf("%v; want 5 accepted when the host has room again", got)
+	}
+}

@@ -621,3 +621,19 @@ func TestADomainWhoseMailHostsChangeMovesToItsNewDestination(t *testing.T) {
 		t.Errorf("%v and %v, want 200 accepted each", a.reasons(), b.reasons())
 	}
 }
+
+func TestASingleCheckGetsTheNextSlotBeforeListsThatNeedLonger(t *testing.T) {
+	w := newSim(t, func(r *rules) { r.slots = 1 })
+	for i := range 3 {
+		w.host(fmt.Sprintf("10.0.0.%d", i+1))
+	}
+	r := w.begin(1)
+	w.find(r, answerOf("first.lab", "10 mx.first.lab 10.0.0.1"), addresses(40, "good", "first.lab")...)
+	w.find(r, answerOf("large.lab", "10 mx.large.lab 10.0.0.2"), addresses(400, "good", "large.lab")...)
+	w.check(2, answerOf("check.lab", "10 mx.check.lab 10.0.0.3"), "good@check.lab")
+	w.feed(fed{1})
+	w.run()
+	if got := w.opens[1].target.Host; got != "mx.check.lab" {
+		t.Errorf("the second session was at %s, want mx.check.lab", got)
+	}
+}
