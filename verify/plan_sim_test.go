@@ -654,7 +654,7 @@ func (w *sim) invariants(ev event) {
 		w.t.Fatalf("after %T%+v: %s", ev, scriptOf(ev), fmt.Sprintf(format, args...))
 	}
 	slots := 0
-	lanes := map[*lane]int{}
+	lanes, unmet := map[*lane]int{}, map[*lane]int{}
 	sessions := map[*budget]int{}
 	servers := map[route]int{}
 	for _, s := range p.sessions {
@@ -663,6 +663,11 @@ func (w *sim) invariants(ev event) {
 		}
 		if !s.slow {
 			sessions[&s.dest.budget]++
+		}
+		if l := s.lane(); !l.met {
+			if unmet[l]++; unmet[l] > 1 {
+				fail("two sessions from a source at %s, which was not met from there", s.dest.name)
+			}
 		}
 		if s.tried != nil {
 			lanes[s.lane()] += s.atOnce

@@ -637,3 +637,48 @@ func TestASingleCheckGetsTheNextSlotBeforeListsThatNeedLonger(t *testing.T) {
 		t.Errorf("the second session was at %s, want mx.check.lab", got)
 	}
 }
+
+func TestADestinationMetFromOneSourceIsStillNewToTheNext(t *testing.T) {
+	w := newSim(t, twoSources) // the invariants look at the sessions from each source after each event
+	r := w.begin(1)
+	for i := range 6 {
+		w.host(fmt.Sprintf("10.0.0.%d", i+1)).trip = 300 * time.Millisecond
+		domain := fmt.Sprintf("d%d.lab", i)
+		w.find(r, answerOf(domain, fmt.Sprintf("10 mx%d.big.lab 10.0.0.%d", i, i+1)), addresses(400, "bad", domain)...)
+	}
+	w.feed(fed{1})
+	w.run()
+	if got := w.mostOpen; got < 3 {
+		t.Errorf("%d sessions at a time, want more than two when both sources were answered", got)
+	}
+}
+
+func TestACheckThatIsGivenUpTakesNoOtherCheckAlong(t *testing.T) {
+	w := newSim(t, nil)
+	w.host("10.0.0.1").trip = 300 * time.Millisecond
+	x := answerOf("a.lab", "10 mx.a.lab 10.0.0.1")
+	given := w.check(1, x, "good1@a.lab")
+	kept := w.check(2, x, "good2@a.lab")
+	w.runFor(100 * time.Millisecond)
+	given.stopped = true
+	w.feed(gone{1})
+	w.run()
+	if got := kept.of(t, "good2@a.lab").reason; got != "accepted" || w.askedFor("good1@a.lab") != 0 {
+		t.Errorf("%s, and the check that was given up was asked %d times", got, w.askedFor("good1@a.lab"))
+	}
+}
+
+func TestWhatADestinationLearnedIsForgottenAfterADayOfUse(t *testing.T) {
+	d := newDestination("a.lab", usual(budget{}).limits, 1)
+	d.shrink(simEpoch, 5)
+	d.small, d.slowsOnErrors = true, true
+	d.forget(simEpoch.Add(learnedFor - time.Second))
+	if d.limits.Recipients != 5 || !d.small || !d.slowsOnErrors {
+		t.Errorf("forgotten within a day: %+v", d.budget)
+	}
+	d.shrink(simEpoch.Add(learnedFor-time.Second), 4) // what is learned later does not put it off
+	d.forget(simEpoch.Add(learnedFor))
+	if d.limits != d.table || d.small || d.slowsOnErrors {
+		t.Errorf("still believed after a day: %+v", d.budget)
+	}
+}
