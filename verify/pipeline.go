@@ -62,6 +62,11 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 	r.id = v.engine.join(func(id runID) event { return begin{id} }, r.port)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
+	select {
+	case <-options.Stop: // before anything was asked
+		stopLooking()
+	default:
+	}
 	over := make(chan struct{})
 	var group errgroup.Group
 	group.Go(func() error { return r.lookUp(looking) })
