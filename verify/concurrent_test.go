@@ -99,7 +99,7 @@ func TestConcurrentChecksAreAsPoliteAsAList(t *testing.T) {
 		for _, a := range addresses {
 			again += l.Probes(a) - 1
 		}
-		if again != 0 && !strings.Contains(w.options, "rcpts=1") || again > 20 {
+		if again != 0 && !strings.Contains(w.options, "rcpts=1") || again > 40 {
 			t.Errorf("%d recipients were asked more than once", again)
 		}
 	})
