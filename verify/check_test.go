@@ -33,13 +33,18 @@ func TestACallersDeadlineIsTheCallersError(t *testing.T) {
 	}
 	cases := map[string]world{"the resolver hangs": {"", func(c *verify.Config) { c.Resolver = hangs{} }, false}}
 	for _, options := range []string{
-		"silent", "tarpit", "blackhole", "latency=3s", "latency=1s", "latency=700ms nopipelining", "latency=600ms starttls", "stall=20",
+		"silent", "tarpit", "blackhole", "latency=3s", "latency=1s", "latency=700ms nopipelining", "latency=600ms starttls",
+		"stall=20",
 	} {
 		cases[options] = world{options, nil, false}
 		cases[options+", cancelled"] = world{options, nil, true}
 	}
 	bubbles(t, cases, func(t *testing.T, w world) {
-		_, v := memoryWorld(t, "host mx.corp.lab "+w.options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", w.change)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab "+w.options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			w.change,
+		)
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 		want := context.DeadlineExceeded
 		if w.cancels {
@@ -66,7 +71,11 @@ func TestACallersDeadlineIsTheCallersError(t *testing.T) {
 func TestATimeLimitOfOursIsNotTheCallersError(t *testing.T) {
 	bubbles(t, map[string]string{"silent": "silent", "never connects": "blackhole", "stalls": "stall=20"},
 		func(t *testing.T, options string) {
-			_, v := memoryWorld(t, "host mx.corp.lab "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+			_, v := memoryWorld(
+				t,
+				"host mx.corp.lab "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+				nil,
+			)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
 			r, err := v.Check(ctx, "ann@corp.lab")
@@ -78,7 +87,11 @@ func TestATimeLimitOfOursIsNotTheCallersError(t *testing.T) {
 
 func TestADeadlineOfOneCheckDoesNotEndAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, v := memoryWorld(t, "host mx.corp.lab latency=500ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab bob@corp.lab", nil)
+		l, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=500ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab bob@corp.lab",
+			nil,
+		)
 		short, cancel := context.WithTimeout(t.Context(), 1700*time.Millisecond) // in the flight
 		defer cancel()
 		failed := make(chan error)
@@ -101,7 +114,11 @@ func TestADeadlineOfOneCheckDoesNotEndAnother(t *testing.T) {
 
 func TestAnUnansweredQUITHoldsNoAnswerBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, v := memoryWorld(t, "host mx.corp.lab latency=50ms mute-quit\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=50ms mute-quit\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			nil,
+		)
 		begun := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), 350*time.Millisecond)
 		defer cancel()
@@ -147,10 +164,18 @@ func (s *fakeSession) Close(context.Context) error { return nil }
 
 var (
 	yes = reply.Reply{Code: 250, Enhanced: reply.Enhanced{Class: 2, Subject: 1, Detail: 5}, Lines: []string{"Ok"}}
-	no  = reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"User unknown"}}
+	no  = reply.Reply{
+		Code:     550,
+		Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1},
+		Lines:    []string{"User unknown"},
+	}
 )
 
-func (s *fakeSession) Probe(_ context.Context, list [][]string, _ func(smtpprobe.Answer) bool) ([]smtpprobe.Transaction, error) {
+func (s *fakeSession) Probe(
+	_ context.Context,
+	list [][]string,
+	_ func(smtpprobe.Answer) bool,
+) ([]smtpprobe.Transaction, error) {
 	said := make([]smtpprobe.Transaction, len(list))
 	for i, recipients := range list {
 		for _, r := range recipients {

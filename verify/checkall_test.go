@@ -25,8 +25,10 @@ func TestCheckAllYieldsEachResultAsItIsKnownAndWithTheAddressAsGiven(t *testing.
 			domain gone.lab nxdomain
 			mailbox ann@quick.lab bob@quick.lab ann@slow.lab`, nil)
 		given := map[string]string{
-			" Ann@Quick.lab ": "accepted", "mailto:bob@quick.lab": "accepted", "ann@quick.lab": "accepted", "no address": "syntax",
-			"ann@gone.lab": "no_such_domain", "ann@slow.lab": "accepted", "ann@silent.lab": "timeout", "nobody@quick.lab": "mailbox_unknown",
+			" Ann@Quick.lab ": "accepted", "mailto:bob@quick.lab": "accepted", "ann@quick.lab": "accepted",
+			"no address":   "syntax",
+			"ann@gone.lab": "no_such_domain", "ann@slow.lab": "accepted", "ann@silent.lab": "timeout",
+			"nobody@quick.lab": "mailbox_unknown",
 		}
 		var addresses []string
 		for a := range given {
@@ -54,7 +56,11 @@ func TestCheckAllYieldsEachResultAsItIsKnownAndWithTheAddressAsGiven(t *testing.
 
 func TestCheckAllYieldsResultsWhileAddressesAreStillToCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, v := memoryWorld(t, "host mx.corp.lab latency=20ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=20ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			nil,
+		)
 		come := func(yield func(string) bool) {
 			for _, a := range append([]string{"ann@corp.lab"}, numbered("nobody", "corp.lab", 5)...) {
 				if !yield(a) {
@@ -79,7 +85,13 @@ func TestCheckAllYieldsResultsWhileAddressesAreStillToCome(t *testing.T) {
 }
 
 func TestBreakingOffCheckAllEndsTheWork(t *testing.T) {
-	bubbles(t, map[string]string{"at a quick host": "latency=20ms", "at a slow one": "latency=1s nopipelining", "at a mute one": "mute-quit"},
+	bubbles(
+		t,
+		map[string]string{
+			"at a quick host": "latency=20ms",
+			"at a slow one":   "latency=1s nopipelining",
+			"at a mute one":   "mute-quit",
+		},
 		func(t *testing.T, options string) {
 			declaration, addresses, _ := corp(options, 20, 100)
 			l, v := memoryWorld(t, declaration, nil)
@@ -102,7 +114,8 @@ func TestBreakingOffCheckAllEndsTheWork(t *testing.T) {
 				t.Errorf("%d recipients were asked after the break", more)
 			}
 			synctest.Wait() // a goroutine that is left would fail the bubble
-		})
+		},
+	)
 }
 
 func TestTheErrorOfTheContextComesFromCheckAllOnceAndLast(t *testing.T) {

@@ -24,7 +24,8 @@ type refuses struct {
 func (p *refuses) Open(ctx context.Context, target smtpprobe.Target) (verify.Session, error) {
 	if p.left.Add(-1) >= 0 {
 		return nil, &smtpprobe.GreetError{
-			Host: target.Host, Addr: target.Addrs[0], Err: &smtpprobe.RefusedError{Command: reply.Connect, Reply: p.says},
+			Host: target.Host, Addr: target.Addrs[0],
+			Err: &smtpprobe.RefusedError{Command: reply.Connect, Reply: p.says},
 		}
 	}
 	return p.Prober.Open(ctx, target)
@@ -46,12 +47,15 @@ func TestAPauseEndsAndTheRunGoesOn(t *testing.T) {
 		"where it never ends": {1 << 40, "rate_limited", 3 * time.Second, 5 * time.Minute},
 	}, func(t *testing.T, w world) {
 		addresses := numbered("user", "corp.lab", 50)
-		l, v := memoryWorld(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(addresses, " "),
+		l, v := memoryWorld(
+			t,
+			"host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(addresses, " "),
 			func(c *verify.Config) {
 				p := &refuses{Prober: c.Prober, says: says}
 				p.left.Store(w.refusals)
 				c.Prober = p
-			})
+			},
+		)
 		begun := time.Now()
 		results := verifyAll(t, v, addresses)
 		wantReasons(t, results, all(w.want, addresses))
@@ -100,7 +104,13 @@ func TestRowsThatWereNotAskedCarryNobodysReply(t *testing.T) {
 			switch {
 			case strings.HasPrefix(r.Detail, "not asked:"):
 				if notAsked++; asked || r.Reply != nil || r.Source.IsValid() {
-					t.Errorf("%s, asked %d times, says %q and carries %v", r.Normalized, l.Probes(r.Normalized), r.Detail, r.Reply)
+					t.Errorf(
+						"%s, asked %d times, says %q and carries %v",
+						r.Normalized,
+						l.Probes(r.Normalized),
+						r.Detail,
+						r.Reply,
+					)
 				}
 			case r.Reply != nil && r.Reply.Command == "RCPT" && !asked:
 				t.Errorf("%s was not asked and carries a reply to RCPT: %v", r.Normalized, r.Reply)

@@ -87,7 +87,7 @@ func TestSpellingsThatDifferInCaseShareOneProbeWhereTheProviderIgnoresCase(t *te
 			t.Errorf("%d probes for one mailbox in three spellings, want 1", n)
 		}
 		verifyAll(t, v, []string{"ann@strict.lab", "Ann@strict.lab"})
-		if n := l.Count().Rcpts; n != 1+1+2+1 { // a spelling and a catch-all question at gmail.com, two and one at strict.lab
+		if n := l.Count().Rcpts; n != 1+1+2+1 { // a spelling and a question at gmail.com, two and one at strict.lab
 			t.Errorf("%d recipients asked for, want 5", n)
 		}
 	})
@@ -96,8 +96,14 @@ func TestSpellingsThatDifferInCaseShareOneProbeWhereTheProviderIgnoresCase(t *te
 func TestAnAddressThatIsRefusedInULabelsIsAskedForInALabels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, labels := range []string{"", "alabels"} {
-			l, v := memoryWorld(t, "host mx.corp.lab "+labels+"\ndomain пример.lab mx=mx.corp.lab\nmailbox иван@пример.lab\nmailbox ann@пример.lab", nil)
-			for i, r := range verifyAll(t, v, []string{"иван@пример.lab", "nobody@пример.lab", "ann@xn--e1afmkfd.lab", "никто@пример.lab"}) {
+			l, v := memoryWorld(
+				t,
+				"host mx.corp.lab "+labels+"\n"+
+					"domain пример.lab mx=mx.corp.lab\nmailbox иван@пример.lab\nmailbox ann@пример.lab",
+				nil,
+			)
+			addresses := []string{"иван@пример.lab", "nobody@пример.lab", "ann@xn--e1afmkfd.lab", "никто@пример.lab"}
+			for i, r := range verifyAll(t, v, addresses) {
 				if want := []string{"accepted", "mailbox_unknown"}[i%2]; string(r.Reason) != want {
 					t.Errorf("host %s: %s: %s (%s), want %s", labels, r.Normalized, r.Reason, r.Detail, want)
 				}
@@ -111,7 +117,9 @@ func TestAnAddressThatIsRefusedInULabelsIsAskedForInALabels(t *testing.T) {
 
 func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, kind := range []struct{ domain, want string }{{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"}} {
+		for _, kind := range []struct{ domain, want string }{
+			{"domain grey.lab mx=mx.grey.lab", "accepted"}, {"domain grey.lab mx=mx.grey.lab catchall", "catch_all"},
+		} {
 			_, v := memoryWorld(t, "host mx.grey.lab greylist-first=300s\n"+kind.domain+"\nmailbox ann@grey.lab", nil)
 			first := verifyAll(t, v, []string{"ann@grey.lab"})[0]
 			if first.Reason != "greylisted" || first.RetryAt.IsZero() {
@@ -127,7 +135,11 @@ func TestGreylistingPassesOnALaterRunAndThenTheCatchAllQuestionIsAnsweredToo(t *
 
 func TestADomainThatAcceptsWhatCannotExistAndRefusesAMailboxIsACatchAllWithExceptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, v := memoryWorld(t, "host mx.semi.lab latency=1ms rcpts=5\ndomain semi.lab mx=mx.semi.lab catchall\nunknown zz@semi.lab", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.semi.lab latency=1ms rcpts=5\ndomain semi.lab mx=mx.semi.lab catchall\nunknown zz@semi.lab",
+			nil,
+		)
 		var addresses []string
 		for i := range 40 {
 			addresses = append(addresses, fmt.Sprintf("a%d@semi.lab", i))
@@ -155,7 +167,14 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 			}
 		}
 		for _, options := range []string{"", "errors=20", "errors=20 nopipelining"} {
-			l, v := memoryWorld(t, "host mx.corp.lab latency=2ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(known, " "), nil)
+			l, v := memoryWorld(
+				t,
+				"host mx.corp.lab latency=2ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+strings.Join(
+					known,
+					" ",
+				),
+				nil,
+			)
 			unknown := 0
 			for _, r := range verifyAll(t, v, addresses) {
 				if r.Reason == reply.MailboxUnknown {
@@ -164,7 +183,13 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 			}
 			c := l.Count()
 			if unknown != n/4 || c.ErrorLimits > 0 || len(c.Violations) > 0 {
-				t.Errorf("%s: %d unknown, %d sessions ended by the server, %v", options, unknown, c.ErrorLimits, c.Violations)
+				t.Errorf(
+					"%s: %d unknown, %d sessions ended by the server, %v",
+					options,
+					unknown,
+					c.ErrorLimits,
+					c.Violations,
+				)
 			}
 		}
 	})
@@ -173,7 +198,10 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 func TestADestinationThatRefusesUsIsLeftAloneAndNothingIsHeldAgainstItsAddresses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var declaration strings.Builder
-		fmt.Fprintln(&declaration, "host mx.wall.lab blocks\nhost mx.kind.lab\ndomain kind.lab mx=mx.kind.lab\nmailbox ann@kind.lab")
+		fmt.Fprintln(
+			&declaration,
+			"host mx.wall.lab blocks\nhost mx.kind.lab\ndomain kind.lab mx=mx.kind.lab\nmailbox ann@kind.lab",
+		)
 		addresses := []string{"ann@kind.lab"}
 		for d := range 10 {
 			fmt.Fprintf(&declaration, "domain d%d.lab mx=mx.wall.lab\n", d)
@@ -203,10 +231,22 @@ func TestTheNextMXIsAskedWhereTheFirstIsDownBusyOrNotInCharge(t *testing.T) {
 		for name, first := range map[string]string{
 			"dead": "host mx1.a.lab dead", "busy": "host mx1.a.lab banner421", "no SMTP": "host mx1.a.lab garbage",
 		} {
-			_, v := memoryWorld(t, first+"\nhost mx2.b.lab\ndomain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab\nunknown bob@corp.lab", nil)
+			_, v := memoryWorld(
+				t,
+				first+"\nhost mx2.b.lab\n"+
+					"domain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab\nunknown bob@corp.lab",
+				nil,
+			)
 			results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})
-			if results[0].Reason != "accepted" || results[1].Reason != "mailbox_unknown" || results[0].MX != "mx2.b.lab" {
-				t.Errorf("%s: %s and %s from %s; want accepted and mailbox_unknown from mx2.b.lab", name, results[0].Reason, results[1].Reason, results[0].MX)
+			if results[0].Reason != "accepted" || results[1].Reason != "mailbox_unknown" ||
+				results[0].MX != "mx2.b.lab" {
+				t.Errorf(
+					"%s: %s and %s from %s; want accepted and mailbox_unknown from mx2.b.lab",
+					name,
+					results[0].Reason,
+					results[1].Reason,
+					results[0].MX,
+				)
 			}
 		}
 	})
@@ -229,7 +269,11 @@ func TestAStoppedRunReturnsAndLeavesTheRestForLater(t *testing.T) {
 
 func TestARetryComesFromTheAddressThatWasGreylisted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sources := []netip.Addr{netip.MustParseAddr("127.0.0.2"), netip.MustParseAddr("127.0.0.3"), netip.MustParseAddr("127.0.0.4")}
+		sources := []netip.Addr{
+			netip.MustParseAddr("127.0.0.2"),
+			netip.MustParseAddr("127.0.0.3"),
+			netip.MustParseAddr("127.0.0.4"),
+		}
 		declaration := "host mx.grey.lab greylist-first=300s\n"
 		var addresses []string
 		for d := range 6 {

@@ -22,16 +22,31 @@ type interrupted struct {
 
 func TestWhatWasHeardBeforeAnInterruptIsKeptAndNotAskedForAgain(t *testing.T) {
 	bubbles(t, map[string]interrupted{
-		"stopped in the first transaction of a catch-all domain":   {"nopipelining", "catchall", 1500 * time.Millisecond, false, "catch_all", 40},
-		"cancelled in the first transaction of a catch-all domain": {"nopipelining", "catchall", 1500 * time.Millisecond, true, "catch_all", 40},
-		"stopped when the question was answered":                   {"nopipelining", "catchall", 5 * time.Second, false, "catch_all", 150},
-		"cancelled after several hundred answers":                  {"nopipelining", "catchall", 9 * time.Second, true, "catch_all", 300},
-		"cancelled at a domain that is no catch-all":               {"nopipelining", "", 9 * time.Second, true, "accepted", 300},
-		"stopped in a flight":                                      {"latency=1s", "catchall", 4500 * time.Millisecond, false, "catch_all", 1},
-		"cancelled between flights":                                {"latency=1s", "catchall", 5500 * time.Millisecond, true, "catch_all", 1},
+		"stopped in the first transaction of a catch-all domain": {
+			"nopipelining", "catchall", 1500 * time.Millisecond, false, "catch_all", 40,
+		},
+		"cancelled in the first transaction of a catch-all domain": {
+			"nopipelining", "catchall", 1500 * time.Millisecond, true, "catch_all", 40,
+		},
+		"stopped when the question was answered": {
+			"nopipelining", "catchall", 5 * time.Second, false, "catch_all", 150,
+		},
+		"cancelled after several hundred answers": {
+			"nopipelining", "catchall", 9 * time.Second, true, "catch_all", 300,
+		},
+		"cancelled at a domain that is no catch-all": {
+			"nopipelining", "", 9 * time.Second, true, "accepted", 300,
+		},
+		"stopped in a flight": {
+			"latency=1s", "catchall", 4500 * time.Millisecond, false, "catch_all", 1,
+		},
+		"cancelled between flights": {
+			"latency=1s", "catchall", 5500 * time.Millisecond, true, "catch_all", 1,
+		},
 	}, func(t *testing.T, x interrupted) {
 		addresses := numbered("user", "corp.lab", 800)
-		declaration := "host mx.corp.lab latency=50ms " + x.options + "\ndomain corp.lab mx=mx.corp.lab " + x.kind + "\nmailbox"
+		declaration := "host mx.corp.lab latency=50ms " + x.options + "\n" +
+			"domain corp.lab mx=mx.corp.lab " + x.kind + "\nmailbox"
 		for _, a := range addresses {
 			declaration += " " + a
 		}
@@ -98,7 +113,8 @@ func TestAnotherProcessSettlesWhatWasHeardBeforeAnInterrupt(t *testing.T) {
 	for _, kind := range []string{"", "catchall"} {
 		synctest.Test(t, func(t *testing.T) {
 			addresses := numbered("user", "corp.lab", 800)
-			declaration := "host mx.corp.lab latency=50ms nopipelining\ndomain corp.lab mx=mx.corp.lab " + kind + "\nmailbox"
+			declaration := "host mx.corp.lab latency=50ms nopipelining\n" +
+				"domain corp.lab mx=mx.corp.lab " + kind + "\nmailbox"
 			for _, a := range addresses {
 				declaration += " " + a
 			}
@@ -121,8 +137,14 @@ func TestAnotherProcessSettlesWhatWasHeardBeforeAnInterrupt(t *testing.T) {
 			}
 			want := map[string]string{"": "accepted", "catchall": "catch_all"}[kind]
 			wantReasons(t, queue.list(), all(want, addresses))
-			if asked, most := l.Count().Rcpts-before, len(addresses)-heard+4; asked > most || len(queue.provisional) > 0 {
-				t.Errorf("%d recipients asked, want at most %d; %d are still provisional", asked, most, len(queue.provisional))
+			if asked, most := l.Count().Rcpts-before, len(addresses)-heard+4; asked > most ||
+				len(queue.provisional) > 0 {
+				t.Errorf(
+					"%d recipients asked, want at most %d; %d are still provisional",
+					asked,
+					most,
+					len(queue.provisional),
+				)
 			}
 		})
 	}
@@ -137,7 +159,11 @@ func (w *watcher) Waiting(string)       {}
 func TestAnObserverSeesOnlySettledResultsAndEachOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		addresses := numbered("user", "corp.lab", 200)
-		_, v := memoryWorld(t, "host mx.corp.lab latency=50ms nopipelining\ndomain corp.lab mx=mx.corp.lab catchall", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=50ms nopipelining\ndomain corp.lab mx=mx.corp.lab catchall",
+			nil,
+		)
 		var seen watcher
 		if err := v.Run(t.Context(), newNotebook(t, addresses), verify.RunOptions{Observer: &seen}); err != nil {
 			t.Fatal(err)
@@ -152,7 +178,11 @@ func TestAnObserverSeesOnlySettledResultsAndEachOnce(t *testing.T) {
 func TestStoppingOneOfTwoRunsLeavesTheOther(t *testing.T) {
 	for _, cancels := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			l, v := memoryWorld(t, "host mx.corp.lab latency=50ms nopipelining\ndomain corp.lab mx=mx.corp.lab catchall", nil)
+			l, v := memoryWorld(
+				t,
+				"host mx.corp.lab latency=50ms nopipelining\ndomain corp.lab mx=mx.corp.lab catchall",
+				nil,
+			)
 			stopped := newNotebook(t, numbered("one", "corp.lab", 400))
 			addresses := numbered("two", "corp.lab", 400)
 			other := newNotebook(t, addresses)
@@ -217,7 +247,11 @@ func (q waits) Domains(ctx context.Context, max int) ([]verify.Domain, error) {
 func TestARunWhoseQueueWaitsForWorkEndsWhenItIsStopped(t *testing.T) {
 	for _, cancels := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			_, v := memoryWorld(t, "host mx.corp.lab latency=50ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+			_, v := memoryWorld(
+				t,
+				"host mx.corp.lab latency=50ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+				nil,
+			)
 			queue := newNotebook(t, []string{"ann@corp.lab"})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
@@ -245,7 +279,11 @@ func TestARunWhoseQueueWaitsForWorkEndsWhenItIsStopped(t *testing.T) {
 
 func TestResultsAreRecordedWhileTheQueueWaitsForMoreWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, v := memoryWorld(t, "host mx.corp.lab latency=50ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=50ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			nil,
+		)
 		queue := newNotebook(t, []string{"ann@corp.lab"})
 		stop := make(chan struct{})
 		begun := time.Now()
@@ -274,7 +312,12 @@ func TestARunGoesOnWhenASlowQueueHasRecordedWhatWaited(t *testing.T) {
 		within(t, "recording some 10,000 results an hour", time.Since(begun), 2*time.Hour, 5*time.Hour)
 		wantReasons(t, queue.list(), all("catch_all", addresses))
 		if len(queue.results) != len(addresses) || most > 12_000 {
-			t.Errorf("%d of %d have a result; %d were asked that were not recorded", len(queue.results), len(addresses), most)
+			t.Errorf(
+				"%d of %d have a result; %d were asked that were not recorded",
+				len(queue.results),
+				len(addresses),
+				most,
+			)
 		}
 		wantPoliteness(t, l)
 	})

@@ -13,19 +13,28 @@ func TestADomainIsNotServedOnlyIfEveryTargetOfItsMXSaysSoOrDoesNotExist(t *testi
 	type world struct{ declaration, want string }
 	domain := "\ndomain corp.lab norelay mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab bob@corp.lab"
 	bubbles(t, map[string]world{
-		"both refuse to relay":                       {"host mx1.a.lab\nhost mx2.b.lab", "domain_not_served"},
-		"the second does not resolve":                {"host mx1.a.lab\nhost mx2.b.lab noaddress", "domain_not_served"},
-		"the first does not resolve":                 {"host mx1.a.lab noaddress\nhost mx2.b.lab", "domain_not_served"},
-		"the second's address is SERVFAIL":           {"host mx1.a.lab\nhost mx2.b.lab servfail", "dns_failure"},
-		"the first's address is SERVFAIL":            {"host mx1.a.lab servfail\nhost mx2.b.lab", "dns_failure"},
-		"the second refuses connections":             {"host mx1.a.lab\nhost mx2.b.lab dead", "unreachable"},
-		"the first refuses connections":              {"host mx1.a.lab dead\nhost mx2.b.lab", "unreachable"},
-		"the second never connects":                  {"host mx1.a.lab\nhost mx2.b.lab blackhole", "timeout"},
-		"the second is silent":                       {"host mx1.a.lab\nhost mx2.b.lab silent", "timeout"},
-		"the second is shut down":                    {"host mx1.a.lab\nhost mx2.b.lab banner421", "server_unavailable"},
-		"the second blocks us":                       {"host mx1.a.lab\nhost mx2.b.lab banner554", "sender_blocked"},
-		"the second drops every session":             {"host mx1.a.lab\nhost mx2.b.lab crash=ann drops-unknown", "server_unavailable"},
-		"the second has a family that we do not use": {"host mx1.a.lab 127.0.0.9\nhost mx2.b.lab 2001:db8::9", "not_probed"},
+		"both refuse to relay":             {"host mx1.a.lab\nhost mx2.b.lab", "domain_not_served"},
+		"the second does not resolve":      {"host mx1.a.lab\nhost mx2.b.lab noaddress", "domain_not_served"},
+		"the first does not resolve":       {"host mx1.a.lab noaddress\nhost mx2.b.lab", "domain_not_served"},
+		"the second's address is SERVFAIL": {"host mx1.a.lab\nhost mx2.b.lab servfail", "dns_failure"},
+		"the first's address is SERVFAIL":  {"host mx1.a.lab servfail\nhost mx2.b.lab", "dns_failure"},
+		"the second refuses connections":   {"host mx1.a.lab\nhost mx2.b.lab dead", "unreachable"},
+		"the first refuses connections":    {"host mx1.a.lab dead\nhost mx2.b.lab", "unreachable"},
+		"the second never connects":        {"host mx1.a.lab\nhost mx2.b.lab blackhole", "timeout"},
+		"the second is silent":             {"host mx1.a.lab\nhost mx2.b.lab silent", "timeout"},
+		"the second is shut down": {
+			"host mx1.a.lab\nhost mx2.b.lab banner421",
+			"server_unavailable",
+		},
+		"the second blocks us": {"host mx1.a.lab\nhost mx2.b.lab banner554", "sender_blocked"},
+		"the second drops every session": {
+			"host mx1.a.lab\nhost mx2.b.lab crash=ann drops-unknown",
+			"server_unavailable",
+		},
+		"the second has a family that we do not use": {
+			"host mx1.a.lab 127.0.0.9\nhost mx2.b.lab 2001:db8::9",
+			"not_probed",
+		},
 	}, func(t *testing.T, w world) {
 		l, v := memoryWorld(t, w.declaration+domain, func(c *verify.Config) { c.IPv4 = w.want == "not_probed" })
 		results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})
@@ -59,7 +68,12 @@ func TestAFamilyThatIsNotInUseSaysNothingAboutADomain(t *testing.T) {
 				t.Errorf("%s: %s, %s (%s), want %s", r.Normalized, r.Verdict, r.Reason, r.Detail, w.want)
 			}
 			if w.want == "not_probed" && (!strings.HasPrefix(r.Detail, "not asked:") || r.Reply != nil) {
-				t.Errorf("%s: %q with reply %v; want a detail that says that it was not asked", r.Normalized, r.Detail, r.Reply)
+				t.Errorf(
+					"%s: %q with reply %v; want a detail that says that it was not asked",
+					r.Normalized,
+					r.Detail,
+					r.Reply,
+				)
 			}
 		}
 		wantPoliteness(t, l)
@@ -95,9 +109,14 @@ func TestADomainWithoutAnyAddressIsToldApartByTheReason(t *testing.T) {
 			domain c.lab mx=10:gone.lab,20:lost.lab
 			domain d.lab nxdomain
 			domain e.lab servfail`, nil)
-		wantReasons(t, verifyAll(t, v, []string{"ann@a.lab", "ann@b.lab", "ann@c.lab", "ann@d.lab", "ann@e.lab"}), map[string]string{
-			"ann@a.lab": "no_mail_host", "ann@b.lab": "dns_failure", "ann@c.lab": "dns_failure", "ann@d.lab": "no_such_domain",
-			"ann@e.lab": "dns_failure",
-		})
+		wantReasons(
+			t,
+			verifyAll(t, v, []string{"ann@a.lab", "ann@b.lab", "ann@c.lab", "ann@d.lab", "ann@e.lab"}),
+			map[string]string{
+				"ann@a.lab": "no_mail_host", "ann@b.lab": "dns_failure", "ann@c.lab": "dns_failure",
+				"ann@d.lab": "no_such_domain",
+				"ann@e.lab": "dns_failure",
+			},
+		)
 	})
 }

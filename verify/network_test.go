@@ -50,8 +50,12 @@ func TestAConnectionThatIsCutWhileItWaitsForTheRateIsOpenedAgain(t *testing.T) {
 	for _, idle := range []time.Duration{time.Second, 3 * time.Second, 10 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
 			addresses := numbered("user", "gmx.net", 200)
-			_, v := memoryWorld(t, fmt.Sprintf("host mx00.gmx.net latency=10ms cut-idle=%v\ndomain gmx.net mx=mx00.gmx.net\nmailbox %s",
-				idle, strings.Join(addresses, " ")), nil)
+			_, v := memoryWorld(
+				t,
+				fmt.Sprintf("host mx00.gmx.net latency=10ms cut-idle=%v\ndomain gmx.net mx=mx00.gmx.net\nmailbox %s",
+					idle, strings.Join(addresses, " ")),
+				nil,
+			)
 			begun := time.Now()
 			wantReasons(t, verifyAll(t, v, addresses), all("accepted", addresses))
 			within(t, "the run at 5 addresses a second", time.Since(begun), 34*time.Second, 10*time.Minute)
@@ -133,7 +137,8 @@ func TestADeadFamilyCostsAQuarterOfASecond(t *testing.T) {
 
 func TestARaceForAnAddressCountsAgainstTheCaps(t *testing.T) {
 	// The first address is slow to connect, so that many races are under way at a time, and both could be won.
-	for _, latency := range []time.Duration{240 * time.Millisecond, 260 * time.Millisecond, 400 * time.Millisecond, 2 * time.Second} {
+	for _, milliseconds := range []time.Duration{240, 260, 400, 2000} {
+		latency := milliseconds * time.Millisecond
 		synctest.Test(t, func(t *testing.T) {
 			addresses := numbered("user", "corp.lab", 600)
 			l, v := memoryWorld(t, fmt.Sprintf(`

@@ -27,7 +27,10 @@ func TestAnAnswerThatEndsTheSessionCostsOnlyItsOwnRecipient(t *testing.T) {
 		case "drops-unknown":
 			bad = "server_unavailable"
 		}
-		for _, more := range []string{"", " nopipelining", " nopipelining latency=30ms", " latency=30ms", " starttls latency=30ms"} {
+		for _, more := range []string{
+			"", " nopipelining", " nopipelining latency=30ms", " latency=30ms",
+			" starttls latency=30ms",
+		} {
 			cases[options+more] = world{options + more, bad}
 		}
 	}
@@ -51,15 +54,29 @@ func TestAnAnswerThatEndsTheSessionCostsOnlyItsOwnRecipient(t *testing.T) {
 				good := strings.HasPrefix(r.Normalized, "good")
 				switch {
 				case strings.HasPrefix(w.options, "two-replies") && r.Reason == "protocol_error" && r.Reply == nil:
-				case good && (r.Reason != "accepted" && r.Reason != "catch_all_unknown" || r.Reply == nil || r.Reply.Code != 250):
-					t.Errorf("%s: %s (%s), %v; want it accepted with its own reply", r.Normalized, r.Reason, r.Detail, r.Reply)
+				case good && (r.Reason != "accepted" && r.Reason != "catch_all_unknown" ||
+					r.Reply == nil || r.Reply.Code != 250):
+					t.Errorf(
+						"%s: %s (%s), %v; want it accepted with its own reply",
+						r.Normalized,
+						r.Reason,
+						r.Detail,
+						r.Reply,
+					)
 				case !good && w.bad != "" && string(r.Reason) != w.bad && !strings.HasPrefix(w.options, "crash"):
 					t.Errorf("%s: %s (%s), want %s", r.Normalized, r.Reason, r.Detail, w.bad)
 				case !good && (r.Verdict == "deliverable" || r.Verdict == "risky"):
 					t.Errorf("%s: %s (%s)", r.Normalized, r.Verdict, r.Detail)
 				case !good && strings.HasPrefix(w.options, "closes-unknown") && (r.Reply == nil || r.Reply.Code != 421):
-					t.Errorf("%s: %s (%s), %v; want the 421 that was its answer", r.Normalized, r.Reason, r.Detail, r.Reply)
-				case r.Normalized[:4] == "bad1" && strings.HasPrefix(w.options, "crash") && r.Reason != "server_unavailable":
+					t.Errorf(
+						"%s: %s (%s), %v; want the 421 that was its answer",
+						r.Normalized,
+						r.Reason,
+						r.Detail,
+						r.Reply,
+					)
+				case r.Normalized[:4] == "bad1" && strings.HasPrefix(w.options, "crash") &&
+					r.Reason != "server_unavailable":
 					t.Errorf("%s: %s (%s), want server_unavailable", r.Normalized, r.Reason, r.Detail)
 				}
 			}
@@ -87,7 +104,13 @@ func TestAListOfOnlyGoodAddressesIsNotHeldUpByTheImpossibleOne(t *testing.T) {
 		addresses := []string{"ann@corp.lab", "bob@corp.lab", "cleo@corp.lab"}
 		for _, r := range verifyAll(t, v, addresses) {
 			if r.Reason != "accepted" && r.Reason != "catch_all_unknown" || r.Reply == nil || r.Reply.Code != 250 {
-				t.Errorf("%s: %s (%s), %v; want it accepted with its own reply", r.Normalized, r.Reason, r.Detail, r.Reply)
+				t.Errorf(
+					"%s: %s (%s), %v; want it accepted with its own reply",
+					r.Normalized,
+					r.Reason,
+					r.Detail,
+					r.Reply,
+				)
 			}
 			if n := l.Probes(r.Normalized); n != 1 {
 				t.Errorf("%s was asked %d times, want once", r.Normalized, n)
@@ -113,8 +136,12 @@ func TestManyBadAddressesThatEndTheirSessionsDoNotTakeTheHostDown(t *testing.T) 
 	bubbles(t, map[string]string{"with 421": "closes-unknown", "without a word": "drops-unknown"},
 		func(t *testing.T, options string) {
 			good, bad := numbered("good", "corp.lab", 40), numbered("bad", "corp.lab", 40)
-			l, v := memoryWorld(t, "host mx.corp.lab latency=20ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+
-				strings.Join(good, " "), nil)
+			l, v := memoryWorld(
+				t,
+				"host mx.corp.lab latency=20ms "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox "+
+					strings.Join(good, " "),
+				nil,
+			)
 			begun := time.Now()
 			results := verifyAll(t, v, append(bad, good...))
 			t.Logf("%v, %d connections, %d recipients", time.Since(begun), l.Count().Connections, l.Count().Rcpts)
@@ -157,7 +184,9 @@ func known(t testing.TB, l *lab.Lab, source netip.Addr, addresses ...string) {
 func TestAGreylistedQuestionIsAskedAgainAtItsTimeAndSettlesWhatWasHeard(t *testing.T) {
 	type world struct{ host, kind, want string }
 	cases := map[string]world{}
-	for _, options := range []string{"", " nopipelining", " rcpts=1"} {
+	for _, options := range []string{
+		"", " nopipelining", " rcpts=1",
+	} {
 		cases["no catch-all"+options] = world{"greylist-first=300s" + options, "", "accepted"}
 		cases["a catch-all"+options] = world{"greylist-first=300s" + options, "catchall", "catch_all"}
 	}
@@ -203,7 +232,11 @@ func TestAGreylistedQuestionIsAskedAgainAtItsTimeAndSettlesWhatWasHeard(t *testi
 
 func TestASoftRefusalOfTheImpossibleAddressAsUnknownAnswersTheQuestion(t *testing.T) {
 	bubbles(t, map[string]string{"pipelined": "", "one by one": "nopipelining"}, func(t *testing.T, options string) {
-		_, v := memoryWorld(t, "host mx.corp.lab soft-unknown "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		_, v := memoryWorld(
+			t,
+			"host mx.corp.lab soft-unknown "+options+"\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			nil,
+		)
 		results := verifyAll(t, v, []string{"ann@corp.lab", "nobody@corp.lab"})
 		wantReasons(t, results, map[string]string{"ann@corp.lab": "accepted", "nobody@corp.lab": "server_unavailable"})
 		if r := results[1]; r.RetryAt.IsZero() || r.Verdict != "unknown" {
@@ -264,8 +297,16 @@ func TestAHostThatEndsEverySessionIsLeftAlone(t *testing.T) {
 		l, v := memoryWorld(t, declaration, nil)
 		for _, r := range verifyAll(t, v, addresses) {
 			notAsked := strings.HasPrefix(r.Detail, "not asked:")
-			if r.Verdict != "unknown" || r.RetryAt.IsZero() || notAsked != (l.Probes(r.Normalized) == 0) || notAsked && r.Reply != nil {
-				t.Errorf("%s, asked %d times: %s (%s), %v", r.Normalized, l.Probes(r.Normalized), r.Reason, r.Detail, r.Reply)
+			if r.Verdict != "unknown" || r.RetryAt.IsZero() || notAsked != (l.Probes(r.Normalized) == 0) ||
+				notAsked && r.Reply != nil {
+				t.Errorf(
+					"%s, asked %d times: %s (%s), %v",
+					r.Normalized,
+					l.Probes(r.Normalized),
+					r.Reason,
+					r.Detail,
+					r.Reply,
+				)
 			}
 		}
 		if n := l.Count().Connections; n > 30 {

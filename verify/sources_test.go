@@ -43,7 +43,15 @@ func hosts(count, each int, options string) (declaration string, addresses []str
 	for h := range count {
 		domain := fmt.Sprintf("h%d.lab", h)
 		list := numbered("user", domain, each)
-		fmt.Fprintf(&b, "host mx.%s %s\ndomain %s mx=mx.%s\nmailbox %s\n", domain, options, domain, domain, strings.Join(list, " "))
+		fmt.Fprintf(
+			&b,
+			"host mx.%s %s\ndomain %s mx=mx.%s\nmailbox %s\n",
+			domain,
+			options,
+			domain,
+			domain,
+			strings.Join(list, " "),
+		)
 		addresses = append(addresses, list...)
 	}
 	return b.String(), addresses
@@ -66,7 +74,12 @@ func TestASourceThatIsBlockedOrClosedCostsNoAddressItsAnswer(t *testing.T) {
 			if bad == three[1] {
 				cases[bad.String()+name+" at one host"] = world{1, 1800, options, bad}
 				cases[bad.String()+name+" at 60 hosts"] = world{60, 30, options, bad}
-				cases[bad.String()+name+" at 60 hosts that answer one by one"] = world{60, 5, "nopipelining " + options, bad}
+				cases[bad.String()+name+" at 60 hosts that answer one by one"] = world{
+					60,
+					5,
+					"nopipelining " + options,
+					bad,
+				}
 			}
 		}
 	}
@@ -74,7 +87,9 @@ func TestASourceThatIsBlockedOrClosedCostsNoAddressItsAnswer(t *testing.T) {
 		declaration, addresses := hosts(w.hosts, w.each, "latency=20ms "+w.options)
 		var log journal
 		l, v := memoryWorld(t, declaration, func(c *verify.Config) {
-			c.Sources, c.Logger = three, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+			c.Sources, c.Logger = three, slog.New(
+				slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelInfo}),
+			)
 		})
 		begun := time.Now()
 		results := verifyAll(t, v, addresses)
@@ -169,7 +184,11 @@ func TestARetryBoundToASourceThatIsGoneOrOfNoUseComesFromAnother(t *testing.T) {
 
 func TestTheOrderOfSourcesOfBothFamiliesDecidesNothing(t *testing.T) {
 	mixed := addrs("127.0.0.2", "2001:db8::2", "127.0.0.3")
-	orders := map[string][]netip.Addr{"IPv4 first": mixed, "IPv6 first": {mixed[1], mixed[0], mixed[2]}, "IPv6 last": {mixed[0], mixed[2], mixed[1]}}
+	orders := map[string][]netip.Addr{
+		"IPv4 first": mixed,
+		"IPv6 first": {mixed[1], mixed[0], mixed[2]},
+		"IPv6 last":  {mixed[0], mixed[2], mixed[1]},
+	}
 	bubbles(t, orders, func(t *testing.T, sources []netip.Addr) {
 		l, v := memoryWorld(t, `
 			host mx.four.lab 127.0.1.1
@@ -181,7 +200,15 @@ func TestTheOrderOfSourcesOfBothFamiliesDecidesNothing(t *testing.T) {
 			domain both.lab mx=mx.both.lab
 			domain fall.lab mx=10:mx.six2.lab,20:mx.four.lab
 			mailbox ann@four.lab ann@six.lab ann@both.lab ann@fall.lab`, func(c *verify.Config) { c.Sources = sources })
-		addresses := []string{"ann@four.lab", "bob@four.lab", "ann@six.lab", "bob@six.lab", "ann@both.lab", "bob@both.lab", "ann@fall.lab"}
+		addresses := []string{
+			"ann@four.lab",
+			"bob@four.lab",
+			"ann@six.lab",
+			"bob@six.lab",
+			"ann@both.lab",
+			"bob@both.lab",
+			"ann@fall.lab",
+		}
 		for _, r := range verifyAll(t, v, addresses) {
 			want := "accepted"
 			if r.Normalized[0] == 'b' {

@@ -16,8 +16,10 @@ import (
 func TestManyHostsOfEveryTemperAreTreatedByTheirRules(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		options := []string{
-			"", "latency=2ms", "nopipelining latency=2ms", "starttls", "sessions=1", "sessions=1 nopipelining", "rcpts=5", "rcpts=1", "rcpts=5 errors=6", "errors=10", "errors=20 nopipelining",
-			"helo-only", "nosmtputf8", "drops-after=3", "drops-after=7 sessions=2", "starttls sessions=2 rcpts=7", "dead", "banner421", "banner554", "garbage", "blocks", "noptr",
+			"", "latency=2ms", "nopipelining latency=2ms", "starttls", "sessions=1", "sessions=1 nopipelining", "rcpts=5",
+			"rcpts=1", "rcpts=5 errors=6", "errors=10", "errors=20 nopipelining",
+			"helo-only", "nosmtputf8", "drops-after=3", "drops-after=7 sessions=2", "starttls sessions=2 rcpts=7",
+			"dead", "banner421", "banner554", "garbage", "blocks", "noptr",
 		}
 		var declaration strings.Builder
 		for h, option := range options {
@@ -44,7 +46,8 @@ func TestManyHostsOfEveryTemperAreTreatedByTheirRules(t *testing.T) {
 			}
 		}
 		table := filepath.Join(t.TempDir(), "pace.toml")
-		rows := "[default]\nsessions = 2\nrecipients = 50\nsession = 500\nerrors = 9\n[\"h4.lab\"]\nsessions = 1\n[\"h5.lab\"]\nsessions = 1\n"
+		rows := "[default]\nsessions = 2\nrecipients = 50\nsession = 500\nerrors = 9\n" +
+			"[\"h4.lab\"]\nsessions = 1\n[\"h5.lab\"]\nsessions = 1\n"
 		if err := os.WriteFile(table, []byte(rows), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +63,14 @@ func TestManyHostsOfEveryTemperAreTreatedByTheirRules(t *testing.T) {
 		}
 		for i, r := range verifyAll(t, v, addresses) {
 			if string(r.Reason) != truth[i].Reason {
-				t.Errorf("%s at %q: %s (%s), want %s", addresses[i], optionOf(options, addresses[i]), r.Reason, r.Detail, truth[i].Reason)
+				t.Errorf(
+					"%s at %q: %s (%s), want %s",
+					addresses[i],
+					optionOf(options, addresses[i]),
+					r.Reason,
+					r.Detail,
+					truth[i].Reason,
+				)
 			}
 		}
 		wantPoliteness(t, l)

@@ -122,8 +122,8 @@ func verifyAll(t testing.TB, v *verify.Verifier, addresses []string) []verify.Re
 	return results
 }
 
-// notebook is a Queue that keeps what a state file would: settled results, and those that are provisional or wait for the
-// catch-all question, which the next run gets as heard before.
+// notebook is a Queue that keeps what a state file would: settled results, and those that are provisional or wait
+// for the catch-all question, which the next run gets as heard before.
 type notebook struct {
 	*verify.MemoryQueue
 	mu          sync.Mutex // guards what follows while a run is under way
@@ -267,7 +267,8 @@ func wantOwnReplies(t testing.TB, results []verify.Result) {
 		if r.Reply == nil {
 			continue
 		}
-		for _, word := range strings.FieldsFunc(r.Reply.Text, func(c rune) bool { return c == '<' || c == '>' || c == ' ' }) {
+		ends := func(c rune) bool { return c == '<' || c == '>' || c == ' ' }
+		for _, word := range strings.FieldsFunc(r.Reply.Text, ends) {
 			if strings.Contains(word, "@") && strings.Trim(word, ":") != r.Normalized {
 				t.Errorf("%s carries a reply that was given to %s: %s", r.Normalized, word, r.Reply.Text)
 			}
@@ -283,7 +284,11 @@ func wantPoliteness(t testing.TB, l *lab.Lab) lab.Counts {
 	}
 	c := l.Count()
 	if len(c.Violations) > 0 {
-		t.Errorf("the verifier broke rules %d times, first %v", c.ViolationCount(), c.Violations[:min(5, len(c.Violations))])
+		t.Errorf(
+			"the verifier broke rules %d times, first %v",
+			c.ViolationCount(),
+			c.Violations[:min(5, len(c.Violations))],
+		)
 	}
 	return c
 }
