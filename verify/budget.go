@@ -22,8 +22,9 @@ const (
 	slowExtra  = time.Second           // what a host may take that is not known to answer refusals at once
 )
 
-// budget is what is known of a destination as a server, and the arithmetic on it: how many recipients a flight may hold,
-// when one more session pays, how long the rest takes. It holds no state of sessions and decides nothing by itself.
+// budget is what is known of a destination as a server, and the arithmetic on it: how many recipients a flight may
+// hold, when one more session pays, how long the rest takes. It holds no state of sessions and decides nothing by
+// itself.
 type budget struct {
 	limits smtpprobe.Limits // of the pace table, lowered by what the server said
 
@@ -106,9 +107,9 @@ func (b *budget) left() time.Duration {
 	return time.Duration(b.trips()*float64(trip))/time.Duration(b.sessions+1) + extra
 }
 
-// maxRefusals returns after how many refused recipients a session ends. Postfix takes a second over each from the 11th on
-// and hangs up at the 20th (smtpd_soft_error_limit, smtpd_hard_error_limit), so a server that was not seen to do otherwise
-// is taken for that, but for one session that tests it.
+// maxRefusals returns after how many refused recipients a session ends. Postfix takes a second over each from the 11th
+// on and hangs up at the 20th (smtpd_soft_error_limit, smtpd_hard_error_limit), so a server that was not seen to do
+// otherwise is taken for that, but for one session that tests it.
 func (b *budget) maxRefusals(l load) int {
 	switch {
 	case b.toleratesErrors:
@@ -141,9 +142,10 @@ func (b *budget) learn(trip time.Duration, before, refused int, took time.Durati
 	b.toleratesErrors = !b.slowsOnErrors
 }
 
-// flightSize returns how many more addresses a flight may hold, at least one if it holds none yet. While nothing is known
-// of the destination that is as many as may all be refused, and then as many as two standard deviations allow. Where the
-// server may hang up it is always fewer than would make it do so, since a list may hold its bad addresses together.
+// flightSize returns how many more addresses a flight may hold, at least one if it holds none yet. While nothing is
+// known of the destination that is as many as may all be refused, and then as many as two standard deviations allow.
+// Where the server may hang up it is always fewer than would make it do so, since a list may hold its bad addresses
+// together.
 func (b *budget) flightSize(l load) int {
 	in, least := l.recipients+l.questions, 0
 	if l.recipients == 0 && l.questions < 2 {

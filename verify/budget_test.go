@@ -41,7 +41,12 @@ func TestTheSizeOfAFlightFollowsTheShareOfRefusals(t *testing.T) {
 		{"at least one, so that a session goes on", budget{}, load{served: 500, refused: 30}, 1},
 		{"one more for the session that tests the server", budget{}, load{tests: true}, 11},
 		{"but not once it was seen to slow down", budget{slowsOnErrors: true}, load{tests: true}, 10},
-		{"one by one, a part of what waits for each session", budget{stepwise: true, ceiling: 4, waiting: 41}, load{}, 11},
+		{
+			"one by one, a part of what waits for each session",
+			budget{stepwise: true, ceiling: 4, waiting: 41},
+			load{},
+			11,
+		},
 		{"but never very few", budget{stepwise: true, ceiling: 4, waiting: 5}, load{}, partLeast},
 		{"few where large flights get lost", with(few, func(b *budget) { b.small = true }), load{}, smallFlight},
 	}
@@ -102,7 +107,11 @@ func TestTheErrorLimitIsTestedByOneSessionWhereItPays(t *testing.T) {
 		{"not where little does", budget{waiting: 50, trip: 20 * time.Millisecond}, false},
 		{"the farther the host, the sooner", budget{waiting: 500, trip: 200 * time.Millisecond}, true},
 		{"not where a session tests it", budget{waiting: 5000, trip: 20 * time.Millisecond, testing: true}, false},
-		{"not where the server tolerates errors", budget{waiting: 5000, trip: time.Second, toleratesErrors: true}, false},
+		{
+			"not where the server tolerates errors",
+			budget{waiting: 5000, trip: time.Second, toleratesErrors: true},
+			false,
+		},
 		{"nor where it does not", budget{waiting: 5000, trip: time.Second, slowsOnErrors: true}, false},
 	}
 	for _, tt := range tests {

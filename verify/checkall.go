@@ -16,9 +16,9 @@ const readAhead = 20_000
 // CheckAll verifies addresses as they come and yields their results as they become known, in no order, each with its
 // address as it was given. At most 20,000 addresses are read ahead of the results.
 //
-// Breaking off ends the work and waits for what is under way, and for addresses to yield once more or to end. If ctx ends,
-// its error comes once, last, without a result; the results that were known by then come before it. Any number of CheckAll,
-// Check and Run may be under way at a time.
+// Breaking off ends the work and waits for what is under way, and for addresses to yield once more or to end. If ctx
+// ends, its error comes once, last, without a result; the results that were known by then come before it. Any number of
+// CheckAll, Check and Run may be under way at a time.
 func (v *Verifier) CheckAll(ctx context.Context, addresses iter.Seq[string]) iter.Seq2[Result, error] {
 	return func(yield func(Result, error) bool) {
 		working, cancel := context.WithCancel(ctx)

@@ -107,7 +107,11 @@ func TestConcurrentChecksAreAsPoliteAsAList(t *testing.T) {
 
 func TestChecksOfOneAddressAtATimeShareAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, v := memoryWorld(t, "host mx.corp.lab latency=20ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+		l, v := memoryWorld(
+			t,
+			"host mx.corp.lab latency=20ms\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			nil,
+		)
 		addresses := make([]string, 200)
 		for i := range addresses {
 			addresses[i] = "ann@corp.lab"
@@ -236,7 +240,11 @@ func TestTwoRunsOverOneVerifierShareAHost(t *testing.T) {
 		}
 		group.Wait()
 		if lasted[1] > lasted[0]*3/4 {
-			t.Errorf("the list of 300 was done after %v, the one of 2,400 after %v; want the short one well before", lasted[1], lasted[0])
+			t.Errorf(
+				"the list of 300 was done after %v, the one of 2,400 after %v; want the short one well before",
+				lasted[1],
+				lasted[0],
+			)
 		}
 		if err := v.Wait(t.Context()); err != nil {
 			t.Fatal(err)

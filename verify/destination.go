@@ -3,7 +3,6 @@ package verify
 import (
 	"container/list"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -60,7 +59,14 @@ type lane struct {
 }
 
 func newDestination(name string, limits smtpprobe.Limits, sources int) *destination {
-	d := &destination{name: name, table: limits, lanes: make([]lane, sources), served: map[int64]int{}, present: map[int64]int{}, index: -1}
+	d := &destination{
+		name:    name,
+		table:   limits,
+		lanes:   make([]lane, sources),
+		served:  map[int64]int{},
+		present: map[int64]int{},
+		index:   -1,
+	}
 	d.limits = limits
 	for i := range d.lanes {
 		l := &d.lanes[i]
@@ -135,8 +141,8 @@ func (l *lane) answered(most int) {
 	}
 }
 
-// refused counts a flight, or an attempt to open a session, in which the server refused us. It reports whether that opened
-// the circuit.
+// refused counts a flight, or an attempt to open a session, in which the server refused us. It reports whether that
+// opened the circuit.
 func (l *lane) refused(now time.Time, name string, e evidence) bool {
 	l.refusals++
 	if l.circuit != nil {
@@ -157,120 +163,6 @@ func (l *lane) refused(now time.Time, name string, e evidence) bool {
 // closed reports whether the circuit lets work through: it is closed, or one session may try it again.
 func (l *lane) closed(now time.Time) bool {
 	return l.circuit == nil || l.trial || now.Sub(l.circuitAt) >= circuitFor
-}
-
-// server is an address of mail hosts, with the domains that wait for a session there.
-type server struct {
-	addr     netip.Addr
-	sessions []int // by source: open, opening or being left
-	queues   []*queue
-	of       map[*destination][]*queue // the same by destination, since thousands may share an address
-	parked   []*session
-	freed    bool // a place was given back, and it was not offered to all that wait here
-}
-
-func newServer(addr netip.Addr, sources int) *server {
-	return &server{addr: addr, sessions: make([]int, sources), of: map[*destination][]*queue{}}
-}
-
-// drop removes a queue in which nothing waits.
-func (s *server) drop(q *queue) {
-	same := func(o *queue) bool { return o == q }
-	s.queues = slices.DeleteFunc(s.queues, same)
-	if rest := slices.DeleteFunc(s.of[q.dest], same); len(rest) > 0 {
-		s.of[q.dest] = rest
-		return
-	}
-	delete(s.of, q.dest)
-	q.dest.servers = slices.DeleteFunc(q.dest.servers, func(o *server) bool { return o == s })
-}
-
-// queue holds the domains of a destination that wait at a server, for one flow and from one source. What was begun comes
-// first, then the order of arrival, in which a Queue puts the largest first.
-type queue struct {
-	server  *server
-	dest    *destination
-	source  int
-	flow    *flow
-	domains list.List // *domain
-	weight  int       // recipients and questions that wait here
-}
-
-// place is where a domain waits.
-type place struct {
-	queue   *queue
-	element *list.Element
-	weight  int
-}
-
-// flow is a run as destinations share themselves among runs; all single checks are one.
-type flow struct {
-	id      int64 // 0: single checks, which come before lists
-	blocked bool  // its results wait to be recorded: no flights
-}
-
-// queueFor returns the queue of a destination, a source and a flow; nil if there is none and make is false.
-func (s *server) queueFor(d *destination, source int, f *flow, create bool) *queue {
-	for _, q := range s.of[d] {
-		if q.source == source && q.flow == f {
-			return q
-		}
-	}
-	if !create {
-		return nil
-	}
-	q := &queue{server: s, dest: d, source: source, flow: f}
-	s.queues = append(s.queues, q)
-	if len(s.of[d]) == 0 {
-		d.servers = append(d.servers, s)
-	}
-	s.of[d] = append(s.of[d], q)
-	return q
-}
-
-// choose returns the queue that a session from a source serves next: single checks first, then the flow that was served
-// least; nil if nothing waits.
-func (s *server) choose(d *destination, source int) *queue {
-	var best *queue
-	for _, q := range s.of[d] {
-		if q.source != source || q.flow.blocked || q.domains.Len() == 0 {
-			continue
-		}
-		if best == nil || best.flow.id != 0 && (q.flow.id == 0 || d.served[q.flow.id] < d.served[best.flow.id]) {
-			best = q
-		}
-	}
-	return best
-}
-
-// guestsMost is how many queues of other destinations are looked at for one that a session could serve.
-const guestsMost = 32
-
-// guest returns a queue of another destination whose domains wait at the server and that a session could serve as well:
-// receivers count what is asked there by the address. It is treated by the same limits, and has shown none of its own. nil
-// if there is none.
-func (s *server) guest(d *destination, source int, now time.Time) *queue {
-	if d.table.Rate > 0 {
-		return nil
-	}
-	for _, q := range s.queues[:min(len(s.queues), guestsMost)] {
-		l := &q.dest.lanes[source]
-		if q.dest != d && q.source == source && !q.flow.blocked && q.domains.Len() > 0 && q.dest.table == d.table &&
-			q.dest.learnedAt.IsZero() && l.circuit == nil && !now.Before(l.paused) {
-			return q
-		}
-	}
-	return nil
-}
-
-// weight returns how much waits at the server for sessions of a destination from a source.
-func (s *server) weight(d *destination, source int) (total int) {
-	for _, q := range s.of[d] {
-		if q.source == source && !q.flow.blocked {
-			total += q.weight
-		}
-	}
-	return total
 }
 
 // destinationHeap orders destinations by the time that they still need, longest first, but single checks before all.
@@ -305,4 +197,27 @@ func (h *destinationHeap) Pop() any {
 	*h = old[:len(old)-1]
 	d.index = -1
 	return d
+}
+
+// join counts a share of a flow at a destination. A flow that was not there begins at the smallest count of the runs
+// that are, since from zero it would stop them.
+func (d *destination) join(f *flow) {
+	if d.present[f.id]++; d.present[f.id] > 1 {
+		return
+	}
+	least, none := 0, true
+	for id, n := range d.served {
+		if id != checkFlowID && (none || n < least) {
+			least, none = n, false
+		}
+	}
+	d.served[f.id] = least
+}
+
+// leave takes a share of a flow out again.
+func (d *destination) leave(f *flow) {
+	if d.present[f.id]--; d.present[f.id] == 0 {
+		delete(d.present, f.id)
+		delete(d.served, f.id)
+	}
 }

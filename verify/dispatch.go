@@ -13,8 +13,8 @@ type message struct {
 	port  *port
 }
 
-// port is where the dispatcher puts what a run waits for. Each channel holds one, and a run asks for no second before it
-// took the first, so the dispatcher never waits.
+// port is where the dispatcher puts what a run waits for. Each channel holds one, and a run asks for no second before
+// it took the first, so the dispatcher never waits.
 type port struct {
 	results chan resultsOrder
 	refills chan refillOrder
@@ -24,7 +24,10 @@ type port struct {
 
 func newPort(release func(int)) *port {
 	return &port{
-		results: make(chan resultsOrder, 1), refills: make(chan refillOrder, 1), texts: make(chan string, 1), release: release,
+		results: make(
+			chan resultsOrder,
+			1,
+		), refills: make(chan refillOrder, 1), texts: make(chan string, 1), release: release,
 	}
 }
 

@@ -202,8 +202,8 @@ func (s *share) askable(source int) int {
 	return n
 }
 
-// take removes up to most tasks that a source may ask. A task that must be asked alone is given only where alone is true,
-// and then by itself.
+// take removes up to most tasks that a source may ask. A task that must be asked alone is given only where alone is
+// true, and then by itself.
 func (s *share) take(source, most int, alone bool) []*task {
 	var taken []*task
 	s.picky = slices.DeleteFunc(s.picky, func(t *task) bool {
@@ -227,8 +227,8 @@ func (s *share) take(source, most int, alone bool) []*task {
 	return taken
 }
 
-// exhausted returns what is to be said of a domain when no mail host is left to try: that it is not served only if every
-// target of its MX said so or is known not to resolve.
+// exhausted returns what is to be said of a domain when no mail host is left to try: that it is not served only if
+// every target of its MX said so or is known not to resolve.
 func (d *domain) exhausted(p *plan) evidence {
 	var first *evidence
 	for _, h := range d.answer.Hosts {
@@ -252,7 +252,10 @@ func (d *domain) exhausted(p *plan) evidence {
 // whyNot returns why a mail host cannot be asked from any of our addresses.
 func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 	if h.Err != nil {
-		return evidence{reason: reply.DNSFailure, detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err)}
+		return evidence{
+			reason: reply.DNSFailure,
+			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
+		}
 	}
 	var e *evidence
 	for n := range p.sources {

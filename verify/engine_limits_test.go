@@ -84,9 +84,13 @@ func (traps) TrapSuspect(local, _ string) bool { return strings.HasPrefix(local,
 func TestAnAddressThatLooksLikeATrapIsNeverAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const trap = "spamtrap42@corp.lab"
-		l, v := memoryWorld(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox "+trap, func(c *verify.Config) {
-			c.Reference = traps{}
-		})
+		l, v := memoryWorld(
+			t,
+			"host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox "+trap,
+			func(c *verify.Config) {
+				c.Reference = traps{}
+			},
+		)
 		if r := verifyAll(t, v, []string{trap})[0]; r.Reason != "spam_trap_suspect" {
 			t.Errorf("in a run: %s", r.Reason)
 		}

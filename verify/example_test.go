@@ -129,7 +129,9 @@ func newVerifier(internet *lab.Lab) (verifier *verify.Verifier, stop func()) {
 	if err != nil {
 		panic(err)
 	}
-	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "verify.example.com", Port: internet.SMTPPort(), Dial: internet.Dial})
+	prober, err := smtpprobe.New(
+		smtpprobe.Config{HELO: "verify.example.com", Port: internet.SMTPPort(), Dial: internet.Dial},
+	)
 	if err != nil {
 		panic(err)
 	}

@@ -23,7 +23,8 @@ const (
 	concludeOne = 500     // tasks concluded at a time where nothing is to be asked
 )
 
-// Observer is told what a run does. Its methods are called by one goroutine at a time for each run and must return soon.
+// Observer is told what a run does. Its methods are called by one goroutine at a time for each run and must return
+// soon.
 type Observer interface {
 	// Done reports a settled result that is about to be recorded.
 	Done(Result)
@@ -47,16 +48,15 @@ type run struct {
 	room      *semaphore.Weighted
 	concluded chan Done
 	facts     chan Facts
-	stopped   chan struct{} // closed when Stop was closed or ctx ended: nothing more is looked up
 }
 
-// Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and else
-// the error of ctx or of the queue. Results known by then are recorded in every case. Runs may be under way at the same
-// time: they share each destination's pace. When Run returns, the sessions that only it needed have been left.
+// Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and
+// else the error of ctx or of the queue. Results known by then are recorded in every case. Runs may be under way at the
+// same time: they share each destination's pace. When Run returns, the sessions that only it needed have been left.
 func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) error {
 	r := &run{
 		Verifier: v, options: options, queue: queue, room: semaphore.NewWeighted(inHand),
-		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne), stopped: make(chan struct{}),
+		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne),
 	}
 	r.port = newPort(func(n int) { r.room.Release(int64(n)) })
 	r.id = v.engine.join(func(id runID) event { return begin{id} }, r.port)
@@ -172,7 +172,17 @@ func (r *run) find(ctx context.Context, d Domain, cost int) error {
 	if list.leased == 0 {
 		more = 0
 	}
-	r.tell(found{run: r.id, domain: d.Name, answer: e.answer, fact: d.CatchAll, tasks: list.tasks, more: more, weight: cost})
+	r.tell(
+		found{
+			run:    r.id,
+			domain: d.Name,
+			answer: e.answer,
+			fact:   d.CatchAll,
+			tasks:  list.tasks,
+			more:   more,
+			weight: cost,
+		},
+	)
 	return nil
 }
 
@@ -266,8 +276,9 @@ func (r *run) feed(over <-chan struct{}, stopLooking func()) error {
 	}
 }
 
-// record writes results as they come until the run is over. It takes all there is at a time, so batches form by themselves
-// while the disk is waited for. If the queue fails, the run ends, since what is not kept must not be asked for.
+// record writes results as they come until the run is over. It takes all there is at a time, so batches form by
+// themselves while the disk is waited for. If the queue fails, the run ends, since what is not kept must not be asked
+// for.
 func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 	concluded := r.concluded
 	r.tell(collect{r.id})
@@ -366,7 +377,14 @@ func (v *Verifier) isTrap(a syntax.Address) bool {
 func (v *Verifier) check(ctx context.Context, a syntax.Address, answer mx.Answer) (Result, error) {
 	p := newPort(nil)
 	id := v.engine.join(func(id runID) event {
-		return found{run: id, check: true, domain: a.Domain, answer: answer, fact: catchall.Open, tasks: []Task{{Address: a}}}
+		return found{
+			run:    id,
+			check:  true,
+			domain: a.Domain,
+			answer: answer,
+			fact:   catchall.Open,
+			tasks:  []Task{{Address: a}},
+		}
 	}, p)
 	select {
 	case o := <-p.results:
@@ -388,6 +406,6 @@ func (v *Verifier) settled(o resultsOrder) (Result, error) {
 	return v.result(o.done[0].task, o.done[0].evidence), nil
 }
 
-// Wait returns when no run, no check and no session is under way, or with the error of ctx. A program that ends after its
-// last check calls it so that servers are told QUIT, which takes a second at most.
+// Wait returns when no run, no check and no session is under way, or with the error of ctx. A program that ends after
+// its last check calls it so that servers are told QUIT, which takes a second at most.
 func (v *Verifier) Wait(ctx context.Context) error { return v.engine.wait(ctx) }

@@ -38,7 +38,9 @@ func TestARecipientThatEndsTheSessionIsAskedAgainAloneAndThenBelieved(t *testing
 			return ordinary(s, recipient)
 		}
 		list := append(addresses(20, "good", "a.lab"), "bad7@a.lab")
-		r := w.verifyAll(answerOf("a.lab", "10 mx.a.lab 10.0.0.1"), append(list, addresses(20, "goodmore", "a.lab")...)...)
+		r := w.verifyAll(
+			answerOf("a.lab", "10 mx.a.lab 10.0.0.1"),
+			append(list, addresses(20, "goodmore", "a.lab")...)...)
 		if got := r.reasons(); got["accepted"] != 40 {
 			t.Errorf("%s: %v; want 40 accepted", end, got)
 		}
@@ -52,7 +54,12 @@ func TestARecipientThatEndsTheSessionIsAskedAgainAloneAndThenBelieved(t *testing
 			}
 		}
 		if got := w.askedFor("bad7@a.lab"); got < 2 || got > 3 || alone != got-1 {
-			t.Errorf("%s: asked %d times, %d of them alone; want two or three, all but the first alone", end, got, alone)
+			t.Errorf(
+				"%s: asked %d times, %d of them alone; want two or three, all but the first alone",
+				end,
+				got,
+				alone,
+			)
 		}
 	}
 }

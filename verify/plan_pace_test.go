@@ -17,7 +17,10 @@ func TestRecipientsNeverExceedTheRateOfTheTable(t *testing.T) {
 		r := w.begin(1)
 		for i := range 40 {
 			domain := fmt.Sprintf("d%d.lab", i)
-			w.find(r, answerOf(domain, "10 mx.big.lab 10.0.0.1"), append(addresses(9, "good", domain), "bad@"+domain)...)
+			w.find(
+				r,
+				answerOf(domain, "10 mx.big.lab 10.0.0.1"),
+				append(addresses(9, "good", domain), "bad@"+domain)...)
 		}
 		w.feed(fed{1})
 		w.run()
@@ -178,7 +181,12 @@ func TestACircuitOpensAfterThreeRefusalsInARowAndTheRestIsNotAsked(t *testing.T)
 			asked += len(f.recipients)
 		}
 		if asked > 200 || len(w.opens) > 6 {
-			t.Errorf("%s: %d recipients in %d sessions; want the circuit open after three flights", words, asked, len(w.opens))
+			t.Errorf(
+				"%s: %d recipients in %d sessions; want the circuit open after three flights",
+				words,
+				asked,
+				len(w.opens),
+			)
 		}
 		not := 0
 		for _, f := range r.results {

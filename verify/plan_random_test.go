@@ -101,13 +101,23 @@ func randomWorld(t *testing.T, seed uint64) {
 		case 0:
 			h.dead, h.fault = errDown, fault(rnd.IntN(3))
 		case 1:
-			words := []string{"421 4.7.0 Too many connections", "554 5.7.1 blocked using zen.spamhaus.org", "421 4.3.2 No"}
+			words := []string{
+				"421 4.7.0 Too many connections",
+				"554 5.7.1 blocked using zen.spamhaus.org",
+				"421 4.3.2 No",
+			}
 			h.banner = words[rnd.IntN(len(words))]
 		case 2:
 			h.closedTo = netip.MustParseAddr("192.0.2.1")
 		case 3:
 			h.mail = func(netip.Addr, string) string {
-				words := []string{"", "451 4.3.0 Later", "421 4.7.0 Too many", "550 5.7.1 blocked using x", "450 4.7.1 slow down"}
+				words := []string{
+					"",
+					"451 4.3.0 Later",
+					"421 4.7.0 Too many",
+					"550 5.7.1 blocked using x",
+					"450 4.7.1 slow down",
+				}
 				return words[rnd.IntN(len(words))]
 			}
 		}

@@ -418,7 +418,8 @@ func (w *sim) openAt(o openOrder) {
 			w.feed(failed{s.id, failures})
 		case h.banner != "", h.blocks.IsValid() && h.blocks == o.target.Source:
 			words := cmp.Or(h.banner, "554 5.7.1 your address is blocked using zen.spamhaus.org")
-			x := w.weigher.weigh(simReply(w.t, words), reply.Connect, o.provider, o.target.Host, o.target.Source).beforeRCPT()
+			x := w.weigher.weigh(simReply(w.t, words), reply.Connect, o.provider, o.target.Host, o.target.Source).
+				beforeRCPT()
 			w.feed(failed{s.id, append(failures, failure{addr: addr, said: &x, evidence: x.evidence})})
 		default:
 			h.now++
@@ -499,10 +500,16 @@ func (w *sim) answer(s *simSession, o flyOrder, took time.Duration) heard {
 				h.broken = &broken{kind: brokenClosed, evidence: networkEvidence(t.host, source, smtpprobe.ErrClosed)}
 				return h
 			case text == stalls:
-				h.broken = &broken{kind: brokenTimeout, evidence: networkEvidence(t.host, source, os.ErrDeadlineExceeded)}
+				h.broken = &broken{
+					kind:     brokenTimeout,
+					evidence: networkEvidence(t.host, source, os.ErrDeadlineExceeded),
+				}
 				return h
 			case s.host.garbled:
-				h.broken = &broken{kind: brokenProtocol, evidence: networkEvidence(t.host, source, smtpprobe.ErrProtocol)}
+				h.broken = &broken{
+					kind:     brokenProtocol,
+					evidence: networkEvidence(t.host, source, smtpprobe.ErrProtocol),
+				}
 			}
 			x := w.weigher.weigh(simReply(w.t, text), reply.RCPT, t.provider, t.host, source)
 			if strings.HasPrefix(text, "421") {
@@ -563,7 +570,12 @@ func (w *sim) run() {
 	w.t.Helper()
 	w.runFor(48 * time.Hour)
 	if w.busy() {
-		w.t.Fatalf("after %v and %d sessions there is still work: %s", w.now.Sub(w.start), len(w.opens), w.plan.waitingFor())
+		w.t.Fatalf(
+			"after %v and %d sessions there is still work: %s",
+			w.now.Sub(w.start),
+			len(w.opens),
+			w.plan.waitingFor(),
+		)
 	}
 	if w.checked {
 		w.empty()
@@ -735,8 +747,16 @@ func (w *sim) invariants(ev event) {
 		for i := range d.lanes {
 			l := &d.lanes[i]
 			if l.sessions != lanes[l] || l.sessions > max(l.ceiling, d.table.Sessions) || l.waiting != places[i] {
-				fail("%s from %d: %d sessions counted as %d, cap %d; %d places counted as %d", d.name, i, lanes[l], l.sessions,
-					d.table.Sessions, places[i], l.waiting)
+				fail(
+					"%s from %d: %d sessions counted as %d, cap %d; %d places counted as %d",
+					d.name,
+					i,
+					lanes[l],
+					l.sessions,
+					d.table.Sessions,
+					places[i],
+					l.waiting,
+				)
 			}
 		}
 	}
@@ -758,7 +778,8 @@ func (w *sim) invariants(ev event) {
 func (w *sim) empty() {
 	w.t.Helper()
 	p := w.plan
-	if !p.idle() || p.slots != 0 || len(p.domains) != 0 || len(p.servers) != 0 || len(p.parked) != 0 || len(p.ready) != 0 {
+	if !p.idle() || p.slots != 0 || len(p.domains) != 0 || len(p.servers) != 0 || len(p.parked) != 0 ||
+		len(p.ready) != 0 {
 		w.t.Fatalf("at the end: %d runs, %d sessions, %d slots, %d domains, %d servers, %d parked, %d ready",
 			len(p.runs), len(p.sessions), p.slots, len(p.domains), len(p.servers), len(p.parked), len(p.ready))
 	}

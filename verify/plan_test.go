@@ -583,7 +583,10 @@ func tenants(t testing.TB, n int, own bool) *sim {
 	return w
 }
 
-var tenantsKinds = map[string]bool{"one destination at many addresses": false, "a destination each at one address": true}
+var tenantsKinds = map[string]bool{
+	"one destination at many addresses": false,
+	"a destination each at one address": true,
+}
 
 func TestASessionServesAnyWaitingDomainOfItsServer(t *testing.T) {
 	for name, own := range tenantsKinds {

@@ -9,7 +9,8 @@ import (
 )
 
 // Prober opens SMTP sessions. [SMTP] makes one of a *smtpprobe.Prober; tests have their own. A Prober with a method
-// Sender() string says which MAIL FROM address it uses; the impossible addresses of the catch-all question depend on it.
+// Sender() string says which MAIL FROM address it uses; the impossible addresses of the catch-all question depend on
+// it.
 type Prober interface {
 	// Open opens a session, as (*smtpprobe.Prober).Open does, with its errors. It is safe for concurrent use.
 	Open(ctx context.Context, target smtpprobe.Target) (Session, error)

@@ -50,8 +50,8 @@ type Done struct {
 	Provisional bool
 }
 
-// Queue is where a run's work comes from and where its results go. A Queue hands out each task once a run, and is safe for
-// concurrent use. What was handed out and not recorded is handed out again in the next run.
+// Queue is where a run's work comes from and where its results go. A Queue hands out each task once a run, and is safe
+// for concurrent use. What was handed out and not recorded is handed out again in the next run.
 type Queue interface {
 	// Domains returns up to max domains with tasks to lease, those with the most first; none when the run has no more. It
 	// may wait until there are some, or ctx ends.
@@ -79,7 +79,10 @@ func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
 	}
 	for name, tasks := range q.tasks {
 		slices.SortFunc(tasks, func(a, b Task) int {
-			return cmp.Or(strings.Compare(strings.ToLower(a.Address.Local), strings.ToLower(b.Address.Local)), cmp.Compare(a.ID, b.ID))
+			return cmp.Or(
+				strings.Compare(strings.ToLower(a.Address.Local), strings.ToLower(b.Address.Local)),
+				cmp.Compare(a.ID, b.ID),
+			)
 		})
 		q.domains = append(q.domains, Domain{Name: name, Pending: len(tasks)})
 	}

@@ -17,7 +17,13 @@ var gaps = []time.Duration{15 * time.Minute, 2 * time.Hour, 12 * time.Hour, 48 *
 // retries says whether a reason is temporary, so that another try is worth its while.
 func retries(r Reason) bool {
 	switch r {
-	case reply.Greylisted, reply.RateLimited, reply.ServerUnavailable, reply.Unreachable, reply.Timeout, reply.DNSFailure, reply.MailboxFull:
+	case reply.Greylisted,
+		reply.RateLimited,
+		reply.ServerUnavailable,
+		reply.Unreachable,
+		reply.Timeout,
+		reply.DNSFailure,
+		reply.MailboxFull:
 		return true
 	}
 	return false
@@ -31,9 +37,17 @@ func schedule(t Task, now time.Time, e evidence) (at time.Time, reason Reason, d
 			return time.Time{}, e.reason, e.detail
 		}
 		if e.reason == reply.MailboxFull {
-			return time.Time{}, reply.GaveUp, fmt.Sprintf("the mailbox stayed full through %d tries: abandoned", t.Tries+1)
+			return time.Time{}, reply.GaveUp, fmt.Sprintf(
+				"the mailbox stayed full through %d tries: abandoned",
+				t.Tries+1,
+			)
 		}
-		return time.Time{}, reply.GaveUp, fmt.Sprintf("%d tries since %s met only temporary answers, the last: %s", t.Tries+1, t.Since.UTC().Format("2 Jan 15:04"), e.detail)
+		return time.Time{}, reply.GaveUp, fmt.Sprintf(
+			"%d tries since %s met only temporary answers, the last: %s",
+			t.Tries+1,
+			t.Since.UTC().Format("2 Jan 15:04"),
+			e.detail,
+		)
 	}
 	gap := gaps[t.Tries]
 	if e.open { // what waits for one catch-all question comes back at one time

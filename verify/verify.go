@@ -1,16 +1,17 @@
 // Package verify tells whether mail can be sent to an address now: deliverable, risky, invalid or unknown, with the
 // evidence.
 //
-// A [Verifier] is a process's engine. One address goes through [Verifier.Check], many through [Verifier.CheckAll], and a
-// list whose results are to be kept through [Verifier.Run] with a [Queue]. All of them may be used at the same time: the
-// Verifier owns what is known of destinations (pace, limits, circuits, host troubles, catch-all answers), so that a program
-// with two hundred goroutines is as polite as one. A destination is what counts our sessions on the other side: a provider,
-// or the registrable domain of a mail host.
+// A [Verifier] is a process's engine. One address goes through [Verifier.Check], many through [Verifier.CheckAll], and
+// a list whose results are to be kept through [Verifier.Run] with a [Queue]. All of them may be used at the same time:
+// the Verifier owns what is known of destinations (pace, limits, circuits, host troubles, catch-all answers), so that a
+// program with two hundred goroutines is as polite as one. A destination is what counts our sessions on the other side:
+// a provider, or the registrable domain of a mail host.
 //
-// The way of an address, file by file: pipeline.go looks its domain up and sends it to the dispatcher (dispatch.go), the
-// one goroutine around the plan (plan.go), which is a pure state machine of domains (domain.go), destinations
-// (destination.go) and sessions (sessions.go). The plan puts flights together (flight.go) within a budget (budget.go) and
-// orders a worker (worker.go) to ask them. Replies come back weighed (weigh.go), and pipeline.go records the results.
+// The way of an address, file by file: pipeline.go looks its domain up and sends it to the dispatcher (dispatch.go),
+// the one goroutine around the plan (plan.go), which is a pure state machine of domains (domain.go), destinations
+// (destination.go) and sessions (sessions.go). The plan puts flights together (flight.go) within a budget (budget.go)
+// and orders a worker (worker.go) to ask them. Replies come back weighed (weigh.go), and pipeline.go records the
+// results.
 package verify
 
 import (
@@ -112,8 +113,8 @@ func New(config Config) (*Verifier, error) {
 	return v, nil
 }
 
-// Check verifies one address. The error is that of ctx; whatever is the matter with the address or its servers is in the
-// result. Result.Address is the address as given.
+// Check verifies one address. The error is that of ctx; whatever is the matter with the address or its servers is in
+// the result. Result.Address is the address as given.
 func (v *Verifier) Check(ctx context.Context, address string) (Result, error) {
 	parsed, result, final := v.Examine(address)
 	if final {
@@ -146,11 +147,19 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 			detail = problem.Problem
 		}
 		result = Result{Address: address, Reason: reply.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now()}
-		result.Verdict, result.Score = v.table.Verdict(result.Reason), v.table.Score(score.Evidence{Reason: result.Reason})
+		result.Verdict, result.Score = v.table.Verdict(
+			result.Reason,
+		), v.table.Score(
+			score.Evidence{Reason: result.Reason},
+		)
 		return parsed, result, true
 	}
 	if ref := v.config.Reference; ref != nil && ref.SpecialUse(parsed.Domain) {
-		result = v.Conclude(parsed, reply.SpecialUseDomain, parsed.Domain+" is reserved and never carries mail on the internet")
+		result = v.Conclude(
+			parsed,
+			reply.SpecialUseDomain,
+			parsed.Domain+" is reserved and never carries mail on the internet",
+		)
 		result.Address = address
 		return parsed, result, true
 	}

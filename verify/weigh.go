@@ -29,8 +29,8 @@ func (s said) limit() bool {
 	return s.meaning.Reason == reply.RateLimited && s.meaning.Subject != reply.SubjectMailbox
 }
 
-// tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the answer to
-// a recipient that was not the first.
+// tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the
+// answer to a recipient that was not the first.
 func (s said) tooManyRecipients(position int) bool {
 	return position > 0 && s.reply.Enhanced == reply.Enhanced{Class: 4, Subject: 5, Detail: 3}
 }
@@ -61,7 +61,8 @@ func (w weigher) weigh(r reply.Reply, command reply.Command, provider, host stri
 	return said{reply: r, meaning: m, evidence: e}
 }
 
-// beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about one.
+// beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about
+// one.
 func (s said) beforeRCPT() said {
 	if s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == reply.Accepted {
 		s.evidence.reason = reply.ServerUnavailable
@@ -116,7 +117,10 @@ func (w weigher) openFailures(err error, provider string, t smtpprobe.Target) []
 		failures = append(failures, f)
 	default:
 		for _, addr := range t.Addrs {
-			failures = append(failures, failure{addr: addr, evidence: networkEvidence(t.Host, t.Source, err), fault: faultOf(err)})
+			failures = append(
+				failures,
+				failure{addr: addr, evidence: networkEvidence(t.Host, t.Source, err), fault: faultOf(err)},
+			)
 		}
 	}
 	return failures

@@ -54,9 +54,9 @@ type need struct {
 
 // in returns the time of all sessions together, when there are at least so many.
 //
-// A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT, and with PIPELINING one
-// for all of its transactions, in one flight. Without it is a round trip for every command: MAIL, every RCPT, and RSET
-// between the transactions of a session.
+// A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT, and with PIPELINING
+// one for all of its transactions, in one flight. Without it is a round trip for every command: MAIL, every RCPT, and
+// RSET between the transactions of a session.
 func (n need) in(sessions int) time.Duration {
 	if n.recipients == 0 {
 		return 0
@@ -71,8 +71,8 @@ func (n need) in(sessions int) time.Duration {
 }
 
 // need computes what a host needs. A transaction is for one domain, and holds as many recipients as both caps allow. A
-// session ends at the table's limit on recipients, and when refusals begin to cost a second each, which is more than a new
-// session, or come to the most that the table allows. A host that is dead needs nothing, a greylisting one refuses
+// session ends at the table's limit on recipients, and when refusals begin to cost a second each, which is more than a
+// new session, or come to the most that the table allows. A host that is dead needs nothing, a greylisting one refuses
 // everything.
 func (p *place) need(limits smtpprobe.Limits) need {
 	n := need{trip: p.host.Latency, stepwise: p.host.NoPipelining}

@@ -42,8 +42,18 @@ func main() {
 	flag.IntVar(&o.sessions, "sessions", 500, "sessions at a time")
 	flag.IntVar(&o.naive, "naive", 10_000, "addresses to ask the naive way; 0: none")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the random numbers that make the first world")
-	flag.IntVar(&o.worlds, "worlds", 5, "worlds to take the efficiency of, since it differs between them; the rest is of the first")
-	flag.DurationVar(&o.patience, "patience", 5*time.Second, "for a reply; as short as the latencies, so that tarpits do not outlast all else")
+	flag.IntVar(
+		&o.worlds,
+		"worlds",
+		5,
+		"worlds to take the efficiency of, since it differs between them; the rest is of the first",
+	)
+	flag.DurationVar(
+		&o.patience,
+		"patience",
+		5*time.Second,
+		"for a reply; as short as the latencies, so that tarpits do not outlast all else",
+	)
 	flag.BoolVar(&o.onlyTenants, "tenants", false, "only the world of a provider with many tenants")
 	flag.IntVar(&o.tenantServers, "servers", 3, "server addresses that the MX name of each tenant has")
 	flag.IntVar(&o.last, "last", 0, "tell so many of the hosts that were done last")
@@ -111,7 +121,11 @@ func (o options) internets(ctx context.Context, table *figures.Table) error {
 }
 
 // run makes a world, computes its floor and runs the engine over its list.
-func (o options) run(ctx context.Context, seed uint64, table *figures.Table) (in *internet, ours outcome, efficiency float64, err error) {
+func (o options) run(
+	ctx context.Context,
+	seed uint64,
+	table *figures.Table,
+) (in *internet, ours outcome, efficiency float64, err error) {
 	if in, err = build(o.scale, rand.New(rand.NewPCG(seed, 0))); err != nil {
 		return nil, ours, 0, err
 	}
@@ -168,7 +182,16 @@ func (o options) scheduled(
 	}
 	defer func() { err = errors.Join(err, resolver.Close(), l.Close()) }()
 	clock := &clock{}
-	prober, err := smtpprobe.New(smtpprobe.Config{HELO: "probe.lab", From: "check@probe.lab", Port: l.SMTPPort(), Dial: clock.dial(l), Timeout: o.patience, RCPT: o.patience})
+	prober, err := smtpprobe.New(
+		smtpprobe.Config{
+			HELO:    "probe.lab",
+			From:    "check@probe.lab",
+			Port:    l.SMTPPort(),
+			Dial:    clock.dial(l),
+			Timeout: o.patience,
+			RCPT:    o.patience,
+		},
+	)
 	if err != nil {
 		return w, err
 	}
@@ -212,7 +235,8 @@ func (o options) scheduled(
 	wrong := 0
 	for i, address := range in.list {
 		r := queue.Results[int64(i)]
-		if truth := l.TruthOf(address); r.Verdict == "invalid" && truth.Reason != string(r.Reason) && truth.Later != string(r.Reason) {
+		if truth := l.TruthOf(address); r.Verdict == "invalid" && truth.Reason != string(r.Reason) &&
+			truth.Later != string(r.Reason) {
 			wrong++
 		}
 	}
@@ -298,7 +322,19 @@ func (f *finishing) note(table *figures.Table, in *internet, o options) {
 				for _, d := range p.domains {
 					n += d.addresses
 				}
-				table.Note(fmt.Sprintf("last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s", name, f.at[name].Seconds(), n, len(p.domains), p.host.Latency.Round(time.Millisecond), !p.host.NoPipelining, p.host.Errors, p.host.Mood))
+				table.Note(
+					fmt.Sprintf(
+						"last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s",
+						name,
+						f.at[name].Seconds(),
+						n,
+						len(p.domains),
+						p.host.Latency.Round(time.Millisecond),
+						!p.host.NoPipelining,
+						p.host.Errors,
+						p.host.Mood,
+					),
+				)
 			}
 		}
 	}

@@ -22,7 +22,14 @@ const rounds = 20
 
 // naive asks about addresses as most verifiers do: for each one a connection, EHLO, MAIL, a RCPT for the catch-all
 // question, one for the address, and QUIT, with net/smtp. It returns how many got an answer.
-func naive(ctx context.Context, l *lab.Lab, resolver *mx.Resolver, addresses []string, budget int, patience time.Duration) (answered int, took time.Duration, err error) {
+func naive(
+	ctx context.Context,
+	l *lab.Lab,
+	resolver *mx.Resolver,
+	addresses []string,
+	budget int,
+	patience time.Duration,
+) (answered int, took time.Duration, err error) {
 	begun := time.Now()
 	for range rounds {
 		var mu sync.Mutex
@@ -57,7 +64,14 @@ func naive(ctx context.Context, l *lab.Lab, resolver *mx.Resolver, addresses []s
 	return answered, time.Since(begun), nil
 }
 
-func ask(ctx context.Context, l *lab.Lab, host netip.Addr, i int, address, domain string, patience time.Duration) error {
+func ask(
+	ctx context.Context,
+	l *lab.Lab,
+	host netip.Addr,
+	i int,
+	address, domain string,
+	patience time.Duration,
+) error {
 	conn, err := l.Dial(ctx, netip.Addr{}, netip.AddrPortFrom(host, uint16(l.SMTPPort())).String())
 	if err != nil {
 		return err

@@ -25,15 +25,18 @@ type tenantWorld struct {
 	refusals int // of one question a tenant and of the unknown mailboxes
 }
 
-// buildTenants makes the world. Each name has the addresses of so many of the servers, chosen at random. Each tenant has
-// one address of the list, and the rest of the list is dealt to tenants at random. Servers end a session after so many
-// errors, as Postfix does; 0: never.
+// buildTenants makes the world. Each name has the addresses of so many of the servers, chosen at random. Each tenant
+// has one address of the list, and the rest of the list is dealt to tenants at random. Servers end a session after so
+// many errors, as Postfix does; 0: never.
 func buildTenants(servers, errors int, random *rand.Rand) (*tenantWorld, error) {
 	w := &tenantWorld{internet: &internet{world: lab.NewWorld()}, refusals: tenants}
 	w.world.Latency = time.Millisecond
 	for i := range tenantServers {
 		h := lab.Host{
-			Name: fmt.Sprintf("server%d.lab", i), Latency: 30 * time.Millisecond, Sessions: 20, Rcpts: 100, Errors: errors,
+			Name: fmt.Sprintf(
+				"server%d.lab",
+				i,
+			), Latency: 30 * time.Millisecond, Sessions: 20, Rcpts: 100, Errors: errors,
 			STARTTLS: true,
 		}
 		if err := w.world.AddHost(h); err != nil {

@@ -262,7 +262,12 @@ func (l *Lab) Dial(ctx context.Context, source netip.Addr, address string) (net.
 		}
 		h := l.byAddr[to.Addr()]
 		if h == nil || h.listener == nil {
-			return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: syscall.ECONNREFUSED}
+			return nil, &net.OpError{
+				Op:   "dial",
+				Net:  "tcp",
+				Addr: net.TCPAddrFromAddrPort(to),
+				Err:  syscall.ECONNREFUSED,
+			}
 		}
 		address = h.listener.Addr().String()
 	}

@@ -197,7 +197,8 @@ func TestNetSMTPFindsEveryTemper(t *testing.T) {
 	if n := l.Probes("alice@corp.lab"); n != 2 {
 		t.Errorf("alice was asked about %d times, want 2", n)
 	}
-	if got := l.Count(); got.Connections != 1 || got.Sessions != 1 || got.Rcpts != 10 || got.PeakSessions["mx1.corp.lab"] != 1 {
+	if got := l.Count(); got.Connections != 1 || got.Sessions != 1 || got.Rcpts != 10 ||
+		got.PeakSessions["mx1.corp.lab"] != 1 {
 		t.Errorf("counts %+v", got)
 	}
 }
@@ -218,7 +219,8 @@ func TestGoSMTPSpeaksTLSAndSMTPUTF8(t *testing.T) {
 		t.Error(err)
 	}
 	var refused *gosmtp.SMTPError
-	if err := c.Rcpt("nobody@corp.lab", nil); !errors.As(err, &refused) || refused.EnhancedCode != (gosmtp.EnhancedCode{5, 1, 1}) {
+	if err := c.Rcpt("nobody@corp.lab", nil); !errors.As(err, &refused) ||
+		refused.EnhancedCode != (gosmtp.EnhancedCode{5, 1, 1}) {
 		t.Errorf("nobody: %v", err)
 	}
 	if err := c.Quit(); err != nil {
@@ -338,7 +340,10 @@ func TestGreylistingGoesByTheLabsClock(t *testing.T) {
 	c.expect("220")
 	c.exchange("EHLO x", "250")
 	c.exchange("MAIL FROM:<>", "250")
-	c.exchange("RCPT TO:<a@g.lab>", "451 4.7.1 <a@g.lab>: Recipient address rejected: Greylisted, please try again in 300 seconds")
+	c.exchange(
+		"RCPT TO:<a@g.lab>",
+		"451 4.7.1 <a@g.lab>: Recipient address rejected: Greylisted, please try again in 300 seconds",
+	)
 	c.exchange("RCPT TO:<nobody@g.lab>", "550 5.1.1")
 	l.Advance(299 * time.Second)
 	c.exchange("RCPT TO:<a@g.lab>", "451 4.7.1")
@@ -462,7 +467,8 @@ func TestAFlightCostsOneRoundTrip(t *testing.T) {
 		c.expect("250")
 	}
 	c.exchange("QUIT", "221")
-	// Handshake and banner 2, EHLO, flight and QUIT 3. The lower bound is certain, an upper one would depend on the machine.
+	// Handshake and banner 2, EHLO, flight and QUIT 3. The lower bound is certain, an upper one would depend on the
+	// machine.
 	if took := time.Since(began); took < 5*rtt {
 		t.Errorf("took %v, less than five round trips", took)
 	}

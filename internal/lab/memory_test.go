@@ -150,7 +150,8 @@ func TestConnectionsInMemoryFailAsSocketsDo(t *testing.T) {
 		_ = c.conn.SetReadDeadline(time.Now().Add(time.Minute))
 		begun := time.Now()
 		_, err := c.ReadLine()
-		if took := time.Since(begun); !isTimeout(err) || !errors.Is(err, os.ErrDeadlineExceeded) || took != time.Minute {
+		if took := time.Since(begun); !isTimeout(err) || !errors.Is(err, os.ErrDeadlineExceeded) ||
+			took != time.Minute {
 			t.Errorf("a read past its deadline: %v after %v", err, took)
 		}
 		_ = c.conn.SetDeadline(time.Time{})
@@ -249,7 +250,8 @@ func TestTheResolverAnswersAsTheNameServerDoes(t *testing.T) {
 				}
 			}
 			if got := strings.Join(names, " "); err != nil || got != test.hosts || answer.Destination != test.destination ||
-				answer.Provider.Name != test.provider || answer.Implicit != (test.domain == "tiny.lab") {
+				answer.Provider.Name != test.provider ||
+				answer.Implicit != (test.domain == "tiny.lab") {
 				t.Errorf("%s: %+v, %v", test.domain, answer, err)
 			}
 			if took := time.Since(begun); took != 20*time.Millisecond {
@@ -266,7 +268,8 @@ func TestTheResolverAnswersAsTheNameServerDoes(t *testing.T) {
 		}
 		for domain, kind := range map[string]string{"broken.lab": "servfail", "mute.lab": "timeout"} {
 			var temporary *mx.TemporaryError
-			if _, err := l.Resolver().Lookup(t.Context(), domain); !errors.As(err, &temporary) || temporary.Kind != kind {
+			if _, err := l.Resolver().Lookup(t.Context(), domain); !errors.As(err, &temporary) ||
+				temporary.Kind != kind {
 				t.Errorf("%s: %v, want %s", domain, err, kind)
 			}
 		}

@@ -118,7 +118,17 @@ type memoryConn struct {
 func connected(client, server netip.AddrPort) (atClient, atServer *memoryConn) {
 	there, back := newPipe(), newPipe()
 	c, s := net.TCPAddrFromAddrPort(client), net.TCPAddrFromAddrPort(server)
-	return &memoryConn{in: back, out: there, local: c, remote: s}, &memoryConn{in: there, out: back, local: s, remote: c}
+	return &memoryConn{
+		in:     back,
+		out:    there,
+		local:  c,
+		remote: s,
+	}, &memoryConn{
+		in:     there,
+		out:    back,
+		local:  s,
+		remote: c,
+	}
 }
 
 // Read implements net.Conn.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
 	"presend/verify/mx"
 )
 
@@ -71,8 +72,8 @@ func (r *Resolver) wait(ctx context.Context) error {
 	return nil
 }
 
-// addresses returns the addresses of a host in both families, and the error of a family whose look-up failed. An MX that
-// is an IP literal is taken for what it means.
+// addresses returns the addresses of a host in both families, and the error of a family whose look-up failed. An MX
+// that is an IP literal is taken for what it means.
 func (r *Resolver) addresses(name string) ([]netip.Addr, error) {
 	if literal, err := netip.ParseAddr(name); err == nil {
 		return []netip.Addr{literal}, nil

@@ -236,7 +236,8 @@ func (s *session) finish() {
 		if err != nil {
 			return
 		}
-		if verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); s.closing && !s.unheard() && !strings.EqualFold(verb, "QUIT") {
+		if verb, _, _ := strings.Cut(strings.TrimSpace(line), " "); s.closing && !s.unheard() &&
+			!strings.EqualFold(verb, "QUIT") {
 			s.host.lab.tally.violation("%s: %s after 421", s.host.Name, verb)
 		}
 	}
@@ -246,7 +247,8 @@ func (s *session) finish() {
 func (s *session) command(line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	verb = strings.ToUpper(verb)
-	if !s.announced && (s.r.Buffered() > 0 || s.unheard()) || s.r.Buffered() > 0 && (verb == "EHLO" || verb == "STARTTLS") {
+	if !s.announced && (s.r.Buffered() > 0 || s.unheard()) ||
+		s.r.Buffered() > 0 && (verb == "EHLO" || verb == "STARTTLS") {
 		s.host.lab.tally.violation("%s: pipelined after %s without leave", s.host.Name, verb)
 	}
 	switch verb {
@@ -450,7 +452,8 @@ func (s *session) judge(path, local, domain string) (reply string, taken bool) {
 		return wantsSMTPUTF8(path), false
 	}
 	temper := NoRelay
-	if d := s.host.serves(domain); d != nil && !(s.host.ALabels && !isASCII(path[strings.LastIndexByte(path, '@')+1:])) {
+	if d := s.host.serves(domain); d != nil &&
+		!(s.host.ALabels && !isASCII(path[strings.LastIndexByte(path, '@')+1:])) {
 		temper = d.temper(local)
 	}
 	if s.host.Greylist > 0 && temper != NoRelay && (temper != Unknown || s.host.GreylistFirst) {

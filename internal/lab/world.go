@@ -191,7 +191,12 @@ func (w *World) AddHost(h Host) error {
 		return fmt.Errorf("lab: host %s: %s is not a free IPv6 address", name, h.Addr6)
 	}
 	if (h.Mood == BlocksAfter || h.Mood == DropsAfter) != (h.After > 0) {
-		return fmt.Errorf("lab: host %s: %s and %s want a number, and no other mood does", name, BlocksAfter, DropsAfter)
+		return fmt.Errorf(
+			"lab: host %s: %s and %s want a number, and no other mood does",
+			name,
+			BlocksAfter,
+			DropsAfter,
+		)
 	}
 	if h.Mood != Kind && !slices.Contains(Moods(), h.Mood) {
 		return fmt.Errorf("lab: host %s: no mood is called %q", name, h.Mood)

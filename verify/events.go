@@ -1,0 +1,132 @@
+package verify
+
+import (
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"presend/verify/catchall"
+	"presend/verify/mx"
+	"presend/verify/smtpprobe"
+)
+
+type (
+	runID     int64
+	sessionID int64
+)
+
+// What happens to the engine. Events come one at a time.
+type (
+	event any
+
+	// begin says that a run is under way. A check begins with found.
+	begin struct{ run runID }
+	// found brings a domain whose mail hosts are worth asking, with the first of its tasks; more are with the Queue.
+	found struct {
+		run    runID
+		check  bool
+		domain string
+		answer mx.Answer
+		fact   catchall.Answer
+		tasks  []Task
+		more   int
+		weight int
+	}
+	// tasks brings what the feeder was told to get.
+	tasks struct {
+		run    runID
+		domain string
+		tasks  []Task
+		more   int
+	}
+	// fed says that all domains of a run were found.
+	fed struct{ run runID }
+
+	opened struct {
+		session   sessionID
+		addr      netip.Addr
+		trip      time.Duration
+		pipelines bool
+		smtputf8  bool
+		tls       bool
+		tlsFailed bool
+	}
+	failed struct {
+		session  sessionID
+		failures []failure
+	}
+	// heard brings the answers to a flight, and what broke the session.
+	heard struct {
+		session      sessionID
+		transactions []saidTransaction
+		broken       *broken
+		took         time.Duration
+	}
+	closed struct{ session sessionID }
+
+	// collect says that the recorder of a run takes what there is.
+	collect struct{ run runID }
+	// stop ends a run politely: what is in flight is heard. gone ends it now.
+	stop struct{ run runID }
+	gone struct{ run runID }
+	// tick says that the time of wake has come.
+	tick struct{}
+	// describe asks what a run waits for.
+	describe struct{ run runID }
+)
+
+// What the engine wants done.
+type (
+	order any
+
+	openOrder struct {
+		session  sessionID
+		target   smtpprobe.Target
+		provider string
+	}
+	flyOrder struct {
+		session      sessionID
+		transactions []flyTransaction
+		refused      int // recipients refused in the session so far
+		most         int // refused recipients after which to stop, where commands go one by one
+	}
+	// endOrder ends a flight after its next answer, cancelOrder at once, as it does an attempt to connect.
+	endOrder    struct{ session sessionID }
+	cancelOrder struct{ session sessionID }
+	quitOrder   struct {
+		session sessionID
+		why     string
+	}
+	refillOrder struct {
+		run    runID
+		domain string
+		most   int
+		more   int // how many the Queue holds
+	}
+	resultsOrder struct {
+		run   runID
+		done  []finding
+		facts []Facts
+		last  bool // the run is over
+	}
+	releaseOrder struct {
+		run    runID
+		weight int
+	}
+	describeOrder struct {
+		run  runID
+		text string
+	}
+	sayOrder struct {
+		level slog.Level
+		text  string
+		args  []any
+	}
+)
+
+// finding is a task with what was found out about it.
+type finding struct {
+	task        Task
+	evidence    evidence
+	provisional bool
+}
