@@ -136,6 +136,26 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 			script{"RCPT TO:<second": "whatever\r\n"},
 			"[[250] [250]]", "", smtpprobe.ErrProtocol,
 		},
+		{
+			"a carriage return inside a line makes all replies doubtful",
+			script{"RCPT TO:<second": "250\r550 5.1.1 no such user\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"a carriage return inside the words makes all replies doubtful",
+			script{"RCPT TO:<second": "250 ok\r550 5.1.1 no such user\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"lines of different codes make all replies doubtful",
+			script{"RCPT TO:<second": "550-5.1.1 no such user\r\n250 2.1.5 ok\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"a 421 inside another reply makes all replies doubtful",
+			script{"RCPT TO:<second": "250-2.1.5 ok\r\n421 4.3.2 closing\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
 	} {
 		for name, ehlo := range bothWays {
 			t.Run(test.name+", "+name, func(t *testing.T) {
