@@ -173,7 +173,7 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 				}
 				var closing *smtpprobe.ClosingError
 				errors.As(err, &closing)
-				says421 := strings.Contains(fmt.Sprint(test.server), "421")
+				says421 := test.is == smtpprobe.ErrClosed && strings.Contains(fmt.Sprint(test.server), "421")
 				if !errors.Is(err, test.is) || (closing != nil) != says421 || closing != nil && closing.Command != test.command {
 					t.Errorf("error %v, want one that is %v and names %q", err, test.is, test.command)
 				}
