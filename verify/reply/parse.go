@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,9 +21,6 @@ var ErrEmpty = errors.New("reply: no text")
 const maxText = 64 << 10
 
 var (
-	enhancedForm = regexp.MustCompile(`^([245])\.(\d{1,3})\.(\d{1,3})(?:[^\d.]|\.\D|\.?$)`)
-	codeForm     = regexp.MustCompile(`^([2-5]\d\d)(?:[ \t-]|$)`)
-
 	// wrapped finds a reply inside the words that a mail system puts around it: "host x said: 550 ...",
 	// "smtp; 550 ...", "<<< 550 ...", "Remote Server returned '550 ...'".
 	wrapped = regexp.MustCompile(`(?i)(?:[:;]|<<<|['"<(#]|\b(?:said|was|returned|response|responded|with|error|code|by))[ \t\r\n'"<(#:]*([245]\d\d)[ \t-]+\S`)
@@ -34,10 +32,12 @@ var (
 	afterSent = regexp.MustCompile(`(?i)(?:\bafter (?:end of |pipelined |initial )*|>>> ?)(connection|ehlo|helo|starttls|mail|rcpt|data)\b`)
 )
 
-// Parse reads a reply as a server sent it or as a mail system quotes it: one line or many ("550-5.1.1 ..."), folded
-// or not, alone or inside words as "host x said: 550 5.1.1 ... (in reply to RCPT TO command)". A bare code ("451"),
-// a bare enhanced code ("5.2.2") and words without any code are replies as well; what is missing stays zero. The
-// one error is [ErrEmpty]. Only the first 64 KiB are read.
+// Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one line
+// or many ("550-5.1.1 ..."), folded into one or not, and it may be alone or inside words as "host x said: 550 5.1.1 ...
+// (in reply to RCPT TO command)". A bare code ("451"), a bare enhanced code ("5.2.2") and words without any code are
+// replies as well; what is missing stays zero. The one error is [ErrEmpty]. Only the first 64 KiB are read.
+//
+// Parse guesses, as a quotation requires. What a server sends is for [Read], which does not guess.
 func Parse(text string) (Reply, error) {
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "")
@@ -76,7 +76,7 @@ func decode(text string) string {
 
 // unwrap drops what a mail system wrote before and behind the reply that it quotes.
 func unwrap(text string) string {
-	if codeForm.MatchString(text) || enhancedForm.MatchString(text) {
+	if leadingCode(text) != 0 || leadingEnhanced(text) > 0 {
 		return dropSuffix(text)
 	}
 	if m := wrapped.FindStringSubmatchIndex(text); m != nil {
@@ -110,11 +110,10 @@ func (r *Reply) addLine(line string) {
 // takeCodes strips the code, repeated as it may be, and the enhanced code from the front of a line.
 func (r *Reply) takeCodes(line string) string {
 	for range 3 {
-		m := codeForm.FindStringSubmatch(line)
-		if m == nil {
+		code := leadingCode(line)
+		if code == 0 {
 			break
 		}
-		code, _ := strconv.Atoi(m[1])
 		if r.Code != 0 && code != r.Code {
 			return line
 		}
@@ -155,6 +154,9 @@ func (r *Reply) nextContinuation(line string) int {
 // findEnhanced looks for an enhanced code behind the words, as qmail and others write it.
 func (r *Reply) findEnhanced() Enhanced {
 	for _, line := range r.Lines {
+		if strings.Count(line, ".") < 2 { // most lines, and much faster than the pattern
+			continue
+		}
 		if m := embedded.FindStringSubmatch(line); m != nil {
 			if e, err := ParseEnhanced(m[1]); err == nil && (r.Code == 0 || e.Class == r.Code/100) {
 				return e
@@ -164,16 +166,57 @@ func (r *Reply) findEnhanced() Enhanced {
 	return Enhanced{}
 }
 
+// leadingCode returns the code at the front of a line, or 0.
+func leadingCode(line string) int {
+	if len(line) < 3 || line[0] < '2' || line[0] > '5' || !isDigit(line[1]) || !isDigit(line[2]) {
+		return 0
+	}
+	if len(line) > 3 && line[3] != ' ' && line[3] != '\t' && line[3] != '-' {
+		return 0
+	}
+	return number(line[:3])
+}
+
+// leadingEnhanced returns the length of the enhanced code at the front of a line, or 0. An IP address is none.
+func leadingEnhanced(line string) int {
+	if line == "" || line[0] != '2' && line[0] != '4' && line[0] != '5' {
+		return 0
+	}
+	n := 1
+	for range 2 {
+		if n == len(line) || line[n] != '.' {
+			return 0
+		}
+		digits := leadingDigits(line[n+1:])
+		if digits == 0 || digits > 3 {
+			return 0
+		}
+		n += 1 + digits
+	}
+	if n+1 < len(line) && line[n] == '.' && isDigit(line[n+1]) {
+		return 0
+	}
+	return n
+}
+
+func leadingDigits(s string) int {
+	n := 0
+	for n < len(s) && isDigit(s[n]) {
+		n++
+	}
+	return n
+}
+
 // cutEnhanced takes an enhanced code, "#5.1.0" as IronPort writes it too, from the front of a line.
 func cutEnhanced(line string) (Enhanced, string, bool) {
 	trimmed := strings.TrimPrefix(line, "#")
-	m := enhancedForm.FindStringSubmatch(trimmed)
-	if m == nil {
+	n := leadingEnhanced(trimmed)
+	if n == 0 {
 		return Enhanced{}, line, false
 	}
-	e := Enhanced{Class: number(m[1]), Subject: number(m[2]), Detail: number(m[3])}
-	rest := trimmed[len(m[1])+len(m[2])+len(m[3])+2:]
-	return e, strings.TrimLeft(rest, " \t-:"), true
+	subject, detail, _ := strings.Cut(trimmed[2:n], ".")
+	e := Enhanced{Class: int(trimmed[0] - '0'), Subject: number(subject), Detail: number(detail)}
+	return e, strings.TrimLeft(trimmed[n:], " \t-:"), true
 }
 
 func number(digits string) int {
@@ -226,12 +269,16 @@ func (e Enhanced) String() string {
 	return strconv.Itoa(e.Class) + "." + strconv.Itoa(e.Subject) + "." + strconv.Itoa(e.Detail)
 }
 
-// Text returns the lines as one, joined by spaces, without code and enhanced code.
+// Text returns the lines as one, joined by spaces, without code and enhanced code. Empty lines are left out.
 func (r Reply) Text() string {
 	if len(r.Lines) == 1 {
 		return r.Lines[0]
 	}
-	return strings.Join(r.Lines, " ")
+	if !slices.Contains(r.Lines, "") {
+		return strings.Join(r.Lines, " ")
+	}
+	lines := slices.DeleteFunc(slices.Clone(r.Lines), func(line string) bool { return line == "" })
+	return strings.Join(lines, " ")
 }
 
 // String returns the reply on one line: code, enhanced code and text, as far as they are known.

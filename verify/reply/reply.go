@@ -17,7 +17,7 @@ const (
 type Reply struct {
 	Code     int      // 200 to 599; 0 where only words are known
 	Enhanced Enhanced // the zero value where the server gave none
-	Lines    []string // the text of every line, without code and enhanced code
+	Lines    []string // the text of each line, without code and enhanced code
 }
 
 // Enhanced is an enhanced mail system status code, class.subject.detail (RFC 3463).

@@ -2,10 +2,12 @@ package reply_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -307,8 +309,12 @@ func TestLongRepliesCostNoMoreThanTheirLength(t *testing.T) {
 	}
 }
 
-func FuzzParseAndClassify(f *testing.F) {
-	for _, seed := range []string{"550 5.1.1 User unknown", "550-5.1.1 a\r\n550 5.1.1 b", "host x said: 421 no (in reply to RCPT TO command)", "\x1b$B%f\x1b(B", "* | ( { / @ 5.5.5", "250 Ok"} {
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"550 5.1.1 User unknown", "550-5.1.1 a\r\n550 5.1.1 b", "host x said: 421 no (in reply to RCPT TO command)",
+		"\x1b$B%f\x1b(B", "* | ( { / @ 5.5.5", "250 Ok", "250\r550 5.1.1 no", "550-5.1.1 a 550-5.1.1 b 550 5.1.1 c",
+		"550 sorry (#5.1.1)", "550 #5.1.0 no", "Remote Server returned '550 5.1.10 x'", "550 550 5.1.1 no", "Bo\xeete pleine",
+	} {
 		f.Add(seed)
 	}
 	c := newClassifier(f)
@@ -317,14 +323,36 @@ func FuzzParseAndClassify(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if r.Code != 0 && (r.Code < 200 || r.Code > 599) {
-			t.Errorf("%q: code %d", text, r.Code)
+		checkReply(t, c, r, reply.CommandIn(text))
+		if slices.Contains(r.Lines, "") {
+			t.Errorf("%q has an empty line", r.Lines)
 		}
-		m := c.Classify(r, reply.CommandIn(text), "")
-		if m.Reason == "" || m.Subject == "" || m.Kind == "" || m.Action == "" || m.Rule == "" || m.Confidence <= 0 || m.Confidence > 1 || m.RetryAfter < 0 {
-			t.Errorf("%q: incomplete %+v", text, m)
+		if again, err := reply.Parse(r.String()); r.Code != 0 && (err != nil || again.Code != r.Code) {
+			t.Errorf("%q is read as %d, %v", r.String(), again.Code, err)
 		}
 	})
+}
+
+// checkReply tests what is true of every reply that was read.
+func checkReply(t *testing.T, c *reply.Classifier, r reply.Reply, cmd reply.Command) {
+	t.Helper()
+	if r.Code != 0 && (r.Code < 200 || r.Code > 599) {
+		t.Errorf("code %d", r.Code)
+	}
+	e := r.Enhanced
+	if class := e.Class; e != (reply.Enhanced{}) && class != 2 && class != 4 && class != 5 || max(e.Subject, e.Detail) > 999 {
+		t.Errorf("enhanced code %v", e)
+	}
+	for _, line := range r.Lines {
+		if !utf8.ValidString(line) || strings.Contains(line, "\n") || strings.TrimSpace(line) != line {
+			t.Errorf("line %q", line)
+		}
+	}
+	m := c.Classify(r, cmd, "")
+	if m.Reason == "" || m.Subject == "" || m.Kind == "" || m.Action == "" || m.Rule == "" ||
+		m.Confidence <= 0 || m.Confidence > 1 || m.RetryAfter < 0 {
+		t.Errorf("%q: incomplete %+v", r, m)
+	}
 }
 
 func BenchmarkClassify(b *testing.B) {

@@ -30,6 +30,20 @@ func readTest(t *testing.T, s string) (Reply, Command, string) {
 	return r, cmd, provider
 }
 
+// linesOf returns the lines of a reply as a server sends them, the last of them as such.
+func linesOf(text string) func() ([]byte, error) {
+	lines := strings.Split(text, "\n")
+	n := -1
+	return func() ([]byte, error) {
+		n++
+		line := strings.TrimRight(lines[n], "\r") + "\r\n"
+		if n == len(lines)-1 && line[3] == '-' {
+			line = line[:3] + " " + line[4:]
+		}
+		return []byte(line), nil
+	}
+}
+
 func newTestClassifier(t testing.TB) *Classifier {
 	t.Helper()
 	c, err := New()
@@ -62,6 +76,17 @@ func TestEveryRuleDecidesItsOwnReplies(t *testing.T) {
 			parsed, cmd, provider := readTest(t, test)
 			if got := c.Classify(parsed, cmd, provider); got.Rule != r.id {
 				t.Errorf("rule %s: %q is decided by %s (%s)", r.id, test, got.Rule, got.Reason)
+			}
+			text := strings.TrimPrefix(test, spoken.FindString(test))
+			if leadingCode(text) == 0 {
+				continue // no server sends it like this
+			}
+			sent, err := Read(linesOf(text))
+			if err != nil {
+				t.Errorf("rule %s: %q: %v", r.id, test, err)
+			}
+			if got := c.Classify(sent, cmd, provider); got.Rule != r.id {
+				t.Errorf("rule %s: %q on the wire is decided by %s (%s)", r.id, test, got.Rule, got.Reason)
 			}
 		}
 	}

@@ -16,12 +16,6 @@ import (
 	"presend/verify/reply"
 )
 
-// Limits on what a server may send. RFC 5321 section 4.5.3.1.5 allows 512 octets a line; servers exceed it.
-const (
-	maxLine  = 8 << 10
-	maxLines = 100
-)
-
 // conn is a network connection that reads SMTP replies within limits. Every read and write has a deadline.
 type conn struct {
 	net.Conn
@@ -34,12 +28,11 @@ type conn struct {
 type buffers struct {
 	in  *bufio.Reader
 	out []byte // commands
-	say []byte // the reply under way
 }
 
-var pool = sync.Pool{New: func() any { return &buffers{in: bufio.NewReaderSize(nil, maxLine)} }}
+var pool = sync.Pool{New: func() any { return &buffers{in: bufio.NewReaderSize(nil, reply.MaxLine)} }}
 
-// keepMost is how large a buffer of commands or of a reply may be that another session uses again.
+// keepMost is how large a buffer of commands may be that another session uses again.
 const keepMost = 16 << 10
 
 func newConn(c net.Conn) *conn {
@@ -59,7 +52,7 @@ func (c *conn) release() {
 	b := c.buffers
 	c.buffers = nil
 	b.in.Reset(nil)
-	if cap(b.out) <= keepMost && cap(b.say) <= keepMost {
+	if cap(b.out) <= keepMost {
 		pool.Put(b)
 	}
 }
@@ -115,62 +108,35 @@ func (c *conn) log(ctx context.Context, from string, line []byte) {
 	c.dialogue.LogAttrs(ctx, LevelDialogue, "smtp", slog.String("from", from), slog.String("line", text))
 }
 
-// read reads one reply of one or more lines (RFC 5321 section 4.2.1).
+// read reads one reply. What is not one is an ErrProtocol.
 func (c *conn) read(ctx context.Context, patience time.Duration) (reply.Reply, error) {
-	text := c.buffers.say[:0]
-	defer func() { c.buffers.say = text }()
-	for n, waits := 0, false; ; n++ {
-		if n == maxLines {
-			return reply.Reply{}, fmt.Errorf("%w: a reply of more than %d lines", ErrProtocol, maxLines)
-		}
+	waits := false
+	r, err := reply.Read(func() ([]byte, error) {
 		if !waits && !c.holdsLine() { // most replies to a flight are at hand, and need no deadline
 			waits = true
 			if err := c.limit(ctx, patience); err != nil {
-				return reply.Reply{}, err
+				return nil, err
 			}
 		}
 		line, err := c.buffers.in.ReadSlice('\n')
 		if c.dialogue != nil && len(line) > 0 {
 			c.log(ctx, "server", line)
 		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return reply.Reply{}, fmt.Errorf("%w: a line of more than %d octets", ErrProtocol, maxLine)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return nil, ended(ctx, err)
 		}
-		if err != nil {
-			return reply.Reply{}, ended(ctx, err)
-		}
-		if !isReplyLine(line) {
-			return reply.Reply{}, fmt.Errorf("%w: %.60q", ErrProtocol, line)
-		}
-		text = append(text, line...)
-		if line[3] != '-' {
-			break
-		}
+		return line, err
+	})
+	if errors.Is(err, reply.ErrMalformed) {
+		err = fmt.Errorf("%w: %w", ErrProtocol, err)
 	}
-	r, err := reply.Parse(string(text))
-	if err != nil {
-		return reply.Reply{}, fmt.Errorf("%w: %w", ErrProtocol, err)
-	}
-	return r, nil
+	return r, err
 }
 
 // holdsLine reports whether a whole line has been read already.
 func (c *conn) holdsLine() bool {
 	at, _ := c.buffers.in.Peek(c.buffers.in.Buffered()) // never fails for what is buffered
 	return bytes.IndexByte(at, '\n') >= 0
-}
-
-// isReplyLine reports whether a line begins as a reply does: three digits, and a space, a hyphen or the end.
-func isReplyLine(line []byte) bool {
-	if len(line) < 4 || line[0] < '2' || line[0] > '5' {
-		return false
-	}
-	for _, b := range line[1:3] {
-		if b < '0' || b > '9' {
-			return false
-		}
-	}
-	return strings.IndexByte(" -\r\n", line[3]) >= 0
 }
 
 // ended names the end of a connection: by the caller's context, by a deadline, or by the server.

@@ -15,7 +15,7 @@ import (
 
 // Errors of a session. Each is returned wrapped, with the host and the step at which it happened.
 var (
-	// ErrProtocol: what the server sent is not SMTP, exceeds the limits on lines and replies, or does not fit the
+	// ErrProtocol: what the server sent is not SMTP (then it is a reply.ErrMalformed as well) or does not fit the
 	// commands, so that it is not known which reply belongs to which command.
 	ErrProtocol = errors.New("not SMTP")
 	// ErrClosed: the server closed the connection, with or without a 421.

@@ -114,6 +114,27 @@ func (s *Session) encrypt(ctx context.Context) error {
 // extensions are what a server offers in its answer to EHLO.
 type extensions struct{ startTLS, pipelining, smtputf8 bool }
 
+// offered returns what an answer to EHLO offers. Its first line is a greeting, and each line behind that begins with the
+// keyword of an extension (RFC 5321 section 4.1.1.1).
+func offered(answer reply.Reply) extensions {
+	var offers extensions
+	for i, line := range answer.Lines {
+		keyword, _, _ := strings.Cut(line, " ")
+		if i == 0 || !isASCII(keyword) { // ToUpper makes an S of a long s
+			continue
+		}
+		switch strings.ToUpper(keyword) {
+		case "STARTTLS":
+			offers.startTLS = true
+		case "PIPELINING":
+			offers.pipelining = true
+		case "SMTPUTF8":
+			offers.smtputf8 = true
+		}
+	}
+	return offers
+}
+
 // hello says EHLO, and HELO where EHLO is refused as not known (RFC 5321 section 4.1.1.1).
 func (s *Session) hello(ctx context.Context) error {
 	s.offers = extensions{}
@@ -124,17 +145,7 @@ func (s *Session) hello(ctx context.Context) error {
 		return fmt.Errorf("EHLO: %w", err)
 	}
 	if answer.Code == 250 {
-		for _, line := range answer.Lines[min(1, len(answer.Lines)):] {
-			keyword, _, _ := strings.Cut(line, " ")
-			switch strings.ToUpper(keyword) {
-			case "STARTTLS":
-				s.offers.startTLS = true
-			case "PIPELINING":
-				s.offers.pipelining = true
-			case "SMTPUTF8":
-				s.offers.smtputf8 = true
-			}
-		}
+		s.offers = offered(answer)
 		return nil
 	}
 	if answer.Code/100 == 5 {

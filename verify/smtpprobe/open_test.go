@@ -83,10 +83,19 @@ func TestWhatIsNotSMTPIsAProtocolError(t *testing.T) {
 		"a reply without end":     strings.Repeat("220-mx.lab\r\n", 200),
 		"a code below two":        "150 mx.lab\r\n",
 		"text instead of a reply": "hello\r\n",
+		"a line without a code":   "220-mx.lab\r\nhello\r\n220 ready\r\n",
+		"an empty line":           "220-mx.lab\r\n\r\n220 ready\r\n",
+		"lines of other codes":    "220-mx.lab\r\n554 no\r\n",
+		"a lone carriage return":  "220 mx.lab\r250 ok\r\n",
+		"a reply of too much":     strings.Repeat("220-"+strings.Repeat("x", 1000)+"\r\n", 70) + "220 mx.lab\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := at(host{script: with(script{"": banner})})
-			if _, err := w.prober(t).Open(t.Context(), w.target()); !errors.Is(err, smtpprobe.ErrProtocol) {
+			session, err := w.prober(t).Open(t.Context(), w.target())
+			if err == nil {
+				mustClose(t, session)
+			}
+			if !errors.Is(err, smtpprobe.ErrProtocol) {
 				t.Errorf("error %v, want ErrProtocol", err)
 			}
 			w.sessions()
@@ -343,6 +352,33 @@ func TestWhereTLSFailsTheSessionGoesOnInPlainText(t *testing.T) {
 			said, err := session.Probe(t.Context(), [][]string{{"alice@corp.lab"}}, nil)
 			if err != nil || codes(said) != "[[250]]" {
 				t.Errorf("%s, %v", codes(said), err)
+			}
+			mustClose(t, session)
+			w.sessions()
+		})
+	}
+}
+
+func TestExtensionsAreTheFirstWordsOfTheLinesBehindTheFirst(t *testing.T) {
+	for name, tt := range map[string]struct {
+		ehlo                 string
+		pipelining, smtputf8 bool
+	}{
+		"one a line, in any case":              {"250-mx.lab\r\n250-Pipelining\r\n250 smtputf8\r\n", true, true},
+		"with parameters":                      {"250-mx.lab\r\n250-PIPELINING 1\r\n250-SIZE 9\r\n250 SMTPUTF8 2\r\n", true, true},
+		"lines that end with LF alone":         {"250-mx.lab\n250-PIPELINING\n250 SMTPUTF8\n", true, true},
+		"the first line is empty":              {"250-\r\n250-PIPELINING\r\n250 SMTPUTF8\r\n", true, true},
+		"a line in between is empty":           {"250-mx.lab\r\n250-\r\n250-PIPELINING\r\n250 SMTPUTF8\r\n", true, true},
+		"the greeting is no extension":         {"250 PIPELINING\r\n", false, false},
+		"code and word inside the greeting":    {"250-mx.lab greets 250-PIPELINING\r\n250 SIZE\r\n", false, false},
+		"a word behind another":                {"250-mx.lab\r\n250-X PIPELINING\r\n250 X-SMTPUTF8\r\n", false, false},
+		"letters that look like those of ours": {"250-mx.lab\r\n250-pıpelınıng\r\n250 ſmtputf8\r\n", false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := at(host{script: with(script{"EHLO": tt.ehlo})})
+			session := w.mustOpen(t)
+			if session.Pipelining() != tt.pipelining || session.SMTPUTF8() != tt.smtputf8 {
+				t.Errorf("PIPELINING %v, SMTPUTF8 %v", session.Pipelining(), session.SMTPUTF8())
 			}
 			mustClose(t, session)
 			w.sessions()

@@ -136,6 +136,26 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 			script{"RCPT TO:<second": "whatever\r\n"},
 			"[[250] [250]]", "", smtpprobe.ErrProtocol,
 		},
+		{
+			"a carriage return inside a line makes all replies doubtful",
+			script{"RCPT TO:<second": "250\r550 5.1.1 no such user\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"a carriage return inside the words makes all replies doubtful",
+			script{"RCPT TO:<second": "250 ok\r550 5.1.1 no such user\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"lines of different codes make all replies doubtful",
+			script{"RCPT TO:<second": "550-5.1.1 no such user\r\n250 2.1.5 ok\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
+		{
+			"a 421 inside another reply makes all replies doubtful",
+			script{"RCPT TO:<second": "250-2.1.5 ok\r\n421 4.3.2 closing\r\n"},
+			"[[250] [250]]", "", smtpprobe.ErrProtocol,
+		},
 	} {
 		for name, ehlo := range bothWays {
 			t.Run(test.name+", "+name, func(t *testing.T) {
@@ -153,7 +173,7 @@ func TestAFlightThatTheServerCutsOffKeepsWhatWasAnsweredBefore(t *testing.T) {
 				}
 				var closing *smtpprobe.ClosingError
 				errors.As(err, &closing)
-				says421 := strings.Contains(fmt.Sprint(test.server), "421")
+				says421 := test.is == smtpprobe.ErrClosed && strings.Contains(fmt.Sprint(test.server), "421")
 				if !errors.Is(err, test.is) || (closing != nil) != says421 || closing != nil && closing.Command != test.command {
 					t.Errorf("error %v, want one that is %v and names %q", err, test.is, test.command)
 				}

@@ -13,7 +13,7 @@
 // TLS fails, Open connects again and stays in plain text. Where the server offers PIPELINING, the commands of all
 // transactions go in one flight, with RSET between them (RFC 2920 section 3.1). A session never sends DATA.
 //
-// Reading is bounded: every reply has a deadline, a line has at most 8 KiB, and a reply at most 100 lines.
+// Reading is bounded: every reply has a deadline, and its size has the limits that package reply sets.
 //
 // The end of the caller's context is reported as the context's error. Every other time limit is the Prober's own: its
 // errors match [os.ErrDeadlineExceeded] or have Timeout() true, and never match [context.DeadlineExceeded].
