@@ -66,7 +66,7 @@ type share struct {
 	pending int       // still with the Queue
 	out     int       // with a session, the question included
 	weight  int       // of the run's room for work, given back when the share is done
-	control bool      // one of the addresses that were heard before is asked again, beside the question
+	control bool      // one of the addresses that were heard before is asked again, with the question
 
 	refilling bool // the feeder is getting more
 	asked     int  // pending when it was told to
@@ -103,7 +103,7 @@ func (t *task) recipient() string {
 // alone reports whether the task is to be asked in a flight of its own, since its answer ended a session before.
 func (t *task) alone() bool { return t.ended > 0 }
 
-// picky reports whether the task cannot be asked by any source beside others.
+// picky reports whether the task cannot be asked by any source together with others.
 func (t *task) picky() bool { return t.source != anySource || len(t.barred) > 0 || t.alone() }
 
 // allows reports whether a source may ask.

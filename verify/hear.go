@@ -26,7 +26,7 @@ type saidAnswer struct {
 type broken struct {
 	kind     brokenKind
 	said     *said         // the 421; nil: none was said
-	command  reply.Command // that a 421 stands in place of; empty: it came unasked
+	command  reply.Command // whose reply the 421 took the place of; empty: it came unasked
 	evidence evidence
 }
 

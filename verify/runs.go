@@ -131,7 +131,7 @@ func (p *plan) add(s *share, r *runState, list []Task) {
 			t.source = n
 		}
 		open := d.inquiry.Answer() == catchall.Open && !d.answer.Provider.AcceptsAll
-		// One that was heard is asked again beside the question, unless others are asked there or it needs no question.
+		// One that was heard is asked again with the question, unless others are asked there or it needs no question.
 		control := s.control || fresh && t.source == anySource
 		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (control || !open) {
 			s.held = append(s.held, held{t, heardEvidence(x.Heard)})

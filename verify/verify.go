@@ -136,7 +136,7 @@ func (v *Verifier) Check(ctx context.Context, address string) (Result, error) {
 	return result, nil
 }
 
-// Examine is the first stage: syntax and what the name alone tells. Final says that the result stands; else the
+// Examine is the first stage: syntax and what the name alone tells. Final reports that the result is settled; else the
 // address is one to look up and probe.
 func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result, final bool) {
 	parsed, err := syntax.Parse(address)
