@@ -353,13 +353,30 @@ func TestABrokenOffRunGoesOnWhereItStopped(t *testing.T) {
 }
 
 func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
-	f := open(t, path)
-	defer f.Close()
-	_, err := state.Open(t.Context(), path)
-	var locked *state.LockedError
-	if !errors.As(err, &locked) || locked.Holder == "" || locked.Holder == "another process" {
-		t.Errorf("error %v, want a LockedError that names the holder", err)
+	for name, before := range map[string]string{
+		"no lock file yet": "",
+		"a lock file of an older version that was killed": "process 1234567 on a.host.with.a.name since 2026-01-01T00:00:00Z\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s.db")
+			if before != "" {
+				if err := os.WriteFile(path+".lock", []byte(before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := fmt.Sprintf("process %d on ", os.Getpid())
+			for range 2 { // what the first one wrote is overwritten
+				f := open(t, path)
+				_, err := state.Open(t.Context(), path)
+				var locked *state.LockedError
+				if !errors.As(err, &locked) || !strings.HasPrefix(locked.Holder, want) || strings.ContainsAny(locked.Holder, "\n\x00") {
+					t.Errorf("error %q, want a LockedError that names the holder", err)
+				}
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

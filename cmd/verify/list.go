@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/internal/atomicfile"
 	"presend/lists"
 	"presend/state"
 	"presend/verify"
@@ -283,14 +284,14 @@ type rowWriter interface {
 // sink is one output: a file that appears when it is whole, or standard output.
 type sink struct {
 	rowWriter
-	file *lists.AtomicFile // nil: standard output
+	file *atomicfile.File // nil: standard output
 }
 
 func (a *app) sink(path, format string, reader *lists.Reader) (*sink, error) {
 	s := &sink{}
 	var w io.Writer = a.stdout
 	if path != "-" {
-		file, err := lists.CreateAtomic(path)
+		file, err := atomicfile.Create(path)
 		if err != nil {
 			return nil, err
 		}
@@ -318,10 +319,15 @@ func (s *sink) abort() error {
 	return s.file.Abort()
 }
 
-func (s *sink) commit() error {
-	if err := s.Close(); err != nil {
+// finish does everything that may fail for want of room. The file does not appear before commit.
+func (s *sink) finish() error {
+	if err := s.Close(); err != nil || s.file == nil {
 		return err
 	}
+	return s.file.Finish()
+}
+
+func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
 	}
@@ -371,7 +377,18 @@ func (o outputs) abort() (err error) {
 	return err
 }
 
+// commit lets the files appear: together, or none of them.
 func (o outputs) commit() error {
+	for _, s := range o.rows {
+		if err := s.finish(); err != nil {
+			return err
+		}
+	}
+	if o.suppress != nil {
+		if err := o.suppress.finish(); err != nil {
+			return err
+		}
+	}
 	for _, s := range o.rows {
 		if err := s.commit(); err != nil {
 			return err
@@ -380,7 +397,7 @@ func (o outputs) commit() error {
 	if o.suppress == nil {
 		return nil
 	}
-	return o.suppress.commit()
+	return o.suppress.file.Commit()
 }
 
 // rowResult is what is known of a row's address.
@@ -519,12 +536,12 @@ func toRecord(r verify.Result, checked *stamps) lists.Record {
 
 // suppressFile is suppress.csv: the addresses that must never be written to again, those invalid for good.
 type suppressFile struct {
-	file *lists.AtomicFile
+	file *atomicfile.File
 	w    *lists.SuppressionWriter
 }
 
 func newSuppressFile(path string) (*suppressFile, error) {
-	file, err := lists.CreateAtomic(path)
+	file, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, err
 	}
@@ -543,11 +560,11 @@ func (s *suppressFile) add(r rowResult) error {
 	return s.w.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
 }
 
-func (s *suppressFile) commit() error {
+func (s *suppressFile) finish() error {
 	if err := s.w.Close(); err != nil {
 		return err
 	}
-	return s.file.Commit()
+	return s.file.Finish()
 }
 
 // percent reads a share such as 2% or 2.5; -1 for none.

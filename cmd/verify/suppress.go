@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/internal/atomicfile"
 	"presend/lists"
 	"presend/state"
 	"presend/verify/reply"
@@ -199,7 +200,7 @@ func suppressExport(a *app) *cobra.Command {
 			if output == "" || output == "-" {
 				return a.exportSuppression(a.stdout, entries, lists.SuppressionFormat(format), reasons)
 			}
-			out, err := lists.CreateAtomic(output)
+			out, err := atomicfile.Create(output)
 			if err != nil {
 				return err
 			}
