@@ -63,7 +63,7 @@ func Open(ctx context.Context, path string) (*File, error) {
 	}
 	// WAL with synchronous FULL: what was committed survives a crash of the machine, not only of the process.
 	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(FILE)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path, RawQuery: query.Encode()}).String())
+	db, err := sql.Open("sqlite", fileURI(path)+"?"+query.Encode())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.release())
 	}
@@ -79,6 +79,17 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// uriEscaper escapes what has a meaning in the path of a URI as SQLite reads it.
+var uriEscaper = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+// fileURI returns the URI under which SQLite opens a path.
+func fileURI(path string) string {
+	if strings.HasPrefix(path, "/") { // two slashes at its start would be taken for the name of a machine
+		return "file://" + uriEscaper.Replace(path)
+	}
+	return "file:" + uriEscaper.Replace(path)
 }
 
 // OpenExisting opens a state file that must be there already. The error is an os.ErrNotExist where it is not.

@@ -380,6 +380,42 @@ func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
 	}
 }
 
+func TestAFileIsStoredUnderItsOwnNameWhateverThatHolds(t *testing.T) {
+	for _, tt := range []struct{ name, similar string }{
+		{"crm #1.state", "crm #2.state"},
+		{"crm?.state", "crm?mode=memory.state"},
+		{"100%41.state", "100A.state"},
+		{"50%.state", "50%25.state"},
+		{"a&b=c;d+e.state", "a&b=c;d e.state"},
+		{"été 名.state", "ete.state"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder := t.TempDir()
+			for _, folder := range []string{folder, filepath.Join(folder, tt.similar+".folder")} {
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				name, similar := filepath.Join(folder, tt.name), filepath.Join(folder, tt.similar)
+				f, other := open(t, name), open(t, similar)
+				if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: "ann@corp.lab", Reason: "manual"})); err != nil {
+					t.Fatal(err)
+				}
+				for entry, err := range other.SuppressionList(t.Context()) {
+					t.Errorf("%s holds what was put into %s: %v, %v", tt.similar, tt.name, entry, err)
+				}
+				if err := errors.Join(f.Close(), other.Close()); err != nil {
+					t.Fatal(err)
+				}
+				for _, path := range []string{name, similar} {
+					if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+						t.Errorf("%s: %v", path, err)
+					}
+				}
+			}
+		})
+	}
+}
+
 // withSQL runs statements on a file behind the package's back.
 func withSQL(t *testing.T, path, statements string) {
 	t.Helper()

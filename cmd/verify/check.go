@@ -160,9 +160,15 @@ func (a *app) remembered(ctx context.Context, verifier *verify.Verifier, address
 		if err != nil {
 			return err
 		}
-		result, _ := knownResult(verifier, addresses[n], known)
+		row, err := knownRow(verifier, addresses[n], known, file.Path())
+		if err != nil && a.stopped() {
+			return &exitError{code: exitInterrupted}
+		}
+		if err != nil {
+			return err
+		}
 		n++
-		if err := show(result); err != nil {
+		if err := show(row.Result); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -183,19 +184,26 @@ func (a *app) listWithState(ctx context.Context, input string, reader *lists.Rea
 	}
 	next, stop := iter.Pull2(run.Results(ctx))
 	defer stop()
-	err = a.write(reader, f, rules, tally, func(row lists.Row) (rowResult, error) {
+	known := results{of: func(row lists.Row) (rowResult, error) {
 		known, err, more := next()
 		if err != nil {
 			return rowResult{}, err
 		}
 		if !more {
-			return rowResult{}, errors.New("the list has more rows than when it was first read; run the command again")
+			return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", f.state)
 		}
-		r := rowResult{duplicate: known.Duplicate}
-		r.Result, r.final = knownResult(verifier, row.Address, known)
+		r, err := knownRow(verifier, row.Address, known, f.state)
+		if err != nil {
+			return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+		}
 		return r, nil
-	}, verifier)
-	if err != nil {
+	}, end: func() error {
+		if _, err, more := next(); err != nil || more {
+			return cmp.Or(err, fmt.Errorf("the state file %s has more rows than the list; run the command again", f.state))
+		}
+		return nil
+	}}
+	if err := a.write(reader, f, rules, tally, known, verifier); err != nil {
 		return err
 	}
 	if err := run.Finish(ctx, tally.summary()); err != nil {
@@ -407,13 +415,19 @@ type rowResult struct {
 	duplicate bool // an earlier row holds the same address
 }
 
+// results are those of the rows of a list.
+type results struct {
+	of  func(lists.Row) (rowResult, error) // called for every row, in order
+	end func() error                       // called after the last row
+}
+
 // write joins rows and results into the output.
-func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
+func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally, known results, verifier *verify.Verifier) error {
 	out, err := a.outputs(reader, f)
 	if err != nil {
 		return err
 	}
-	if err := join(reader, out, counts, rules, of, verifier); err != nil {
+	if err := join(reader, out, counts, rules, known, verifier); err != nil {
 		return errors.Join(err, out.abort())
 	}
 	if err := out.commit(); err != nil {
@@ -422,7 +436,7 @@ func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]ver
 	return nil
 }
 
-func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
+func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, from results, verifier *verify.Verifier) error {
 	var checked stamps
 	for row, err := range reader.Lines() {
 		if err != nil {
@@ -434,7 +448,7 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 			}
 			continue
 		}
-		known, err := of(row)
+		known, err := from.of(row)
 		if err != nil {
 			return err
 		}
@@ -455,7 +469,7 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 			}
 		}
 	}
-	return nil
+	return from.end()
 }
 
 // ofRow adds what is the row's own.
@@ -473,21 +487,31 @@ func (r rowResult) ofRow(row lists.Row, active activity, verifier *verify.Verifi
 	return result
 }
 
-// knownResult gives an address its result: what the address alone tells, which is final, or what the state knows.
-func knownResult(verifier *verify.Verifier, address string, known state.RowResult) (result verify.Result, final bool) {
+// knownRow gives the address of a row its result: what the address alone tells, which is final, or what the state file knows. A row
+// whose address has no result, or that of another address, is an error: the run was not stopped, so that something
+// else changed the state file.
+func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
 	parsed, result, final := verifier.Examine(address)
+	r := rowResult{Result: result, final: final, duplicate: known.Duplicate}
 	switch {
 	case final:
+		return r, nil
 	case known.Suppressed != nil:
 		s := known.Suppressed
 		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
-	case known.Result != nil:
+	case known.Result == nil:
+		return r, fmt.Errorf(
+			"there is no result for %s in the state file %s, although the run was not stopped; run the command again, and with another --state if that does not help",
+			printable(parsed.String()), path)
+	case known.Result.Normalized != parsed.String():
+		return r, fmt.Errorf(
+			"the state file has %s where the list has %s; nothing else may use %s meanwhile; run the command again, and with another --state if that does not help",
+			printable(known.Result.Normalized), printable(parsed.String()), path)
+	default:
 		result = *known.Result
 	}
-	if !final {
-		result = asGiven(result, address, parsed)
-	}
-	return result, final
+	r.Result = asGiven(result, address, parsed)
+	return r, nil
 }
 
 // asGiven puts the address as it stands in the list into a result, and says what was repaired in it.
