@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocarina/gocsv"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
@@ -487,4 +488,39 @@ func BenchmarkWrite(b *testing.B) {
 type rowWriter interface {
 	Write(lists.Row, lists.Record) error
 	Close() error
+}
+
+func TestAWrittenListIsReadBackIntoRecords(t *testing.T) {
+	want := lists.Record{
+		Verdict: "risky", Score: "1", Reason: "2", Detail: "a, \"b\"", Suggestion: "4", Flags: "5", Provider: "6", MX: "7",
+		SMTPCode: "8", EnhancedCode: "9", Normalized: "10", CheckedAt: "11", RetryAt: "12",
+	}
+	var got []lists.Record
+	if err := gocsv.UnmarshalString(annotate(t, open(t, "email,id\nann@corp.lab,1\n", lists.Options{}), want), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]lists.Record{want}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAListWithoutACertainAddressColumnOpensWhereThatIsAllowed(t *testing.T) {
+	for _, tt := range []struct {
+		name, content string
+		doubt         any
+	}{
+		{"two columns", "email,e-mail\nann@corp.lab,bob@corp.lab\n", new(*lists.AmbiguousColumnError)},
+		{"no column", "name,phone\nAnn,1\n", new(*lists.NoColumnError)},
+		{"one column", "name,email\nAnn,ann@corp.lab\n", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list := open(t, tt.content, lists.Options{Doubtful: true})
+			if tt.doubt == nil && list.Doubt() != nil || tt.doubt != nil && !errors.As(list.Doubt(), tt.doubt) {
+				t.Errorf("doubt %v, want %T", list.Doubt(), tt.doubt)
+			}
+			if index, _ := list.Column(); tt.doubt != nil && index != 0 {
+				t.Errorf("column %d, want the first", index)
+			}
+		})
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"presend/internal/atomicfile"
 	"presend/lists"
 	"presend/state"
+	"presend/suppression"
 	"presend/verify"
 	"presend/verify/reply"
 	"presend/verify/score"
@@ -561,7 +562,7 @@ func toRecord(r verify.Result, checked *stamps) lists.Record {
 // suppressFile is suppress.csv: the addresses that must never be written to again, those invalid for good.
 type suppressFile struct {
 	file *atomicfile.File
-	w    *lists.SuppressionWriter
+	w    *suppression.Writer
 }
 
 func newSuppressFile(path string) (*suppressFile, error) {
@@ -569,7 +570,7 @@ func newSuppressFile(path string) (*suppressFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := lists.NewSuppressionWriter(file, lists.CSV)
+	w, err := suppression.NewWriter(file, suppression.CSV)
 	if err != nil {
 		return nil, errors.Join(err, file.Abort())
 	}
@@ -581,7 +582,7 @@ func (s *suppressFile) add(r rowResult) error {
 	if r.final || r.duplicate || r.Verdict != score.Invalid || r.Reason == reply.Suppressed {
 		return nil
 	}
-	return s.w.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
+	return s.w.Write(suppression.Entry{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
 }
 
 func (s *suppressFile) finish() error {
