@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -28,6 +29,13 @@ func (e *NoColumnError) Error() string {
 	return fmt.Sprintf("no column seems to hold addresses; the columns are %s; say which one with --column", strings.Join(e.Columns, ", "))
 }
 
+// isDoubt reports whether an error says that the address column is missing or in doubt.
+func isDoubt(err error) bool {
+	var none *NoColumnError
+	var many *AmbiguousColumnError
+	return errors.As(err, &none) || errors.As(err, &many)
+}
+
 // addressNames are what columns of addresses are called, letters and digits only.
 var addressNames = []string{
 	"email", "emailaddress", "emailaddr", "mail", "mailaddress", "emailid", "emails", "eaddress", "address",
@@ -53,7 +61,7 @@ func (r *Reader) findColumn(records []sampled, wanted string) error {
 	}
 	var named, filled []int
 	for i := range width {
-		isNamed := i < len(r.columns) && namesAddresses(r.columns[i])
+		isNamed := i < len(r.columns) && NamesAddresses(r.columns[i])
 		share := addressShare(records, i)
 		if isNamed && (share > 0 || len(records) == 0 || blank(records, i)) {
 			named = append(named, i)
@@ -137,7 +145,7 @@ func hasHeader(records []sampled, wanted string) bool {
 	if slices.ContainsFunc(first, func(cell string) bool { return strings.Contains(cell, "@") }) {
 		return false
 	}
-	if slices.ContainsFunc(first, namesAddresses) {
+	if slices.ContainsFunc(first, NamesAddresses) {
 		return true
 	}
 	for i, cell := range first {
@@ -177,9 +185,9 @@ func blank(records []sampled, column int) bool {
 	return true
 }
 
-// namesAddresses says whether a column's name is one of a column of addresses: a word of addressNames, or one of them
+// NamesAddresses reports whether a column's name is one of a column of addresses: a word of addressNames, or one of them
 // at the end behind other words (Work Email, Owner e-mail), or as Google's contacts have it (E-mail 1 - Value).
-func namesAddresses(name string) bool {
+func NamesAddresses(name string) bool {
 	folded := fold(name)
 	if slices.Contains(addressNames, folded) {
 		return true

@@ -44,6 +44,10 @@ import (
 type Options struct {
 	Column string    // the address column: its name, or its number from 1; empty: found out
 	Stdin  io.Reader // what path "-" reads
+
+	// Doubtful opens a list whose address column is missing or in doubt, too: the first column is taken, and
+	// Reader.Doubt returns what would have been the error.
+	Doubtful bool
 }
 
 // ErrChanged: the list's file is another one than when it was opened.
@@ -59,6 +63,7 @@ type Reader struct {
 	columns []string // names from the header; empty without one
 	header  *Row     // nil: none
 	column  int      // of the address
+	doubt   error    // whether it is the column of the address; nil: none
 	width   int      // most fields of a row; 0: not measured yet
 
 	preamble []byte // blank lines and Excel's hint, before the header or the first row
@@ -84,7 +89,11 @@ func Open(path string, options Options) (*Reader, error) {
 	if err := r.open(path, options.Stdin); err != nil {
 		return nil, fmt.Errorf("list %s: %w", path, err)
 	}
-	if err := r.learn(options.Column); err != nil {
+	err := r.learn(options.Column)
+	if options.Doubtful && options.Column == "" && isDoubt(err) {
+		r.doubt, err = fmt.Errorf("list %s: %w", path, err), nil
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("list %s: %w", path, err), r.Close())
 	}
 	return r, nil
@@ -232,6 +241,9 @@ func (r *Reader) Column() (index int, name string) {
 	}
 	return r.column, name
 }
+
+// Doubt returns why the address column is in doubt, an *AmbiguousColumnError or a *NoColumnError; nil where it is not.
+func (r *Reader) Doubt() error { return r.doubt }
 
 // Dialect returns how the list is written.
 func (r *Reader) Dialect() Dialect { return r.dialect }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gocarina/gocsv"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
@@ -367,88 +368,6 @@ func TestJSONLinesHoldTheSame(t *testing.T) {
 	}
 }
 
-func TestAnAtomicFileAppearsWhenItIsWhole(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "out.csv")
-	f, err := lists.CreateAtomic(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(f, "x"); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Error("the file is there before it is whole")
-	}
-	if err := f.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Abort(); err != nil {
-		t.Errorf("Abort after Commit: %v", err)
-	}
-	if content, err := os.ReadFile(path); err != nil || string(content) != "x" {
-		t.Errorf("%q, %v", content, err)
-	}
-	f, err = lists.CreateAtomic(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Abort(); err != nil {
-		t.Fatal(err)
-	}
-	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
-		t.Errorf("%v, %v: Abort leaves something behind", entries, err)
-	}
-}
-
-func TestAnAtomicFileFollowsLinksAndLeavesDevicesAlone(t *testing.T) {
-	folder := t.TempDir()
-	target, link := filepath.Join(folder, "out.csv"), filepath.Join(folder, "link")
-	if err := os.WriteFile(target, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(target, link); err != nil {
-		t.Fatal(err)
-	}
-	f, err := lists.CreateAtomic(link)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(f, "x"); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if content, err := os.ReadFile(target); err != nil || string(content) != "x" {
-		t.Errorf("%q, %v", content, err)
-	}
-	if info, err := os.Stat(target); err != nil || info.Mode() != 0o600 {
-		t.Errorf("mode %v, %v: want that of the file before", info.Mode(), err)
-	}
-	null, err := os.Stat(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	device := filepath.Join(folder, "null")
-	if err := os.Symlink(os.DevNull, device); err != nil {
-		t.Fatal(err)
-	}
-	for _, end := range []func(*lists.AtomicFile) error{(*lists.AtomicFile).Commit, (*lists.AtomicFile).Abort} {
-		if f, err = lists.CreateAtomic(device); err != nil {
-			t.Fatal(err)
-		}
-		if err := end(f); err != nil {
-			t.Error(err)
-		}
-	}
-	if now, err := os.Stat(os.DevNull); err != nil || !os.SameFile(null, now) {
-		t.Errorf("the device was replaced: %v", err)
-	}
-	if _, err := lists.CreateAtomic(folder); err == nil {
-		t.Error("a folder is no error")
-	}
-}
-
 func ExampleOpen() {
 	list, err := lists.Open("-", lists.Options{Stdin: strings.NewReader("Name;E-Mail\nAnn;ann@corp.lab\n")})
 	if err != nil {
@@ -569,4 +488,39 @@ func BenchmarkWrite(b *testing.B) {
 type rowWriter interface {
 	Write(lists.Row, lists.Record) error
 	Close() error
+}
+
+func TestAWrittenListIsReadBackIntoRecords(t *testing.T) {
+	want := lists.Record{
+		Verdict: "risky", Score: "1", Reason: "2", Detail: "a, \"b\"", Suggestion: "4", Flags: "5", Provider: "6", MX: "7",
+		SMTPCode: "8", EnhancedCode: "9", Normalized: "10", CheckedAt: "11", RetryAt: "12",
+	}
+	var got []lists.Record
+	if err := gocsv.UnmarshalString(annotate(t, open(t, "email,id\nann@corp.lab,1\n", lists.Options{}), want), &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]lists.Record{want}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAListWithoutACertainAddressColumnOpensWhereThatIsAllowed(t *testing.T) {
+	for _, tt := range []struct {
+		name, content string
+		doubt         any
+	}{
+		{"two columns", "email,e-mail\nann@corp.lab,bob@corp.lab\n", new(*lists.AmbiguousColumnError)},
+		{"no column", "name,phone\nAnn,1\n", new(*lists.NoColumnError)},
+		{"one column", "name,email\nAnn,ann@corp.lab\n", nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			list := open(t, tt.content, lists.Options{Doubtful: true})
+			if tt.doubt == nil && list.Doubt() != nil || tt.doubt != nil && !errors.As(list.Doubt(), tt.doubt) {
+				t.Errorf("doubt %v, want %T", list.Doubt(), tt.doubt)
+			}
+			if index, _ := list.Column(); tt.doubt != nil && index != 0 {
+				t.Errorf("column %d, want the first", index)
+			}
+		})
+	}
 }

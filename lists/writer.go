@@ -11,12 +11,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/gocarina/gocsv"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/transform"
 )
 
-// Record is what is added to a row: the columns of the contract, in their order.
+// Record is what is added to a row: the columns of the contract, in their order. The tags are for gocsv, with which a
+// program reads a written list back.
 type Record struct {
 	Verdict      string `csv:"verify_verdict"`
 	Score        string `csv:"verify_score"`
@@ -33,20 +33,19 @@ type Record struct {
 	RetryAt      string `csv:"verify_retry_at"`   // RFC 3339; empty: no
 }
 
-// values are the cells in the order of the columns.
-func (r Record) values() []string {
-	return []string{
-		r.Verdict, r.Score, r.Reason, r.Detail, r.Suggestion, r.Flags, r.Provider, r.MX, r.SMTPCode, r.EnhancedCode, r.Normalized, r.CheckedAt, r.RetryAt,
-	}
+// recordColumns are the names of the columns, in their order.
+var recordColumns = []string{
+	"verify_verdict", "verify_score", "verify_reason", "verify_detail", "verify_suggestion", "verify_flags",
+	"verify_provider", "verify_mx", "verify_smtp_code", "verify_enhanced_code", "verify_normalized", "verify_checked_at",
+	"verify_retry_at",
 }
 
-// columnNames are the names of the columns of T's fields.
-func columnNames[T any]() ([]string, error) {
-	header, err := gocsv.MarshalBytes([]T{})
-	if err != nil {
-		return nil, fmt.Errorf("lists: naming the columns: %w", err)
-	}
-	return strings.Split(strings.TrimSpace(string(header)), ","), nil
+// appendValues appends the cells in the order of recordColumns.
+func (r *Record) appendValues(cells []string) []string {
+	return append(cells,
+		r.Verdict, r.Score, r.Reason, r.Detail, r.Suggestion, r.Flags,
+		r.Provider, r.MX, r.SMTPCode, r.EnhancedCode, r.Normalized, r.CheckedAt,
+		r.RetryAt)
 }
 
 // Writer writes a list's rows with a Record each, in the list's dialect: its delimiter, line ends and encoding.
@@ -77,7 +76,7 @@ type pendingRow struct {
 	fields   int
 }
 
-// writeBatch is how many records are turned into cells at once.
+// writeBatch is how many rows the writing goroutine gets at once.
 const writeBatch = 512
 
 // NewWriter returns a Writer and writes the header, if the list has one. Close it; that does not close w.
@@ -100,11 +99,8 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 		return nil, err
 	}
 	if list.header != nil {
-		added, err := columnNames[Record]()
-		if err != nil {
-			return nil, err
-		}
-		if err := out.row(pendingRow{list.header.Raw, list.header.End, len(list.columns)}, added); err != nil {
+		header := pendingRow{list.header.Raw, list.header.End, len(list.columns)}
+		if err := out.row(header, recordColumns); err != nil {
 			return nil, err
 		}
 	}
@@ -166,32 +162,15 @@ func (w *Writer) hand() error {
 }
 
 func (w *Writer) flush(b *writerBatch) error {
-	if err := gocsv.MarshalCSVWithoutHeaders(b.records, &cells{writer: w, rows: b.rows}); err != nil {
-		return fmt.Errorf("lists: writing: %w", err)
+	var added []string
+	for i := range b.rows {
+		added = b.records[i].appendValues(added[:0])
+		if err := w.row(b.rows[i], added); err != nil {
+			return fmt.Errorf("lists: writing: %w", err)
+		}
 	}
 	return nil
 }
-
-// cells is a gocsv.CSVWriter that joins the cells of each Record to the row they belong to.
-type cells struct {
-	writer *Writer
-	rows   []pendingRow
-	n      int
-	err    error
-}
-
-// Write implements gocsv.CSVWriter.
-func (c *cells) Write(added []string) error {
-	c.err = c.writer.row(c.rows[c.n], added)
-	c.n++
-	return c.err
-}
-
-// Flush implements gocsv.CSVWriter; rows are buffered by the Writer.
-func (c *cells) Flush() {}
-
-// Error implements gocsv.CSVWriter.
-func (c *cells) Error() error { return c.err }
 
 // row writes one row: its own bytes, empty fields up to the list's width, and the added cells.
 func (w *Writer) row(row pendingRow, added []string) error {
@@ -315,14 +294,10 @@ func NewJSONWriter(w io.Writer, list *Reader) (*JSONWriter, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	added, err := columnNames[Record]()
-	if err != nil {
-		return nil, err
-	}
 	out := &JSONWriter{w: bufio.NewWriterSize(w, 1<<16), columns: list.width}
 	out.text = json.NewEncoder(&out.line)
 	out.text.SetEscapeHTML(false)
-	for _, key := range append(columnKeys(list, added), added...) {
+	for _, key := range append(columnKeys(list, recordColumns), recordColumns...) {
 		out.line.Reset()
 		if err := out.value(key); err != nil {
 			return nil, err
@@ -372,7 +347,7 @@ func (w *JSONWriter) Write(row Row, r Record) error {
 		}
 		i++
 	}
-	for i, value := range r.values() {
+	for i, value := range r.appendValues(nil) {
 		if err := pair(w.keys[w.columns+i], harmless(value)); err != nil {
 			return err
 		}

@@ -21,11 +21,9 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	_ "modernc.org/sqlite" // the driver, in pure Go
 )
@@ -47,19 +45,12 @@ var (
 	ErrNotState = errors.New("not a state file, or a damaged one")
 )
 
-// LockedError says that another process holds the file.
-type LockedError struct{ Path, Holder string }
-
-func (e *LockedError) Error() string {
-	return fmt.Sprintf("%s is in use by %s; wait for it to end, or give another --state", e.Path, e.Holder)
-}
-
 // File is an open state file. Safe for concurrent use. Close it.
 type File struct {
 	path string
 	db   *sql.DB
 	conn *sql.Conn // holds the temporary table of a run's order
-	lock *os.File
+	lock *lock
 
 	prepared statements
 }
@@ -72,9 +63,9 @@ func Open(ctx context.Context, path string) (*File, error) {
 	}
 	// WAL with synchronous FULL: what was committed survives a crash of the machine, not only of the process.
 	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(FILE)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path, RawQuery: query.Encode()}).String())
+	db, err := sql.Open("sqlite", fileURI(path)+"?"+query.Encode())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.release())
 	}
 	db.SetMaxOpenConns(8) // each has a page cache of its own
 	f := &File{path: path, db: db, lock: lock}
@@ -88,6 +79,17 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
 	}
 	return f, nil
+}
+
+// uriEscaper escapes what has a meaning in the path of a URI as SQLite reads it.
+var uriEscaper = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
+
+// fileURI returns the URI under which SQLite opens a path.
+func fileURI(path string) string {
+	if strings.HasPrefix(path, "/") { // two slashes at its start would be taken for the name of a machine
+		return "file://" + uriEscaper.Replace(path)
+	}
+	return "file:" + uriEscaper.Replace(path)
 }
 
 // OpenExisting opens a state file that must be there already. The error is an os.ErrNotExist where it is not.
@@ -139,43 +141,8 @@ func (f *File) Close() error {
 	if f.conn != nil {
 		err = errors.Join(err, f.conn.Close())
 	}
-	return errors.Join(err, f.db.Close(), release(f.lock))
+	return errors.Join(err, f.db.Close(), f.lock.release())
 }
 
 // Path returns the file's path.
 func (f *File) Path() string { return f.path }
-
-// acquire takes the lock beside the file and writes into it who holds it.
-func acquire(path string) (*os.File, error) {
-	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		var problem *fs.PathError
-		if errors.As(err, &problem) {
-			return nil, fmt.Errorf("state file %s: cannot write beside it: %w", path, problem.Err)
-		}
-		return nil, fmt.Errorf("state file %s: %w", path, err)
-	}
-	if err := tryLock(lock); err != nil {
-		holder, readErr := os.ReadFile(path + ".lock")
-		if readErr != nil || len(holder) == 0 {
-			holder = []byte("another process")
-		}
-		return nil, errors.Join(&LockedError{Path: path, Holder: strings.TrimSpace(string(holder))}, lock.Close())
-	}
-	if err := lock.Truncate(0); err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "this machine"
-	}
-	if _, err := fmt.Fprintf(lock, "process %d on %s since %s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339)); err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.Close())
-	}
-	return lock, nil
-}
-
-// release empties the lock file and frees it. The file stays: removing it would race with the next process.
-func release(lock *os.File) error {
-	return errors.Join(lock.Truncate(0), lock.Close())
-}

@@ -353,13 +353,66 @@ func TestABrokenOffRunGoesOnWhereItStopped(t *testing.T) {
 }
 
 func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
-	f := open(t, path)
-	defer f.Close()
-	_, err := state.Open(t.Context(), path)
-	var locked *state.LockedError
-	if !errors.As(err, &locked) || locked.Holder == "" || locked.Holder == "another process" {
-		t.Errorf("error %v, want a LockedError that names the holder", err)
+	for name, before := range map[string]string{
+		"no lock file yet": "",
+		"a lock file of an older version that was killed": "process 1234567 on a.host.with.a.name since 2026-01-01T00:00:00Z\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "s.db")
+			if before != "" {
+				if err := os.WriteFile(path+".lock", []byte(before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := fmt.Sprintf("process %d on ", os.Getpid())
+			for range 2 { // what the first one wrote is overwritten
+				f := open(t, path)
+				_, err := state.Open(t.Context(), path)
+				var locked *state.LockedError
+				if !errors.As(err, &locked) || !strings.HasPrefix(locked.Holder, want) || strings.ContainsAny(locked.Holder, "\n\x00") {
+					t.Errorf("error %q, want a LockedError that names the holder", err)
+				}
+				if err := f.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestAFileIsStoredUnderItsOwnNameWhateverThatHolds(t *testing.T) {
+	for _, tt := range []struct{ name, similar string }{
+		{"crm #1.state", "crm #2.state"},
+		{"crm?.state", "crm?mode=memory.state"},
+		{"100%41.state", "100A.state"},
+		{"50%.state", "50%25.state"},
+		{"a&b=c;d+e.state", "a&b=c;d e.state"},
+		{"été 名.state", "ete.state"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			folder := t.TempDir()
+			for _, folder := range []string{folder, filepath.Join(folder, tt.similar+".folder")} {
+				if err := os.MkdirAll(folder, 0o700); err != nil {
+					t.Fatal(err)
+				}
+				name, similar := filepath.Join(folder, tt.name), filepath.Join(folder, tt.similar)
+				f, other := open(t, name), open(t, similar)
+				if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: "ann@corp.lab", Reason: "manual"})); err != nil {
+					t.Fatal(err)
+				}
+				for entry, err := range other.SuppressionList(t.Context()) {
+					t.Errorf("%s holds what was put into %s: %v, %v", tt.similar, tt.name, entry, err)
+				}
+				if err := errors.Join(f.Close(), other.Close()); err != nil {
+					t.Fatal(err)
+				}
+				for _, path := range []string{name, similar} {
+					if info, err := os.Stat(path); err != nil || info.Size() == 0 {
+						t.Errorf("%s: %v", path, err)
+					}
+				}
+			}
+		})
 	}
 }
 

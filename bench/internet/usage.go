@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"presend/bench/figures"
@@ -31,13 +30,13 @@ func startUsage() (usage, error) {
 	if err != nil {
 		return usage{}, err
 	}
-	cpu, err := processorTime()
+	cpu, err := figures.ProcessorTime()
 	return usage{cpu: cpu, memory: memory}, err
 }
 
 // add adds the CPU time since the start and the peak of the memory, for so many addresses.
 func (u usage) add(table *figures.Table, prefix string, addresses int) error {
-	cpu, err := processorTime()
+	cpu, err := figures.ProcessorTime()
 	if err != nil {
 		return err
 	}
@@ -52,15 +51,6 @@ func (u usage) add(table *figures.Table, prefix string, addresses int) error {
 	table.Add(prefix+"of it taken by the run", float64(peak-u.memory)/(1<<20), "MiB")
 	table.Add(prefix+"the same an address", float64(peak-u.memory)/1024/float64(addresses), "KiB")
 	return nil
-}
-
-// processorTime returns the CPU time that this process has taken.
-func processorTime() (time.Duration, error) {
-	var r syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		return 0, err
-	}
-	return time.Duration(r.Utime.Nano() + r.Stime.Nano()), nil
 }
 
 // status returns a line of /proc/self/status in octets.

@@ -16,7 +16,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"presend/bench/figures"
@@ -67,8 +66,8 @@ func measure(rows, domains int, json string) (err error) {
 	table.Add("domains", float64(domains), "")
 	table.Add("time", took, "s")
 	table.Add("rows a second", float64(rows)/took, "1/s")
-	if usage, ok := run.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		table.Add("peak memory", float64(usage.Maxrss)/1024, "MiB")
+	if peak, ok := figures.PeakMemory(run.ProcessState); ok {
+		table.Add("peak memory", float64(peak)/(1<<20), "MiB")
 	}
 	if info, err := os.Stat(db); err == nil {
 		table.Add("state file", float64(info.Size())/(1<<20), "MiB")

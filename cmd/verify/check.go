@@ -159,12 +159,15 @@ func (a *app) remembered(ctx context.Context, verifier *verify.Verifier, address
 		if err != nil {
 			return err
 		}
-		result, _ := knownResult(verifier, addresses[n], known)
+		row, err := knownRow(verifier, addresses[n], known, file.Path())
 		n++
-		if result.Verdict == "" {
+		if err != nil && a.stopped() {
 			continue // the run was stopped before it was asked about
 		}
-		if err := show(result); err != nil {
+		if err == nil {
+			err = show(row.Result)
+		}
+		if err != nil {
 			return err
 		}
 	}

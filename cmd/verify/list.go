@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/internal/atomicfile"
 	"presend/lists"
 	"presend/state"
+	"presend/suppression"
 	"presend/verify"
 	"presend/verify/reply"
 	"presend/verify/score"
@@ -182,19 +185,26 @@ func (a *app) listWithState(ctx context.Context, input string, reader *lists.Rea
 	}
 	next, stop := iter.Pull2(run.Results(ctx))
 	defer stop()
-	err = a.write(reader, f, rules, tally, func(row lists.Row) (rowResult, error) {
+	known := results{of: func(row lists.Row) (rowResult, error) {
 		known, err, more := next()
 		if err != nil {
 			return rowResult{}, err
 		}
 		if !more {
-			return rowResult{}, errors.New("the list has more rows than when it was first read; run the command again")
+			return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", f.state)
 		}
-		r := rowResult{duplicate: known.Duplicate}
-		r.Result, r.final = knownResult(verifier, row.Address, known)
+		r, err := knownRow(verifier, row.Address, known, f.state)
+		if err != nil {
+			return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+		}
 		return r, nil
-	}, verifier)
-	if err != nil {
+	}, end: func() error {
+		if _, err, more := next(); err != nil || more {
+			return cmp.Or(err, fmt.Errorf("the state file %s has more rows than the list; run the command again", f.state))
+		}
+		return nil
+	}}
+	if err := a.write(reader, f, rules, tally, known, verifier); err != nil {
 		return err
 	}
 	if err := run.Finish(ctx, tally.summary()); err != nil {
@@ -283,14 +293,14 @@ type rowWriter interface {
 // sink is one output: a file that appears when it is whole, or standard output.
 type sink struct {
 	rowWriter
-	file *lists.AtomicFile // nil: standard output
+	file *atomicfile.File // nil: standard output
 }
 
 func (a *app) sink(path, format string, reader *lists.Reader) (*sink, error) {
 	s := &sink{}
 	var w io.Writer = a.stdout
 	if path != "-" {
-		file, err := lists.CreateAtomic(path)
+		file, err := atomicfile.Create(path)
 		if err != nil {
 			return nil, err
 		}
@@ -318,10 +328,15 @@ func (s *sink) abort() error {
 	return s.file.Abort()
 }
 
-func (s *sink) commit() error {
-	if err := s.Close(); err != nil {
+// finish does everything that may fail for want of room. The file does not appear before commit.
+func (s *sink) finish() error {
+	if err := s.Close(); err != nil || s.file == nil {
 		return err
 	}
+	return s.file.Finish()
+}
+
+func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
 	}
@@ -371,7 +386,18 @@ func (o outputs) abort() (err error) {
 	return err
 }
 
+// commit lets the files appear: together, or none of them.
 func (o outputs) commit() error {
+	for _, s := range o.rows {
+		if err := s.finish(); err != nil {
+			return err
+		}
+	}
+	if o.suppress != nil {
+		if err := o.suppress.finish(); err != nil {
+			return err
+		}
+	}
 	for _, s := range o.rows {
 		if err := s.commit(); err != nil {
 			return err
@@ -380,7 +406,7 @@ func (o outputs) commit() error {
 	if o.suppress == nil {
 		return nil
 	}
-	return o.suppress.commit()
+	return o.suppress.file.Commit()
 }
 
 // rowResult is what is known of a row's address.
@@ -390,13 +416,19 @@ type rowResult struct {
 	duplicate bool // an earlier row holds the same address
 }
 
+// results are those of the rows of a list.
+type results struct {
+	of  func(lists.Row) (rowResult, error) // called for every row, in order
+	end func() error                       // called after the last row
+}
+
 // write joins rows and results into the output.
-func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
+func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]verify.Verdict, counts *tally, known results, verifier *verify.Verifier) error {
 	out, err := a.outputs(reader, f)
 	if err != nil {
 		return err
 	}
-	if err := join(reader, out, counts, rules, of, verifier); err != nil {
+	if err := join(reader, out, counts, rules, known, verifier); err != nil {
 		return errors.Join(err, out.abort())
 	}
 	if err := out.commit(); err != nil {
@@ -405,7 +437,7 @@ func (a *app) write(reader *lists.Reader, f listFlags, rules map[verify.Flag]ver
 	return nil
 }
 
-func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, of func(lists.Row) (rowResult, error), verifier *verify.Verifier) error {
+func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Flag]verify.Verdict, from results, verifier *verify.Verifier) error {
 	var checked stamps
 	for row, err := range reader.Lines() {
 		if err != nil {
@@ -417,7 +449,7 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 			}
 			continue
 		}
-		known, err := of(row)
+		known, err := from.of(row)
 		if err != nil {
 			return err
 		}
@@ -438,7 +470,7 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 			}
 		}
 	}
-	return nil
+	return from.end()
 }
 
 // ofRow adds what is the row's own.
@@ -456,21 +488,31 @@ func (r rowResult) ofRow(row lists.Row, active activity, verifier *verify.Verifi
 	return result
 }
 
-// knownResult gives an address its result: what the address alone tells, which is final, or what the state knows.
-func knownResult(verifier *verify.Verifier, address string, known state.RowResult) (result verify.Result, final bool) {
+// knownRow gives the address of a row its result: what the address alone tells, which is final, or what the state file knows. A row
+// whose address has no result, or that of another address, is an error: the run was not stopped, so that something
+// else changed the state file.
+func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
 	parsed, result, final := verifier.Examine(address)
+	r := rowResult{Result: result, final: final, duplicate: known.Duplicate}
 	switch {
 	case final:
+		return r, nil
 	case known.Suppressed != nil:
 		s := known.Suppressed
 		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
-	case known.Result != nil:
+	case known.Result == nil:
+		return r, fmt.Errorf(
+			"there is no result for %s in the state file %s, although the run was not stopped; run the command again, and with another --state if that does not help",
+			printable(parsed.String()), path)
+	case known.Result.Normalized != parsed.String():
+		return r, fmt.Errorf(
+			"the state file has %s where the list has %s; nothing else may use %s meanwhile; run the command again, and with another --state if that does not help",
+			printable(known.Result.Normalized), printable(parsed.String()), path)
+	default:
 		result = *known.Result
 	}
-	if !final {
-		result = asGiven(result, address, parsed)
-	}
-	return result, final
+	r.Result = asGiven(result, address, parsed)
+	return r, nil
 }
 
 // asGiven puts the address as it stands in the list into a result, and says what was repaired in it.
@@ -519,16 +561,16 @@ func toRecord(r verify.Result, checked *stamps) lists.Record {
 
 // suppressFile is suppress.csv: the addresses that must never be written to again, those invalid for good.
 type suppressFile struct {
-	file *lists.AtomicFile
-	w    *lists.SuppressionWriter
+	file *atomicfile.File
+	w    *suppression.Writer
 }
 
 func newSuppressFile(path string) (*suppressFile, error) {
-	file, err := lists.CreateAtomic(path)
+	file, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	w, err := lists.NewSuppressionWriter(file, lists.CSV)
+	w, err := suppression.NewWriter(file, suppression.CSV)
 	if err != nil {
 		return nil, errors.Join(err, file.Abort())
 	}
@@ -540,14 +582,14 @@ func (s *suppressFile) add(r rowResult) error {
 	if r.final || r.duplicate || r.Verdict != score.Invalid || r.Reason == reply.Suppressed {
 		return nil
 	}
-	return s.w.Write(lists.Suppressed{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
+	return s.w.Write(suppression.Entry{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
 }
 
-func (s *suppressFile) commit() error {
+func (s *suppressFile) finish() error {
 	if err := s.w.Close(); err != nil {
 		return err
 	}
-	return s.file.Commit()
+	return s.file.Finish()
 }
 
 // percent reads a share such as 2% or 2.5; -1 for none.

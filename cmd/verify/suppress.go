@@ -11,8 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"presend/lists"
+	"presend/internal/atomicfile"
 	"presend/state"
+	"presend/suppression"
 	"presend/verify/reply"
 )
 
@@ -147,24 +148,21 @@ left out is counted, and named with -v.`,
 	return c
 }
 
-func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, classifier *reply.Classifier) error {
-	format, rows, err := lists.ReadSuppression(name, a.stdin, classifier)
+func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, classifier *reply.Classifier) (err error) {
+	list, err := suppression.Open(name, a.stdin, classifier)
 	if err != nil {
 		return err
 	}
-	taken, left := 0, map[string]int{}
+	defer func() { err = errors.Join(err, list.Close()) }()
+	left := func(row suppression.Row) {
+		if a.flags.verbose > 0 {
+			fmt.Fprintf(a.stderr, "%s, line %d: %s left out: %s\n", name, row.Line, printable(row.Name), printable(row.Left))
+		}
+	}
+	var tally suppression.Tally
 	err = a.suppress(c, path, hashed, func(yield func(state.Suppressed, error) bool) {
-		for row, err := range rows {
-			if err == nil && row.Left != "" {
-				why, _, _ := strings.Cut(row.Left, ":")
-				left[why]++
-				if a.flags.verbose > 0 {
-					fmt.Fprintf(a.stderr, "%s, line %d: %s left out: %s\n", name, row.Line, printable(row.Name), printable(row.Left))
-				}
-				continue
-			}
-			taken++
-			if !yield(state.Suppressed{Name: row.Name, Reason: row.Reason, Source: string(format), At: row.At}, err) {
+		for e, err := range list.Entries(&tally, left) {
+			if !yield(state.Suppressed{Name: e.Name, Reason: e.Reason, Source: string(list.Format()), At: e.At}, err) {
 				return
 			}
 		}
@@ -172,9 +170,9 @@ func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name
 	if err != nil || a.flags.quiet {
 		return err
 	}
-	fmt.Fprintf(a.stderr, "%s (%s): %d taken\n", name, format, taken)
-	for _, why := range slices.Sorted(maps.Keys(left)) {
-		fmt.Fprintf(a.stderr, "  %d left out: %s\n", left[why], why)
+	fmt.Fprintf(a.stderr, "%s (%s): %d taken\n", name, list.Format(), tally.Taken)
+	for _, why := range slices.Sorted(maps.Keys(tally.Left)) {
+		fmt.Fprintf(a.stderr, "  %d left out: %s\n", tally.Left[why], why)
 	}
 	return nil
 }
@@ -187,7 +185,7 @@ func suppressExport(a *app) *cobra.Command {
 		Short: "Write the list as a mail service imports it",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			if !slices.Contains(lists.SuppressionFormats, lists.SuppressionFormat(format)) {
+			if !slices.Contains(suppression.Formats, suppression.Format(format)) {
 				return usagef("--format %s: want one of %s", format, formatNames())
 			}
 			file, err := openState(c, path)
@@ -197,20 +195,20 @@ func suppressExport(a *app) *cobra.Command {
 			defer func() { err = errors.Join(err, file.Close()) }()
 			entries := file.SuppressionList(c.Context())
 			if output == "" || output == "-" {
-				return a.exportSuppression(a.stdout, entries, lists.SuppressionFormat(format), reasons)
+				return a.exportSuppression(a.stdout, entries, suppression.Format(format), reasons)
 			}
-			out, err := lists.CreateAtomic(output)
+			out, err := atomicfile.Create(output)
 			if err != nil {
 				return err
 			}
-			if err := a.exportSuppression(out, entries, lists.SuppressionFormat(format), reasons); err != nil {
+			if err := a.exportSuppression(out, entries, suppression.Format(format), reasons); err != nil {
 				return errors.Join(err, out.Abort())
 			}
 			return out.Commit()
 		},
 	}
 	stateFlag(c, &path)
-	c.Flags().StringVar(&format, "format", string(lists.CSV), "one of "+formatNames())
+	c.Flags().StringVar(&format, "format", string(suppression.CSV), "one of "+formatNames())
 	c.Flags().StringVarP(&output, "output", "o", "", "the file to write (default: standard output)")
 	c.Flags().StringSliceVar(&reasons, "reason", nil, "only entries with one of these reasons, as unsubscribe")
 	return c
@@ -218,37 +216,25 @@ func suppressExport(a *app) *cobra.Command {
 
 func formatNames() string {
 	var names []string
-	for _, f := range lists.SuppressionFormats {
+	for _, f := range suppression.Formats {
 		names = append(names, string(f))
 	}
 	return strings.Join(names, ", ")
 }
 
-func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format lists.SuppressionFormat, reasons []string) error {
-	out, err := lists.NewSuppressionWriter(w, format)
-	if err != nil {
-		return err
-	}
-	domains := 0
-	for s, err := range entries {
-		if err != nil {
-			return err
+func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format suppression.Format, reasons []string) error {
+	domains, err := suppression.Export(w, format, func(yield func(suppression.Entry, error) bool) {
+		for s, err := range entries {
+			if err == nil && s.Hashed() {
+				err = errors.New("the list keeps hashes only: the addresses cannot be written")
+			}
+			if !yield(suppression.Entry{Name: s.Name, Reason: s.Reason, At: s.At}, err) {
+				return
+			}
 		}
-		if s.Hashed() {
-			return errors.New("the list keeps hashes only: the addresses cannot be written")
-		}
-		if len(reasons) > 0 && !slices.Contains(reasons, s.Reason) {
-			continue
-		}
-		err := out.Write(lists.Suppressed{Name: s.Name, Reason: s.Reason, At: s.At})
-		if errors.Is(err, lists.ErrWholeDomain) {
-			domains++
-		} else if err != nil {
-			return err
-		}
-	}
-	if domains > 0 {
+	}, reasons...)
+	if err == nil && domains > 0 {
 		fmt.Fprintf(a.stderr, "%d whole domains left out: %s has addresses only\n", domains, format)
 	}
-	return out.Close()
+	return err
 }

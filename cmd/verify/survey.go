@@ -37,7 +37,7 @@ func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify
 		return err
 	}
 	seen := newSeen()
-	return a.write(reader, f, rules, tally, func(row lists.Row) (rowResult, error) {
+	return a.write(reader, f, rules, tally, results{of: func(row lists.Row) (rowResult, error) {
 		if ctx.Err() != nil {
 			return rowResult{}, ctx.Err()
 		}
@@ -52,7 +52,7 @@ func (a *app) survey(ctx context.Context, reader *lists.Reader, verifier *verify
 			r.duplicate = seen.before(r.Normalized)
 		}
 		return r, nil
-	}, verifier)
+	}, end: func() error { return nil }}, verifier)
 }
 
 // untilStop returns a context that the first interrupt ends, for work of which there is nothing to keep.

@@ -1,4 +1,4 @@
-package lists
+package suppression
 
 import (
 	"bufio"
@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"presend/lists"
 )
 
 // maxJSON bounds a suppression list in JSON, which is read whole.
@@ -29,6 +31,9 @@ type record struct {
 	line  int64
 	cells []string
 }
+
+// batchSize is how many records gocsv reads or writes at once.
+const batchSize = 512
 
 // recordBatch is a gocsv.CSVReader of a header and some rows.
 type recordBatch struct {
@@ -64,7 +69,7 @@ func (r *records) batches() iter.Seq2[*recordBatch, error] {
 			cells := make([]string, len(r.columns))
 			copy(cells, row.cells)
 			batch.rows, batch.lines = append(batch.rows, cells), append(batch.lines, row.line)
-			if len(batch.lines) == writeBatch {
+			if len(batch.lines) == batchSize {
 				if !yield(batch, nil) {
 					return
 				}
@@ -94,85 +99,67 @@ func (r *records) keep(column int, name string) {
 	}
 }
 
+// second says whether the first row's second cell is one of the words.
+func (r *records) second(words ...string) bool {
+	for row, err := range r.rows {
+		return err == nil && len(row.cells) == 2 && slices.ContainsFunc(words, func(w string) bool { return sameName(w, row.cells[1]) })
+	}
+	return false
+}
+
 // openRecords opens a file of records; path "-" is stdin.
 func openRecords(path string, stdin io.Reader) (*records, error) {
-	file, spooled, err := openAgain(path, stdin)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", path, err)
-	}
-	start := make([]byte, 512)
-	n, err := file.ReadAt(start, 0)
-	if err != nil && err != io.EOF {
-		return nil, errors.Join(fmt.Errorf("list %s: %w", path, err), file.Close())
-	}
-	start = bytes.TrimLeft(bytes.TrimPrefix(start[:n], []byte("\xef\xbb\xbf")), " \t\r\n")
-	if len(start) > 0 && (start[0] == '{' || start[0] == '[') {
-		r, err := jsonRecords(io.NewSectionReader(file, 0, maxJSON+1))
-		if err = errors.Join(err, file.Close()); err != nil {
+	options := lists.Options{Stdin: stdin, Doubtful: true}
+	from := path
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			var problem *os.PathError
+			if errors.As(err, &problem) {
+				err = problem.Err
+			}
 			return nil, fmt.Errorf("list %s: %w", path, err)
 		}
-		return r, nil
-	}
-	r, err := csvRecords(path, file, spooled)
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return r, nil
-}
-
-// openAgain opens what can be read several times: the file itself, or a copy of what comes only once.
-func openAgain(path string, stdin io.Reader) (file *os.File, spooled bool, err error) {
-	if path == "-" {
-		file, err = spool(stdin)
-		return file, true, err
-	}
-	file, err = os.Open(path)
-	if err != nil {
-		var problem *os.PathError
-		if errors.As(err, &problem) {
-			err = problem.Err
-		}
-		return nil, false, err
-	}
-	info, err := file.Stat()
-	if err == nil && info.IsDir() {
-		err = errors.New("it is a folder, not a file")
-	}
-	if err != nil {
-		return nil, false, errors.Join(err, file.Close())
-	}
-	if info.Mode().IsRegular() {
-		return file, false, nil
-	}
-	copied, err := spool(file)
-	return copied, true, errors.Join(err, file.Close())
-}
-
-func csvRecords(path string, file *os.File, spooled bool) (*records, error) {
-	open := func(column string) (*Reader, error) {
-		if !spooled {
-			return Open(path, Options{Column: column})
-		}
-		return Open("-", Options{Column: column, Stdin: io.NewSectionReader(file, 0, 1<<62)})
-	}
-	list, doubt := open("")
-	var none *NoColumnError
-	var many *AmbiguousColumnError
-	switch {
-	case errors.As(doubt, &none), errors.As(doubt, &many):
-		// A service's own columns tell which is the address, and in a list of one column there is no doubt.
-		first, err := open("1")
+		defer file.Close() // read only
+		info, err := file.Stat()
 		if err != nil {
-			return nil, doubt
+			return nil, fmt.Errorf("list %s: %w", path, err)
 		}
-		if _, ok := serviceOf(first.Columns()); !ok && (none == nil || len(none.Columns) > 1) {
-			return nil, errors.Join(doubt, first.Close())
+		if options.Stdin = file; !info.Mode().IsRegular() && !info.IsDir() {
+			from = "-" // a pipe can be read only once
 		}
-		list = first
-	case doubt != nil:
-		return nil, doubt
 	}
-	r := &records{columns: list.Columns(), close: func() error { return errors.Join(list.Close(), file.Close()) }}
+	if options.Stdin != nil {
+		start := bufio.NewReader(options.Stdin)
+		if isJSON(start) {
+			r, err := jsonRecords(start)
+			if err != nil {
+				return nil, fmt.Errorf("list %s: %w", path, err)
+			}
+			return r, nil
+		}
+		options.Stdin = start
+	}
+	list, err := lists.Open(from, options)
+	if err != nil {
+		return nil, err
+	}
+	// The columns of a service tell which of them is the address.
+	if _, ok := serviceOf(list.Columns()); !ok && list.Doubt() != nil {
+		return nil, errors.Join(list.Doubt(), list.Close())
+	}
+	return csvRecords(list), nil
+}
+
+// isJSON reports whether a file begins as JSON does.
+func isJSON(r *bufio.Reader) bool {
+	start, _ := r.Peek(512) // an error comes again when the file is read
+	start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
+	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
+}
+
+func csvRecords(list *lists.Reader) *records {
+	r := &records{columns: list.Columns(), close: list.Close}
 	r.address, _ = list.Column()
 	r.rows = func(yield func(record, error) bool) {
 		for row, err := range list.Rows() {
@@ -189,7 +176,7 @@ func csvRecords(path string, file *os.File, spooled bool) (*records, error) {
 			}
 		}
 	}
-	return r, nil
+	return r
 }
 
 // jsonRecords reads what services' APIs answer: objects, in arrays or in a member of an object, or a line each.
@@ -222,9 +209,9 @@ func jsonRecords(r io.Reader) (*records, error) {
 		}
 	}
 	columns := slices.Sorted(maps.Keys(named))
-	address := slices.IndexFunc(columns, namesAddresses)
+	address := slices.IndexFunc(columns, lists.NamesAddresses)
 	if address < 0 {
-		return nil, &NoColumnError{Columns: columns}
+		return nil, &lists.NoColumnError{Columns: columns}
 	}
 	return &records{columns: columns, address: address, close: func() error { return nil }, rows: func(yield func(record, error) bool) {
 		for i, o := range objects {

@@ -1,0 +1,261 @@
+package suppression
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gocarina/gocsv"
+
+	"presend/verify/reply"
+)
+
+// typed is a record as one service writes it: a struct with its columns as gocsv tags.
+type typed interface {
+	// entry says what the record means; has tells which columns there are. The second result is why the record
+	// is to be left out, if it is.
+	entry(has func(column string) bool, c *reply.Classifier) (Entry, string)
+}
+
+// csvEntry is our own.
+type csvEntry struct {
+	Email  string `csv:"email"`
+	Reason string `csv:"reason"`
+	At     string `csv:"date"`
+}
+
+func (e csvEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
+	return Entry{Name: e.Email, Reason: e.Reason, At: moment(e.At)}, ""
+}
+
+// sendGridEntry is of bounces, blocks, invalid emails (with a reason), spam reports (with an IP) or unsubscribes.
+type sendGridEntry struct {
+	Email   string `csv:"email"`
+	Reason  string `csv:"reason"`
+	Status  string `csv:"status"`
+	IP      string `csv:"ip"`
+	Created string `csv:"created"`
+}
+
+func (e sendGridEntry) entry(has func(string) bool, c *reply.Classifier) (Entry, string) {
+	s := Entry{Name: e.Email, Reason: Unsubscribe, At: moment(e.Created)}
+	switch {
+	case has("ip"):
+		s.Reason = Complaint
+	case has("reason"):
+		return bounced(s, e.Reason, e.Status, c)
+	}
+	return s, ""
+}
+
+// mailgunEntry is of bounces (with a code), unsubscribes (with tags) or complaints.
+type mailgunEntry struct {
+	Address   string `csv:"address"`
+	Code      string `csv:"code"`
+	Error     string `csv:"error"`
+	Tags      string `csv:"tags"`
+	CreatedAt string `csv:"created_at"`
+}
+
+func (e mailgunEntry) entry(has func(string) bool, c *reply.Classifier) (Entry, string) {
+	s := Entry{Name: e.Address, Reason: Complaint, At: moment(e.CreatedAt)}
+	switch {
+	case has("code"), has("error"):
+		return bounced(s, e.Error, cmp.Or(e.Code, "550"), c)
+	case has("tags"):
+		if s.Reason = Unsubscribe; e.Tags != "" && !strings.Contains(e.Tags, "*") {
+			return s, "unsubscribed from the tag " + e.Tags + " only"
+		}
+	}
+	return s, ""
+}
+
+type postmarkEntry struct {
+	EmailAddress      string `csv:"EmailAddress"`
+	SuppressionReason string `csv:"SuppressionReason"`
+	Origin            string `csv:"Origin"`
+	CreatedAt         string `csv:"CreatedAt"`
+}
+
+func (e postmarkEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
+	s := Entry{Name: e.EmailAddress, Reason: Manual, At: moment(e.CreatedAt)}
+	switch {
+	case strings.EqualFold(e.SuppressionReason, "HardBounce"):
+		s.Reason = HardBounce
+	case strings.EqualFold(e.SuppressionReason, "SpamComplaint"):
+		s.Reason = Complaint
+	case strings.EqualFold(e.Origin, "Recipient"):
+		s.Reason = Unsubscribe
+	}
+	return s, ""
+}
+
+type sesEntry struct {
+	EmailAddress   string `csv:"EmailAddress"`
+	Reason         string `csv:"Reason"` // BOUNCE or COMPLAINT
+	LastUpdateTime string `csv:"LastUpdateTime"`
+}
+
+func (e sesEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
+	s := Entry{Name: e.EmailAddress, Reason: HardBounce, At: moment(e.LastUpdateTime)}
+	if strings.EqualFold(strings.TrimSpace(e.Reason), "COMPLAINT") {
+		s.Reason = Complaint
+	}
+	return s, ""
+}
+
+// mailchimpEntry is of the cleaned or the unsubscribed members of an audience.
+type mailchimpEntry struct {
+	EmailAddress string `csv:"Email Address"`
+	CleanTime    string `csv:"CLEAN_TIME"`
+	UnsubTime    string `csv:"UNSUB_TIME"`
+}
+
+func (e mailchimpEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
+	switch {
+	case e.CleanTime != "":
+		return Entry{Name: e.EmailAddress, Reason: HardBounce, At: moment(e.CleanTime)}, ""
+	case e.UnsubTime != "":
+		return Entry{Name: e.EmailAddress, Reason: Unsubscribe, At: moment(e.UnsubTime)}, ""
+	}
+	return Entry{Name: e.EmailAddress}, "neither cleaned nor unsubscribed"
+}
+
+// hubSpotEntry is of the export of unsubscribes and bounces. The bounce columns hold TRUE or why.
+type hubSpotEntry struct {
+	Email       string `csv:"Email"`
+	Bounce      string `csv:"Portal Bounce"`
+	Global      string `csv:"Global Bounce"`
+	Unsubscribe string `csv:"Portal Unsubscribe"`
+	Spam        string `csv:"Portal Spam Report"`
+}
+
+func (e hubSpotEntry) entry(_ func(string) bool, c *reply.Classifier) (Entry, string) {
+	says := func(cell string) bool { return cell != "" && !strings.EqualFold(cell, "false") }
+	s := Entry{Name: e.Email}
+	switch {
+	case says(e.Spam):
+		s.Reason = Complaint
+	case says(e.Unsubscribe):
+		s.Reason = Unsubscribe
+	case says(e.Bounce), says(e.Global):
+		why := cmp.Or(e.Bounce, e.Global)
+		if strings.EqualFold(why, "true") {
+			why = ""
+		}
+		return bounced(s, why, "550", c)
+	default:
+		return s, "neither bounced nor unsubscribed from everything"
+	}
+	return s, ""
+}
+
+// bounced decides about what a service calls a bounce. Where the server's words are about the sender, the message or
+// the moment, they are no evidence about the address; where they say too little, the service is believed.
+func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
+	s.Reason, s.Reply = HardBounce, text
+	r, err := reply.Parse(text)
+	if err != nil {
+		return s, "" // no words at all
+	}
+	if n, err := strconv.Atoi(code); err == nil && r.Code == 0 {
+		r.Code = n
+	}
+	if e, err := reply.ParseEnhanced(code); err == nil && r.Enhanced == (reply.Enhanced{}) {
+		r.Enhanced = e
+	}
+	m := c.Classify(r, reply.CommandIn(text), "")
+	if m.Suppresses() || m.Reason == reply.Unknown && m.Kind == reply.Hard {
+		return s, ""
+	}
+	return s, fmt.Sprintf("the bounce is not about the address (%s)", m.Reason)
+}
+
+// service is what is known of a format.
+type service struct {
+	format Format
+	marks  [][]string // the columns of one of these tell it
+	decode func(*recordBatch) ([]typed, error)
+}
+
+// services are asked in this order.
+var services = []service{
+	{Postmark, [][]string{{"SuppressionReason"}}, decode[postmarkEntry]},
+	{SES, [][]string{{"EmailAddress", "LastUpdateTime"}, {"EmailAddress", "Reason"}}, decode[sesEntry]},
+	{Mailchimp, [][]string{{"Email Address", "CLEAN_TIME"}, {"Email Address", "UNSUB_TIME"}}, decode[mailchimpEntry]},
+	{HubSpot, [][]string{{"Email", "Portal Bounce"}, {"Email", "Portal Unsubscribe"}, {"Email", "Portal Spam Report"}}, decode[hubSpotEntry]},
+	{Mailgun, [][]string{{"address", "created_at"}, {"address", "error"}}, decode[mailgunEntry]},
+	{SendGrid, [][]string{{"email", "created"}}, decode[sendGridEntry]},
+	{CSV, [][]string{{"email", "reason"}}, decode[csvEntry]},
+}
+
+// columnNames returns the names of the columns of T's fields.
+func columnNames[T any]() ([]string, error) {
+	header, err := gocsv.MarshalBytes([]T{})
+	if err != nil {
+		return nil, fmt.Errorf("suppression: naming the columns: %w", err)
+	}
+	return strings.Split(strings.TrimSpace(string(header)), ","), nil
+}
+
+// decode reads records, with the columns named in any case.
+func decode[T typed](b *recordBatch) ([]typed, error) {
+	names, err := columnNames[T]()
+	if err != nil {
+		return nil, err
+	}
+	for i, column := range b.rows[0] {
+		if at := indexOf(names, column); at >= 0 {
+			b.rows[0][i] = names[at]
+		}
+	}
+	var records []T
+	if err := gocsv.UnmarshalCSV(b, &records); err != nil {
+		return nil, err
+	}
+	entries := make([]typed, len(records))
+	for i, record := range records {
+		entries[i] = record
+	}
+	return entries, nil
+}
+
+// serviceOf tells the format by the names of the columns.
+func serviceOf(columns []string) (service, bool) {
+	for _, s := range services {
+		for _, mark := range s.marks {
+			if !slices.ContainsFunc(mark, func(m string) bool { return indexOf(columns, m) < 0 }) {
+				return s, true
+			}
+		}
+	}
+	return service{}, false
+}
+
+func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+
+func indexOf(columns []string, name string) int {
+	return slices.IndexFunc(columns, func(c string) bool { return sameName(c, name) })
+}
+
+// moments are how services write a time, beside seconds since 1970.
+var moments = []string{
+	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST", time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",
+}
+
+// moment reads a time; zero where there is none that can be read.
+func moment(text string) time.Time {
+	text = strings.TrimSpace(text)
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > 0 {
+		return time.Unix(seconds, 0).UTC()
+	}
+	for _, layout := range moments {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC()
+		}
+	}
+	return time.Time{}
+}
