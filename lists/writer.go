@@ -84,7 +84,8 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	out := &Writer{dialect: list.dialect, width: list.width, batch: &writerBatch{}, cp1252: list.dialect.Encoding == Windows1252}
+	out := &Writer{dialect: list.dialect, width: list.width, batch: &writerBatch{}}
+	out.cp1252 = list.dialect.Encoding == Windows1252
 	if wide := list.dialect.wide(); wide != nil {
 		encoded := transform.NewWriter(w, wide.NewEncoder())
 		out.encoder, w = encoded, encoded
@@ -107,8 +108,8 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	return out, nil
 }
 
-// Write writes a row that the list's Rows returned, with what is added to it. Rows are written behind the caller's back:
-// an error comes with a later call, with Close at the latest.
+// Write writes a row that the list's Rows returned, with what is added to it. Another goroutine does the writing: an
+// error comes with a later call, with Close at the latest.
 func (w *Writer) Write(row Row, record Record) error {
 	return w.add(row, record, row.fields())
 }
@@ -286,6 +287,7 @@ type JSONWriter struct {
 	columns int      // how many of them are the list's
 	line    bytes.Buffer
 	text    *json.Encoder // to line
+	cells   []string      // of a Record, used again for each row
 }
 
 // NewJSONWriter returns a JSONWriter. Columns without a name are column1, column2 and so on; a name that comes again
@@ -347,7 +349,8 @@ func (w *JSONWriter) Write(row Row, r Record) error {
 		}
 		i++
 	}
-	for i, value := range r.appendValues(nil) {
+	w.cells = r.appendValues(w.cells[:0])
+	for i, value := range w.cells {
 		if err := pair(w.keys[w.columns+i], harmless(value)); err != nil {
 			return err
 		}

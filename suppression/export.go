@@ -101,7 +101,10 @@ func NewWriter(w io.Writer, format Format) (*Writer, error) {
 	case HubSpot:
 		encode(out, true, func(s Entry) hubSpotEntry {
 			left, complained := s.Reason == Unsubscribe || s.Reason == Manual, s.Reason == Complaint
-			return hubSpotEntry{Email: s.Name, Bounce: only(!left && !complained, "TRUE"), Unsubscribe: only(left, "TRUE"), Spam: only(complained, "TRUE")}
+			return hubSpotEntry{
+				Email: s.Name, Bounce: only(!left && !complained, "TRUE"),
+				Unsubscribe: only(left, "TRUE"), Spam: only(complained, "TRUE"),
+			}
 		})
 	default:
 		return nil, fmt.Errorf("suppression: %q is no format of suppression lists", format)

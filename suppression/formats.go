@@ -186,7 +186,9 @@ var services = []service{
 	{Postmark, [][]string{{"SuppressionReason"}}, decode[postmarkEntry]},
 	{SES, [][]string{{"EmailAddress", "LastUpdateTime"}, {"EmailAddress", "Reason"}}, decode[sesEntry]},
 	{Mailchimp, [][]string{{"Email Address", "CLEAN_TIME"}, {"Email Address", "UNSUB_TIME"}}, decode[mailchimpEntry]},
-	{HubSpot, [][]string{{"Email", "Portal Bounce"}, {"Email", "Portal Unsubscribe"}, {"Email", "Portal Spam Report"}}, decode[hubSpotEntry]},
+	{HubSpot, [][]string{
+		{"Email", "Portal Bounce"}, {"Email", "Portal Unsubscribe"}, {"Email", "Portal Spam Report"},
+	}, decode[hubSpotEntry]},
 	{Mailgun, [][]string{{"address", "created_at"}, {"address", "error"}}, decode[mailgunEntry]},
 	{SendGrid, [][]string{{"email", "created"}}, decode[sendGridEntry]},
 	{CSV, [][]string{{"email", "reason"}}, decode[csvEntry]},
@@ -243,7 +245,8 @@ func indexOf(columns []string, name string) int {
 
 // moments are how services write a time, beside seconds since 1970.
 var moments = []string{
-	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST", time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",
+	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST",
+	time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",
 }
 
 // moment reads a time; zero where there is none that can be read.

@@ -99,10 +99,11 @@ func (r *records) keep(column int, name string) {
 	}
 }
 
-// second says whether the first row's second cell is one of the words.
+// second reports whether the first row's second cell is one of the words.
 func (r *records) second(words ...string) bool {
 	for row, err := range r.rows {
-		return err == nil && len(row.cells) == 2 && slices.ContainsFunc(words, func(w string) bool { return sameName(w, row.cells[1]) })
+		isSecond := func(word string) bool { return sameName(word, row.cells[1]) }
+		return err == nil && len(row.cells) == 2 && slices.ContainsFunc(words, isSecond)
 	}
 	return false
 }
@@ -213,7 +214,8 @@ func jsonRecords(r io.Reader) (*records, error) {
 	if address < 0 {
 		return nil, &lists.NoColumnError{Columns: columns}
 	}
-	return &records{columns: columns, address: address, close: func() error { return nil }, rows: func(yield func(record, error) bool) {
+	rows := &records{columns: columns, address: address, close: func() error { return nil }}
+	rows.rows = func(yield func(record, error) bool) {
 		for i, o := range objects {
 			row := record{line: int64(i + 1)}
 			for _, name := range columns {
@@ -223,7 +225,8 @@ func jsonRecords(r io.Reader) (*records, error) {
 				return
 			}
 		}
-	}}, nil
+	}
+	return rows, nil
 }
 
 func objectsIn(value any) (objects []map[string]any) {
