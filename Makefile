@@ -31,7 +31,7 @@ unit:
 e2e:
 	go test -tags e2e -count=1 -timeout 30m -v ./e2e
 
-# What docs/performance.md tells of: tables on standard output, the same as JSON in bench/out. Some four minutes.
+# What docs/performance.md tells of: tables on standard output, the same as JSON in bench/out. Some six minutes.
 bench:
 	mkdir -p bench/out
 	go run ./bench/internet -json bench/out/internet.json
