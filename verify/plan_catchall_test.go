@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"presend/verify/catchall"
+	"presend/verify/reply"
 )
 
 // questions returns how often an impossible address was asked, and how often alone.
@@ -282,5 +283,40 @@ func TestManyAcceptedAddressesDoNotWaitForAQuestionForEver(t *testing.T) {
 	}
 	if most > heldMost+flightMost || r.reasons()["accepted"] != 3000 {
 		t.Errorf("%d addresses were held, %v", most, r.reasons())
+	}
+}
+
+func TestARefusedRealAddressAnswersNothingWhileTheQuestionIsOut(t *testing.T) {
+	w := newSim(t, nil)
+	w.checked = false
+	w.host("10.0.0.1")
+	r := w.begin(1)
+	w.find(r, answerOf("a.lab", "10 mx.a.lab 10.0.0.1"), "good1@a.lab", "good2@a.lab")
+	p := w.plan
+	d, run := p.domains["a.lab"], p.runs[1]
+	s := d.shares[0]
+	for _, x := range s.ready {
+		s.held = append(s.held, held{x, evidence{reason: reply.Accepted, host: "mx.a.lab"}})
+	}
+	s.ready = nil
+	settled := func() (n int) {
+		for _, f := range run.outbox {
+			if !f.provisional {
+				n++
+			}
+		}
+		return n
+	}
+	d.asking = true // another session has it
+	d.inquiry.Real(reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.99})
+	p.settle(d)
+	if n := settled(); n != 0 || len(s.held) != 2 {
+		t.Fatalf("%d results are settled and %d wait while an accepted question could overrule them; want 0 and 2",
+			n, len(s.held))
+	}
+	d.asking = false
+	p.settle(d)
+	if n := settled(); n != 2 {
+		t.Errorf("%d results are settled when the question is back, want 2", n)
 	}
 }

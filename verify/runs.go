@@ -210,6 +210,9 @@ func (p *plan) report(d *domain, t *task, e evidence, provisional bool) {
 // the same, so that they are not lost, and will be settled.
 func (p *plan) settle(d *domain) {
 	answer := d.inquiry.Answer()
+	if d.asking {
+		answer = catchall.Open // a refused real address answered it, which what is out may overrule
+	}
 	for _, s := range d.shares {
 		if answer != catchall.Open {
 			for _, h := range s.held {
