@@ -308,7 +308,9 @@ func TestARefusedRealAddressAnswersNothingWhileTheQuestionIsOut(t *testing.T) {
 		return n
 	}
 	d.asking = true // another session has it
-	d.inquiry.Real(reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.99})
+	d.inquiry.Real(reply.Meaning{
+		Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.99,
+	})
 	p.settle(d)
 	if n := settled(); n != 0 || len(s.held) != 2 {
 		t.Fatalf("%d results are settled and %d wait while an accepted question could overrule them; want 0 and 2",
