@@ -32,7 +32,7 @@ func acquire(path string) (*lock, error) {
 	if err != nil {
 		var problem *fs.PathError
 		if errors.As(err, &problem) {
-			return nil, fmt.Errorf("state file %s: cannot write beside it: %w", path, problem.Err)
+			return nil, fmt.Errorf("state file %s: cannot write next to it: %w", path, problem.Err)
 		}
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), held.Close())
 	}

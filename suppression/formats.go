@@ -243,7 +243,7 @@ func indexOf(columns []string, name string) int {
 	return slices.IndexFunc(columns, func(c string) bool { return sameName(c, name) })
 }
 
-// moments are how services write a time, beside seconds since 1970.
+// moments are how services write a time, apart from seconds since 1970.
 var moments = []string{
 	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST",
 	time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",

@@ -99,7 +99,7 @@ func (p *plan) fill(s *session) *flight {
 		if srv == nil {
 			break
 		}
-		q := p.queueFor(s, srv)
+		q := p.nextQueue(s, srv)
 		if q == nil {
 			break
 		}
@@ -130,9 +130,9 @@ func (p *plan) fill(s *session) *flight {
 	return f
 }
 
-// queueFor returns the queue that a session serves next: one of its destination, else one of another that shares the
+// nextQueue returns the queue that a session serves next: one of its destination, else one of another that shares the
 // server.
-func (p *plan) queueFor(s *session, srv *server) *queue {
+func (p *plan) nextQueue(s *session, srv *server) *queue {
 	if q := srv.choose(s.dest, s.source); q != nil {
 		return q
 	}

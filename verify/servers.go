@@ -17,8 +17,14 @@ type server struct {
 	freed    bool // a place was given back, and it was not offered to all that wait here
 }
 
-func newServer(addr netip.Addr, sources int) *server {
-	return &server{addr: addr, sessions: make([]int, sources), of: map[*destination][]*queue{}}
+// serverAt returns what is known of an address, and begins to know it if nothing is.
+func (p *plan) serverAt(addr netip.Addr) *server {
+	srv := p.servers[addr]
+	if srv == nil {
+		srv = &server{addr: addr, sessions: make([]int, len(p.sources)), of: map[*destination][]*queue{}}
+		p.servers[addr] = srv
+	}
+	return srv
 }
 
 // drop removes a queue in which nothing waits.
@@ -57,15 +63,12 @@ type flow struct {
 	blocked bool  // its results wait to be recorded: no flights
 }
 
-// queueFor returns the queue of a destination, a source and a flow; nil if there is none and make is false.
-func (s *server) queueFor(d *destination, source int, f *flow, create bool) *queue {
+// queueFor returns the queue of a destination, a source and a flow, and makes it if there is none.
+func (s *server) queueFor(d *destination, source int, f *flow) *queue {
 	for _, q := range s.of[d] {
 		if q.source == source && q.flow == f {
 			return q
 		}
-	}
-	if !create {
-		return nil
 	}
 	q := &queue{server: s, dest: d, source: source, flow: f}
 	s.queues = append(s.queues, q)
@@ -209,12 +212,8 @@ func (p *plan) placeAt(d *domain, s *share, n int, addr netip.Addr, weight int, 
 			return
 		}
 	}
-	srv := p.servers[addr]
-	if srv == nil {
-		srv = newServer(addr, len(p.sources))
-		p.servers[addr] = srv
-	}
-	q := srv.queueFor(d.dest, n, s.flow, true)
+	srv := p.serverAt(addr)
+	q := srv.queueFor(d.dest, n, s.flow)
 	x := place{queue: q, weight: weight}
 	if d.begun() {
 		x.element = q.domains.PushFront(d)
@@ -369,11 +368,7 @@ func (p *plan) serverSessions(addr netip.Addr, n int) int {
 
 // reserve counts sessions at a server from a source.
 func (p *plan) reserve(addr netip.Addr, n, count int) {
-	srv := p.servers[addr]
-	if srv == nil {
-		srv = newServer(addr, len(p.sources))
-		p.servers[addr] = srv
-	}
+	srv := p.serverAt(addr)
 	srv.sessions[n] += count
 	if count > 0 {
 		return

@@ -383,7 +383,7 @@ func (p *plan) next(s *session) {
 		return
 	}
 	srv := p.servers[s.addr]
-	if p.queueFor(s, srv) != nil {
+	if p.nextQueue(s, srv) != nil {
 		if wait := p.rateWait(d, s.source, p.worthwhile(s, srv)); wait > 0 {
 			p.park(s, wait)
 			return
