@@ -7,9 +7,10 @@ import (
 	"iter"
 	"net/netip"
 	"strings"
+	"time"
 
 	"presend/verify"
-	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // RowResult is what is known of a row of the list.
@@ -91,6 +92,18 @@ func (s *storedResult) sourceAddress() (netip.Addr, error) {
 	return netip.ParseAddr(s.source.String)
 }
 
+// memory returns what is remembered of how the address was asked.
+func (s *storedResult) memory(tries int, since time.Time) verdict.Memory {
+	m := verdict.Memory{
+		Reason: verdict.Reason(s.reason.String), At: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
+		Times: 1, Tries: tries, Counted: tries, Since: since,
+	}
+	if tries > 0 {
+		m.LastTry = m.At
+	}
+	return m
+}
+
 // result returns the result for an address; nil where there is none.
 func (s *storedResult) result(address string) (*verify.Result, error) {
 	if !s.verdict.Valid {
@@ -107,7 +120,7 @@ func (s *storedResult) result(address string) (*verify.Result, error) {
 		CheckedAt: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
 	}
 	for _, flag := range strings.Fields(s.flags.String) {
-		x.Flags = append(x.Flags, score.Flag(flag))
+		x.Flags = append(x.Flags, verdict.Flag(flag))
 	}
 	if s.code.Int64 > 0 {
 		x.Reply = &verify.Reply{

@@ -3,16 +3,6 @@ package verify
 import (
 	"net/netip"
 	"time"
-
-	"presend/verify/reply"
-	"presend/verify/score"
-)
-
-// The words of the verdict table, under the engine's own name.
-type (
-	Verdict = score.Verdict
-	Reason  = reply.Reason
-	Flag    = score.Flag
 )
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.

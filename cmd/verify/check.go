@@ -18,8 +18,8 @@ import (
 
 	"presend/state"
 	"presend/verify"
-	"presend/verify/score"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // checksMost is how many addresses are checked at a time.
@@ -57,7 +57,7 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	}
 	defer resolver.Close() // it only frees sockets
 	worst := 0
-	codes := map[verify.Verdict]int{score.Deliverable: 0, score.Risky: exitRisky, score.Invalid: exitInvalid, score.Unknown: exitUnknown}
+	codes := map[verify.Verdict]int{verdict.Deliverable: 0, verdict.Risky: exitRisky, verdict.Invalid: exitInvalid, verdict.Unknown: exitUnknown}
 	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
 	first := true
 	show := func(result verify.Result) error {

@@ -20,9 +20,8 @@ import (
 	"presend/state"
 	"presend/suppression"
 	"presend/verify"
-	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // listFlags are those of verify list.
@@ -355,7 +354,7 @@ func (a *app) outputs(reader *lists.Reader, f listFlags) (outputs, error) {
 		if err := os.MkdirAll(f.split, 0o755); err != nil {
 			return outputs{}, fmt.Errorf("--split: %w", err)
 		}
-		for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
+		for _, v := range []verify.Verdict{verdict.Deliverable, verdict.Risky, verdict.Invalid, verdict.Unknown} {
 			paths[v] = filepath.Join(f.split, string(v)+"."+f.format)
 		}
 	}
@@ -477,10 +476,10 @@ func join(reader *lists.Reader, out outputs, counts *tally, rules map[verify.Fla
 func (r rowResult) ofRow(row lists.Row, active activity, verifier *verify.Verifier) verify.Result {
 	result := r.Result
 	if r.duplicate {
-		result.Flags = append(result.Flags, score.Duplicate)
+		result.Flags = append(result.Flags, verdict.FlagDuplicate)
 	}
 	if active.unengaged(row) {
-		result.Flags = append(result.Flags, score.Unengaged)
+		result.Flags = append(result.Flags, verdict.FlagUnengaged)
 		if !r.final {
 			result.Score = verifier.Score(result)
 		}
@@ -499,7 +498,7 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 		return r, nil
 	case known.Suppressed != nil:
 		s := known.Suppressed
-		result = verifier.Conclude(parsed, reply.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
+		result = verifier.Conclude(parsed, verdict.Suppressed, fmt.Sprintf("on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
 	case known.Result == nil:
 		return r, fmt.Errorf(
 			"there is no result for %s in the state file %s, although the run was not stopped; run the command again, and with another --state if that does not help",
@@ -579,7 +578,7 @@ func newSuppressFile(path string) (*suppressFile, error) {
 
 // add writes an address that DNS or its mail host called invalid.
 func (s *suppressFile) add(r rowResult) error {
-	if r.final || r.duplicate || r.Verdict != score.Invalid || r.Reason == reply.Suppressed {
+	if r.final || r.duplicate || r.Verdict != verdict.Invalid || r.Reason == verdict.Suppressed {
 		return nil
 	}
 	return s.w.Write(suppression.Entry{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"presend/verify"
-	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // plainEvery is how often a run that is not on a terminal says where it is.
@@ -86,7 +86,7 @@ func (p *progress) show() {
 
 func (p *progress) words() string {
 	var parts []string
-	for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
+	for _, v := range []verify.Verdict{verdict.Deliverable, verdict.Risky, verdict.Invalid, verdict.Unknown} {
 		parts = append(parts, fmt.Sprintf("%d %s", p.verdicts[v], v))
 	}
 	words := strings.Join(parts, ", ")

@@ -10,7 +10,7 @@ import (
 
 	"presend/state"
 	"presend/verify"
-	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // tally counts the rows of a list for its summary.
@@ -61,15 +61,15 @@ func (t *tally) add(r verify.Result) {
 	if !r.RetryAt.IsZero() {
 		v.retries++
 	}
-	if slices.Contains(r.Flags, score.Duplicate) {
+	if slices.Contains(r.Flags, verdict.FlagDuplicate) {
 		t.duplicates++
 	}
-	if slices.Contains(r.Flags, score.Unengaged) {
+	if slices.Contains(r.Flags, verdict.FlagUnengaged) {
 		t.unengaged++
 	}
 }
 
-var verdictOrder = []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown}
+var verdictOrder = []verify.Verdict{verdict.Deliverable, verdict.Risky, verdict.Invalid, verdict.Unknown}
 
 // rate is the expected bounces, in percent, of a list without the verdicts left out.
 func (t *tally) rate(without ...verify.Verdict) (percent float64, rows int) {
@@ -139,23 +139,23 @@ func (t *tally) print(w io.Writer, f listFlags) {
 		without []verify.Verdict
 	}{
 		{"the list as it is", nil},
-		{"without invalid", []verify.Verdict{score.Invalid}},
-		{"without invalid and risky", []verify.Verdict{score.Invalid, score.Risky}},
+		{"without invalid", []verify.Verdict{verdict.Invalid}},
+		{"without invalid and risky", []verify.Verdict{verdict.Invalid, verdict.Risky}},
 	} {
 		percent, rows := t.rate(cut.without...)
 		fmt.Fprintf(w, "  %-27s %7d rows  %5.1f %%  %s\n", cut.name, rows, percent, health(percent))
 	}
 	fmt.Fprintln(w, "\nWhat to do next")
-	if v := t.verdicts[score.Invalid]; v != nil {
+	if v := t.verdicts[verdict.Invalid]; v != nil {
 		fmt.Fprintf(w, "  Take out the invalid: %s would bounce.\n", rowsOf(v.rows))
 	}
-	if v := t.verdicts[score.Risky]; v != nil {
+	if v := t.verdicts[verdict.Risky]; v != nil {
 		fmt.Fprintf(w, "  Send to the risky (%s) only if they matter, and in small lots.\n", rowsOf(v.rows))
 	}
 	if retries > 0 {
 		fmt.Fprintf(w, "  Temporary answers for %s: run the same command again later, or with --wait 30m.\n", rowsOf(retries))
 	}
-	if v := t.verdicts[score.Unknown]; v != nil {
+	if v := t.verdicts[verdict.Unknown]; v != nil {
 		if n := v.reasons["sender_blocked"] + v.reasons["sender_auth"] + v.reasons["policy"]; n > 0 {
 			fmt.Fprintf(w, "  Servers refuse this machine, not the address, for %s: mend that first.\n", rowsOf(n))
 		}

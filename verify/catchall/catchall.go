@@ -34,6 +34,7 @@ import (
 	"strings"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // Answer is what is known of a domain. The words are stored with the domain.
@@ -91,9 +92,9 @@ func (q *Inquiry) Next() (recipient string, ok bool) {
 func (q *Inquiry) Answered(m reply.Meaning) {
 	switch {
 	case q.answer != Open && !q.inferred:
-	case m.Reason == reply.Accepted:
+	case m.Reason == verdict.Accepted:
 		q.accept()
-	case m.AgainstAddress(), m.Reason == reply.MailboxUnknown:
+	case m.AgainstAddress(), m.Reason == verdict.MailboxUnknown:
 		q.inferred = false
 		q.answer = No
 		if q.accepted != [2]bool{} {
@@ -146,7 +147,7 @@ func (q *Inquiry) Evaded() (soft bool) { return q.soft }
 // Real takes the meaning of the reply to a real address of the domain. If that is a clear and permanent "mailbox
 // unknown" and no invented address was accepted, the domain does not accept every address.
 func (q *Inquiry) Real(m reply.Meaning) {
-	unknown := m.Reason == reply.MailboxUnknown && m.Kind == reply.Hard && m.Confidence >= sure
+	unknown := m.Reason == verdict.MailboxUnknown && m.Kind == reply.Hard && m.Confidence >= sure
 	if unknown && q.accepted == [2]bool{} && (q.answer == Open || q.answer == Unanswered) {
 		q.answer, q.inferred = No, true
 	}

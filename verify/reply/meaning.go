@@ -1,6 +1,9 @@
 package reply
 
-import "time"
+import (
+	"presend/verify/verdict"
+	"time"
+)
 
 // Subject is what a reply is evidence about.
 type Subject string
@@ -26,7 +29,7 @@ const (
 
 // Meaning is what a reply says.
 type Meaning struct {
-	Reason     Reason
+	Reason     verdict.Reason
 	Subject    Subject
 	Kind       Kind
 	Means      string        // the reason in words
@@ -39,7 +42,7 @@ type Meaning struct {
 // Suppresses says whether nobody will ever get mail at the address, so that it belongs on a suppression list. A full
 // mailbox and one that takes no mail from us exist.
 func (m Meaning) Suppresses() bool {
-	return m.AgainstAddress() && m.Reason != MailboxFull && m.Reason != RecipientRestricted
+	return m.AgainstAddress() && m.Reason.Verdict() == verdict.Invalid
 }
 
 // AgainstAddress says whether the reply is lasting evidence against the address itself: a hard failure of the
