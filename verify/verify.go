@@ -26,7 +26,6 @@ import (
 
 	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
 	"presend/verify/verdict"
@@ -145,7 +144,7 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 		result = Result{
 			Address: address, Reason: verdict.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now(),
 		}
-		result.judge()
+		result.Judge()
 		return parsed, result, true
 	}
 	if ref := v.config.Reference; ref != nil && ref.SpecialUse(parsed.Domain) {
@@ -163,11 +162,6 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 // Conclude gives an address a result for a reason that others know of, such as a suppression list.
 func (v *Verifier) Conclude(a syntax.Address, reason Reason, detail string) Result {
 	return v.result(Task{Address: a}, evidence{reason: reason, detail: detail})
-}
-
-// Score returns the score of a result by its reason and flags, for a caller that changed these.
-func (v *Verifier) Score(r Result) int {
-	return score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags})
 }
 
 // evidence is what the later stages found out about an address.
@@ -209,14 +203,8 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
-	r.judge()
+	r.Judge()
 	return r
-}
-
-// judge sets the verdict and the score of a result by its reason and flags.
-func (r *Result) judge() {
-	r.Verdict = r.Reason.Verdict()
-	r.Score = score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags})
 }
 
 func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
@@ -246,8 +234,9 @@ func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
 		if verdict, ok := rules[f]; ok && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
-			r.Verdict = verdict
+			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
+			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)
 		}
 	}
 	return r

@@ -4,11 +4,12 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"presend/verify/verdict"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+
+	"presend/verify/verdict"
 
 	"github.com/BurntSushi/toml"
 )

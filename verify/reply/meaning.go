@@ -1,8 +1,9 @@
 package reply
 
 import (
-	"presend/verify/verdict"
 	"time"
+
+	"presend/verify/verdict"
 )
 
 // Subject is what a reply is evidence about.

@@ -36,6 +36,21 @@ func (v Verdict) Bounds() (low, high int) {
 	return 0, 0
 }
 
+// Action returns what to do with a row that has a verdict because the user said so, and not by its reason.
+func (v Verdict) Action() Action {
+	switch v {
+	case Deliverable:
+		return Send
+	case Risky:
+		return SendWithCare
+	case Invalid:
+		return DoNotSend
+	case Unknown:
+		return RetryLater
+	}
+	return ""
+}
+
 // Reason is one word of the verdict table: why an address has its verdict, or what a reply says. Words may be added,
 // never renamed, since output files and databases hold them.
 type Reason string
