@@ -124,6 +124,7 @@ func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *tes
 				_, tasks := lease(t, run)
 				want := unsettled(0)
 				want.Normalized = "heard@one.lab"
+				want.Judge()
 				gone := verify.Result{Verdict: verdict.Invalid, Reason: verdict.MailboxUnknown, CheckedAt: time.Now()}
 				record(t, run, verify.Done{Task: tasks[0], Result: gone}, provisional(tasks[1]))
 
