@@ -1,11 +1,12 @@
 package reply
 
 import (
-	"presend/verify/verdict"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"presend/verify/verdict"
 )
 
 // spoken takes "RCPT> " and "qq> " off the front of a rule's test.
