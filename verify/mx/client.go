@@ -5,12 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/miekg/dns"
@@ -37,6 +35,21 @@ const (
 func (r *Resolver) ask(ctx context.Context, name string, kind uint16) (found, error) {
 	return r.cache.get(ctx, question{name, kind}, func(ctx context.Context) (found, error) {
 		return r.query(ctx, name, kind, 0)
+	})
+}
+
+// askAll answers questions about one name at a time: here where the cache knows the answers, as for most mail hosts.
+func (r *Resolver) askAll(ctx context.Context, name string, kinds []uint16, answers []found, failures []error) {
+	var unknown []int
+	for i, kind := range kinds {
+		var known bool
+		if answers[i], known = r.cache.known(question{name, kind}); !known {
+			unknown = append(unknown, i)
+		}
+	}
+	together(len(unknown), func(i int) {
+		i = unknown[i]
+		answers[i], failures[i] = r.ask(ctx, name, kinds[i])
 	})
 }
 
@@ -156,126 +169,67 @@ func hasSOA(reply *dns.Msg) bool {
 	return slices.ContainsFunc(reply.Ns, isSOA) || slices.ContainsFunc(reply.Answer, isSOA)
 }
 
-// client exchanges messages with resolvers. Its UDP sockets are kept and carry many questions at a time, told apart
-// by ID, question and socket.
+// client exchanges messages with resolvers.
 type client struct {
 	config  Config
-	servers []*server
-	readers sync.WaitGroup
+	servers []*pool
 }
-
-// socketsPerServer spreads the source ports that a forged answer would have to guess.
-const socketsPerServer = 4
-
-type server struct {
-	address string
-	mu      sync.Mutex
-	sockets [socketsPerServer]*socket
-	closed  bool
-}
-
-// socket is a connected UDP socket with the questions that wait for an answer on it.
-type socket struct {
-	conn    net.Conn
-	mu      sync.Mutex
-	waiting map[uint16]waiter
-}
-
-type waiter struct {
-	asked dns.Question
-	reply chan<- *dns.Msg // holds one
-}
-
-var errClosed = errors.New("the resolver is closed")
 
 func newClient(config Config) *client {
 	c := &client{config: config}
 	for _, address := range config.Servers {
-		c.servers = append(c.servers, &server{address: address})
+		c.servers = append(c.servers, newPool(address))
 	}
 	return c
 }
 
 func (c *client) close() error {
 	var err error
-	for _, s := range c.servers {
-		s.mu.Lock()
-		s.closed = true
-		for _, k := range s.sockets {
-			if k != nil {
-				err = errors.Join(err, k.conn.Close())
-			}
-		}
-		s.mu.Unlock()
+	for _, server := range c.servers {
+		err = errors.Join(err, server.close())
 	}
-	c.readers.Wait()
 	return err
 }
 
 // exchange asks one resolver once, over TCP where the answer does not fit into UDP.
 func (c *client) exchange(ctx context.Context, index int, name string, kind uint16) (*dns.Msg, error) {
-	s := c.servers[index]
+	server := c.servers[index]
 	m := new(dns.Msg)
 	m.SetQuestion(dns.Fqdn(name), kind)
 	m.SetEdns0(udpSize, false)
-	ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
-	defer cancel()
-	reply, err := c.overUDP(ctx, s, m)
+	deadline := time.Now().Add(c.config.Timeout)
+	reply, err := server.exchange(ctx, m, deadline)
 	if err == nil && reply.Truncated {
-		reply, err = overTCP(ctx, s, m)
+		reply, err = overTCP(ctx, server.address, m, deadline)
 	}
 	if err == nil && reply.Rcode == dns.RcodeFormatError && m.IsEdns0() != nil {
 		m.Extra = nil // a server from before EDNS0
-		reply, err = c.overUDP(ctx, s, m)
+		reply, err = server.exchange(ctx, m, deadline)
 	}
 	var timeout net.Error
 	switch {
 	case err == nil:
 		return reply, nil
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		cause := fmt.Errorf("no answer from %s within %s", s.address, c.config.Timeout)
+	case errors.As(err, &timeout) && timeout.Timeout():
+		cause := fmt.Errorf("no answer from %s within %s", server.address, c.config.Timeout)
 		return nil, &TemporaryError{Kind: "timeout", Err: cause}
 	}
 	return nil, &TemporaryError{Kind: "network", Err: err}
 }
 
-func (c *client) overUDP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, error) {
-	k, err := c.socket(ctx, s, rand.N(socketsPerServer))
-	if err != nil {
-		return nil, err
-	}
-	reply := make(chan *dns.Msg, 1)
-	id, err := k.expect(m.Question[0], reply)
-	if err != nil {
-		return nil, err
-	}
-	defer k.forget(id, reply)
-	m.Id = id
-	packed, err := m.Pack()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := k.conn.Write(packed); err != nil {
-		return nil, err
-	}
-	select {
-	case r := <-reply:
-		return r, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // overTCP asks on a connection of its own. The connection is closed when the context ends, which ends every read and
 // write on it at once.
-func overTCP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.address)
+func overTCP(ctx context.Context, address string, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
+	conn, err := (&net.Dialer{Deadline: deadline}).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
 	stream := &dns.Conn{Conn: conn}
 	if err := stream.WriteMsg(m); err != nil {
 		return nil, cmp.Or(ctx.Err(), err)
@@ -284,96 +238,8 @@ func overTCP(ctx context.Context, s *server, m *dns.Msg) (*dns.Msg, error) {
 	switch {
 	case err != nil:
 		return nil, cmp.Or(ctx.Err(), err)
-	case !reply.Response, reply.Id != m.Id, len(reply.Question) != 1, !sameQuestion(m.Question[0], reply.Question[0]):
+	case !answers(m, reply):
 		return nil, errors.New("the answer is to another question")
 	}
 	return reply, nil
-}
-
-// socket returns one of a server's sockets, and opens it where need be.
-func (c *client) socket(ctx context.Context, s *server, index int) (*socket, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errClosed
-	}
-	if k := s.sockets[index]; k != nil {
-		return k, nil
-	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", s.address)
-	if err != nil {
-		return nil, err
-	}
-	if udp, ok := conn.(*net.UDPConn); ok {
-		_ = udp.SetReadBuffer(1 << 20) // as much as the system grants
-	}
-	k := &socket{conn: conn, waiting: map[uint16]waiter{}}
-	s.sockets[index] = k
-	c.readers.Go(func() {
-		k.read()
-		s.mu.Lock()
-		if s.sockets[index] == k {
-			s.sockets[index] = nil
-		}
-		s.mu.Unlock()
-		conn.Close()
-	})
-	return k, nil
-}
-
-// expect books a free random ID for a question.
-func (k *socket) expect(q dns.Question, reply chan<- *dns.Msg) (uint16, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if len(k.waiting) > 1<<15 {
-		return 0, errors.New("too many questions under way")
-	}
-	for {
-		id := uint16(rand.Uint32())
-		if _, taken := k.waiting[id]; !taken {
-			k.waiting[id] = waiter{q, reply}
-			return id, nil
-		}
-	}
-}
-
-// forget frees an ID, unless its answer came and it is another question's by now.
-func (k *socket) forget(id uint16, reply chan<- *dns.Msg) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.waiting[id].reply == reply {
-		delete(k.waiting, id)
-	}
-}
-
-// read hands answers to those who wait until the socket is closed. An ICMP error (nobody listens) is not the end:
-// the questions run into their time-out or are asked elsewhere.
-func (k *socket) read() {
-	buffer := make([]byte, 1<<16)
-	for {
-		n, err := k.conn.Read(buffer)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			continue
-		}
-		m := new(dns.Msg)
-		if m.Unpack(buffer[:n]) != nil && !m.Truncated || !m.Response || len(m.Question) != 1 {
-			continue
-		}
-		k.mu.Lock()
-		w, ok := k.waiting[m.Id]
-		if ok = ok && sameQuestion(w.asked, m.Question[0]); ok {
-			delete(k.waiting, m.Id)
-		}
-		k.mu.Unlock()
-		if ok {
-			w.reply <- m
-		}
-	}
-}
-
-func sameQuestion(a, b dns.Question) bool {
-	return a.Qtype == b.Qtype && a.Qclass == b.Qclass && strings.EqualFold(a.Name, b.Name)
 }

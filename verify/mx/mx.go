@@ -217,7 +217,7 @@ func (r *Resolver) addresses(ctx context.Context, name string) (addrs []netip.Ad
 	if literal, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
 		answers[0].addrs = []netip.Addr{literal}
 	} else {
-		together(len(types), func(i int) { answers[i], failures[i] = r.ask(ctx, name, types[i]) })
+		r.askAll(ctx, name, types[:], answers[:], failures[:])
 	}
 	proven := false
 	for i, answer := range answers {
