@@ -18,7 +18,7 @@ type cache struct {
 	half       int
 	mu         sync.Mutex
 	young, old map[question]found
-	sure       map[string]bool // names whose NXDOMAIN was confirmed
+	sure       map[string]confirmation // domains whose conclusion was confirmed
 	flights    map[question]*flight
 }
 
@@ -32,7 +32,7 @@ type flight struct {
 
 func newCache(size int) *cache {
 	return &cache{
-		half: max(1, size/2), young: map[question]found{}, sure: map[string]bool{}, flights: map[question]*flight{},
+		half: max(1, size/2), young: map[question]found{}, sure: map[string]confirmation{}, flights: map[question]*flight{},
 	}
 }
 
@@ -103,18 +103,28 @@ func (c *cache) keep(q question, f found) {
 	c.young[q] = f
 }
 
-// confirmed reports whether a name's NXDOMAIN was confirmed since it was cached.
-func (c *cache) confirmed(name string) bool {
+// put keeps an answer.
+func (c *cache) put(q question, f found) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sure[name]
+	c.keep(q, f)
 }
 
-func (c *cache) confirm(name string) {
+// confirmed returns what a conclusion about a domain was confirmed to be; nil if it was not, or too long ago.
+func (c *cache) confirmed(domain string, conclusion error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s, ok := c.sure[domain]; ok && s.of == conclusion && time.Now().Before(s.expires) {
+		return s.is
+	}
+	return nil
+}
+
+func (c *cache) confirm(domain string, s confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sure) >= c.half {
 		clear(c.sure)
 	}
-	c.sure[name] = true
+	c.sure[domain] = s
 }

@@ -17,7 +17,7 @@ import (
 // answer has to guess the port as well as the ID. A socket that failed, or on which an answer did not come, is closed.
 type pool struct {
 	address string
-	slots   chan struct{} // holds one for each socket in use
+	dial    dialer
 	mu      sync.Mutex
 	idle    []*socket // the last one is taken first
 	open    map[*socket]struct{}
@@ -30,55 +30,60 @@ type socket struct {
 	buffer [4096]byte
 }
 
-const (
-	poolSize  = 256              // sockets in use at a time
-	socketAge = 10 * time.Second // how long a socket is used: its port may get known, and our address may change
-)
+// socketAge is how long a socket is used: its port may get known, and our address may change.
+const socketAge = 10 * time.Second
 
 var errClosed = errors.New("the resolver is closed")
 
-func newPool(address string) *pool {
-	return &pool{address: address, slots: make(chan struct{}, poolSize), open: map[*socket]struct{}{}}
+// dialer opens connections, as the method DialContext of net.Dialer does.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newPool(address string, dial dialer) *pool {
+	return &pool{address: address, dial: dial, open: map[*socket]struct{}{}}
 }
 
-// exchange sends a question with a new ID and returns the answer. The deadline is for both.
+// exchange sends a question with a new ID and returns the answer. The deadline is for both. After an error or a
+// time-out no idle socket is used any more: what is wrong with one, such as an address that this machine does not have
+// any more, is wrong with all. Where an idle one fails at once, a new one is tried.
 func (p *pool) exchange(ctx context.Context, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		s, used, err := p.take(ctx)
+		if err != nil {
+			return nil, err
+		}
+		stop := context.AfterFunc(ctx, func() { s.Close() })
+		reply, err := s.exchange(m, deadline)
+		p.give(s, stop() && err == nil)
+		switch {
+		case err == nil:
+			return reply, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		p.flush()
+		if !used || isTimeout(err) {
+			return nil, err
+		}
 	}
-	defer func() { <-p.slots }()
-	s, err := p.take(ctx)
-	if err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { s.Close() })
-	reply, err := s.exchange(m, deadline)
-	p.give(s, stop() && err == nil)
-	if err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
-	}
-	return reply, nil
 }
 
 // take returns an idle socket that is not too old, else a new one.
-func (p *pool) take(ctx context.Context) (*socket, error) {
+func (p *pool) take(ctx context.Context) (s *socket, used bool, err error) {
 	if s, err := p.kept(); s != nil || err != nil {
-		return s, err
+		return s, true, err
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "udp", p.address)
+	conn, err := p.dial(ctx, "udp", p.address)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	s := &socket{Conn: conn, opened: time.Now()}
+	s = &socket{Conn: conn, opened: time.Now()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
-		return nil, cmp.Or(s.Close(), errClosed)
+		return nil, false, cmp.Or(s.Close(), errClosed)
 	}
 	p.open[s] = struct{}{}
-	return s, nil
+	return s, false, nil
 }
 
 func (p *pool) kept() (*socket, error) {
@@ -114,6 +119,16 @@ func (p *pool) give(s *socket, good bool) {
 func (p *pool) discard(s *socket) {
 	delete(p.open, s)
 	_ = s.Close() // nothing is written to it any more
+}
+
+// flush closes the idle sockets.
+func (p *pool) flush() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.idle {
+		p.discard(s)
+	}
+	p.idle = nil
 }
 
 // close closes all sockets, which ends the exchanges under way.
