@@ -120,7 +120,7 @@ func (c *client) turn(
 		if err != nil {
 			return nil, 0, err
 		}
-		waited, err := u.window.enter(ctx)
+		waited, err := u.window.enter(ctx, silent > 0)
 		switch {
 		case err != nil:
 			return nil, 0, err
@@ -129,7 +129,7 @@ func (c *client) turn(
 		case !waited, changes < maxChanges && c.best(first, avoid, last) == u, changes >= maxChanges && u.isUp():
 			return u, u.way(silent/len(c.upstreams), c.config.TCP), nil
 		}
-		u.window.leave(time.Now(), noReply) // since it was chosen, it was seen not to answer
+		u.window.leave(time.Now(), nothing) // since it was chosen, it was seen not to answer
 	}
 }
 
@@ -141,22 +141,29 @@ func (c *client) choose(
 ) (u *upstream, trial int, err error) {
 	for {
 		best, fit := c.best(first, avoid, last), c.fit()
-		if best == nil || last == nil && avoid == 0 {
-			for _, u := range fit {
-				if trial := u.claimTrial(best != nil); trial > 0 {
-					return u, trial, nil
-				}
-			}
-		}
-		if best != nil {
+		if best != nil && (last != nil || avoid != 0 || len(fit) == 1) {
 			return best, 0, nil
 		}
 		wait := time.Duration(0)
 		for _, u := range fit {
 			wait = max(wait, u.untilGivenUp())
 		}
-		if wait <= 0 {
-			return nil, 0, &TemporaryError{Kind: "network", Err: fmt.Errorf("no resolver answers: %v", c.config.Servers)}
+		if best == nil && last != nil && wait <= 0 {
+			return nil, 0, c.gaveUp()
+		}
+		for _, u := range fit {
+			if u == best {
+				continue
+			}
+			if trial := u.claimTrial(best != nil); trial > 0 {
+				return u, trial, nil
+			}
+		}
+		switch {
+		case best != nil:
+			return best, 0, nil
+		case wait <= 0:
+			return nil, 0, c.gaveUp()
 		}
 		for _, u := range fit {
 			wait = min(wait, u.untilTrial())
@@ -165,6 +172,10 @@ func (c *client) choose(
 			return nil, 0, err
 		}
 	}
+}
+
+func (c *client) gaveUp() error {
+	return &TemporaryError{Kind: "network", Err: fmt.Errorf("no resolver answers: %v", c.config.Servers)}
 }
 
 // best returns the resolver that is up and comes first, beginning to count at one of them; nil where all are down.

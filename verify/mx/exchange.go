@@ -22,12 +22,12 @@ func (u *upstream) exchange(
 	asked := time.Now()
 	reply, err = u.ask(ctx, q, w, asked.Add(timeout))
 	if err != nil && ctx.Err() != nil {
-		u.window.leave(asked, noReply)
+		u.window.leave(asked, nothing)
 		return nil, false, ctx.Err()
 	}
 	o := outcomeOf(reply)
 	congested = u.window.leave(asked, o)
-	u.report(asked, reply != nil && o != refused, again, isUnreachable(err))
+	u.report(asked, o, again, isUnreachable(err))
 	switch {
 	case err == nil:
 		return reply, congested, nil
@@ -41,7 +41,7 @@ func (u *upstream) exchange(
 func outcomeOf(reply *dns.Msg) outcome {
 	switch {
 	case reply == nil:
-		return noReply
+		return silent
 	case reply.Rcode == dns.RcodeRefused:
 		return refused
 	case reply.Rcode == dns.RcodeServerFailure:

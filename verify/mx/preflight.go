@@ -153,7 +153,7 @@ func (r *Resolver) seeAny(ctx context.Context, u *upstream, names []string) (all
 func (r *Resolver) see(ctx context.Context, u *upstream, q question, first int) sight {
 	err := errors.New("no time to ask")
 	for try := first; ; try++ {
-		if _, waiting := u.window.enter(ctx); waiting != nil {
+		if _, waiting := u.window.enter(ctx, try > first); waiting != nil {
 			return sight{err: err}
 		}
 		reply, _, failure := u.exchange(ctx, q, u.way(try, r.config.TCP), try > first, preflightTry)

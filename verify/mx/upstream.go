@@ -19,11 +19,12 @@ type upstream struct {
 // health tells how a resolver answers. It is down when it has failed many times in a row and for a while, or refused
 // the connection. Then it gets one question a second, or fewer where another resolver answers, until it answers.
 type health struct {
-	failures int       // questions in a row
-	since    time.Time // when the first of these was asked
-	down     bool
-	trial    time.Time // when a resolver that is down may be asked next
-	trials   int
+	failures  int       // questions in a row
+	since     time.Time // when the first of these was asked
+	servfails int       // in a row; where another resolver answers, that one is asked
+	down      bool
+	trial     time.Time // when it may be asked next though it is down, or another one is better
+	trials    int
 }
 
 const (
@@ -31,17 +32,15 @@ const (
 	downAfter     = 3 * time.Second // a resolver that counts queries by the second refuses all of them for less
 	trialInterval = time.Second
 	rareInterval  = 5 * time.Second // between trials where another resolver answers
-	patience      = 5 * time.Second // how long questions wait for a resolver that is down
+	patience      = 8 * time.Second // how long questions wait for a resolver that is down
 )
-
-// succeeded records an answer.
-func (h *health) succeeded() { *h = health{} }
 
 // failed records that a question asked at a time had no answer. A question counts once, however often it is asked: it
 // may be about a name that this resolver never answers about. An unreachable resolver is down at once.
 func (h *health) failed(asked time.Time, again, unreachable bool) {
 	if h.since.IsZero() {
 		h.since = asked
+		h.trial = time.Now().Add(rareInterval)
 	}
 	if !again {
 		h.failures++
@@ -110,18 +109,23 @@ func (s *skills) learn(w way, works bool, now time.Time) {
 	}
 }
 
-// report records whether a question that was asked at a time was answered, and if not, whether it had been asked before
-// and whether nobody could be reached.
-func (u *upstream) report(asked time.Time, answered, again, unreachable bool) {
+// report records what a question came to that was asked at a time, whether it had been asked before, and whether nobody
+// could be reached.
+func (u *upstream) report(asked time.Time, o outcome, again, unreachable bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if answered {
-		u.health.succeeded()
+	switch o {
+	case answered:
+		u.health = health{}
+		return
+	case servfail: // it is there, though it may know nothing
+		u.health = health{servfails: u.health.servfails + 1, trial: time.Now().Add(rareInterval)}
 		return
 	}
 	u.health.failed(asked, again, unreachable)
 	if u.health.down { // it may be another one by the time it is back
 		u.skills.edns, u.skills.udp = false, false
+		u.window.expel()
 	}
 }
 
@@ -158,19 +162,20 @@ func (u *upstream) isUp() bool {
 	return up
 }
 
-// state returns whether the resolver is up, and how often it has failed in a row.
+// state returns whether the resolver is up, and how many questions in a row had no answer.
 func (u *upstream) state() (up bool, failures int) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return !u.health.down, u.health.failures
+	return !u.health.down, u.health.failures + u.health.servfails
 }
 
-// claimTrial takes the trial of a resolver that is down, if one is due, and returns its number; else zero.
+// claimTrial takes the trial of a resolver that is down or failed lately, if one is due, and returns its number; else
+// zero.
 func (u *upstream) claimTrial(othersUp bool) int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := time.Now()
-	if !u.health.down || now.Before(u.health.trial) {
+	if u.health.trial.IsZero() || now.Before(u.health.trial) {
 		return 0
 	}
 	interval := trialInterval

@@ -16,19 +16,22 @@ type window struct {
 	size      float64
 	threshold float64
 	flying    int
-	waiting   []chan struct{} // first in, first out; closed when its owner may ask
+	waiting   []chan struct{} // each is closed when its owner may ask
 	shrunk    time.Time       // what was asked before is no reason to shrink again
 	pause     time.Duration   // the last pause; zero after an answer
 	resume    time.Time       // when the pause ends
 	timer     *time.Timer     // of the pause, while somebody waits
 	failed    uint32          // a bit for each of the last replies: SERVFAIL or an answer
+	bursting  bool            // shrunk because of SERVFAILs, and no answer came since
+	good      time.Time       // when the last answer came
 }
 
 const (
 	firstWindow  = 32
 	maxWindow    = 256
-	burstFloor   = 8  // bursts of SERVFAIL shrink the window to no less: the domains may deserve them
-	burst        = 16 // so many SERVFAILs among the last 32 replies are a burst
+	burstFloor   = 8               // SERVFAILs shrink the window to no less: they may be about the domains
+	burst        = 16              // so many SERVFAILs among the last 32 replies are a burst
+	burstTime    = 3 * time.Second // after so long without an answer, SERVFAIL is all that a resolver says
 	firstPause   = 50 * time.Millisecond
 	longestPause = time.Second
 )
@@ -37,7 +40,8 @@ const (
 type outcome int
 
 const (
-	noReply outcome = iota // silence, an error or the end of the context
+	nothing outcome = iota // it was not asked, or not to the end
+	silent                 // no reply in time, or an error
 	answered
 	servfail
 	refused
@@ -45,8 +49,9 @@ const (
 
 func newWindow() *window { return &window{size: firstWindow, threshold: maxWindow} }
 
-// enter waits until a question may be asked, and reports whether it had to. After a nil error, leave has to follow.
-func (w *window) enter(ctx context.Context) (waited bool, err error) {
+// enter waits until a question may be asked, and reports whether it had to. After a nil error, leave has to follow. A
+// question that was asked in vain comes before the others: a try in another way tells most, and it has waited longer.
+func (w *window) enter(ctx context.Context, again bool) (waited bool, err error) {
 	w.mu.Lock()
 	if len(w.waiting) == 0 && w.hasRoom() {
 		w.flying++
@@ -54,7 +59,11 @@ func (w *window) enter(ctx context.Context) (waited bool, err error) {
 		return false, nil
 	}
 	turn := make(chan struct{})
-	w.waiting = append(w.waiting, turn)
+	if again {
+		w.waiting = slices.Insert(w.waiting, 0, turn)
+	} else {
+		w.waiting = append(w.waiting, turn)
+	}
 	w.admit()
 	w.mu.Unlock()
 	select {
@@ -76,6 +85,18 @@ func (w *window) enter(ctx context.Context) (waited bool, err error) {
 	return true, ctx.Err()
 }
 
+// expel lets all in who wait. They see that the resolver is down, and leave.
+func (w *window) expel() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, turn := range w.waiting {
+		w.flying++
+		close(turn)
+	}
+	w.waiting = nil
+	w.stopTimer()
+}
+
 // leave ends a question that was asked at a time. It reports whether the outcome is one of too many questions.
 func (w *window) leave(asked time.Time, o outcome) (congested bool) {
 	w.mu.Lock()
@@ -84,8 +105,7 @@ func (w *window) leave(asked time.Time, o outcome) (congested bool) {
 	w.flying--
 	switch o {
 	case answered:
-		w.failed <<= 1
-		w.pause = 0
+		w.failed, w.bursting, w.pause, w.good = w.failed<<1, false, 0, time.Now()
 		switch {
 		case !full: // not the window set the pace, so nothing is known of a larger one
 		case w.size < w.threshold:
@@ -95,11 +115,16 @@ func (w *window) leave(asked time.Time, o outcome) (congested bool) {
 		}
 	case servfail:
 		w.failed = w.failed<<1 | 1
+		if w.good.IsZero() {
+			w.good = asked
+		}
 		switch {
+		case time.Since(w.good) >= burstTime: // it is not about how much is asked
+			w.bursting = false
 		case asked.Before(w.shrunk):
 			congested = true
-		case bits.OnesCount32(w.failed) >= burst:
-			congested = true
+		case w.bursting, bits.OnesCount32(w.failed) >= burst:
+			congested, w.bursting = true, true
 			w.shrink(burstFloor)
 		}
 	case refused:
