@@ -103,13 +103,6 @@ func (c *cache) keep(q question, f found) {
 	c.young[q] = f
 }
 
-// put keeps an answer.
-func (c *cache) put(q question, f found) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.keep(q, f)
-}
-
 // confirmed returns what a conclusion about a domain was confirmed to be; nil if it was not, or too long ago.
 func (c *cache) confirmed(domain string, conclusion error) error {
 	c.mu.Lock()

@@ -48,7 +48,7 @@ const (
 	shortTimeout    = time.Second // of the first tries
 	longTimeout     = 2 * time.Second
 	shortTries      = 3
-	refusedTries    = 8
+	refusedTries    = 6
 	servfailTries   = 3                      // that are not about too many questions
 	maxChanges      = 3                      // of the resolver, while a question waits for its turn
 	againAfter      = 100 * time.Millisecond // until the same resolver is asked again; twice as long each time

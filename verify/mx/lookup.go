@@ -31,9 +31,7 @@ func (v *view) heard() upstreamSet { return upstreamSet(v.by.Load()) }
 func (v *view) ask(ctx context.Context, name string, kind uint16) (f found, err error) {
 	q := question{name, kind}
 	if v.again {
-		if f, err = v.r.query(ctx, q, v.avoid); err == nil && len(f.mx)+len(f.addrs) > 0 {
-			v.r.cache.put(q, f)
-		}
+		f, err = v.r.query(ctx, q, v.avoid)
 	} else {
 		f, err = v.r.cache.get(ctx, q, func(ctx context.Context) (found, error) { return v.r.query(ctx, q, 0) })
 	}
