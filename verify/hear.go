@@ -197,11 +197,11 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
 		t.share.held = append(t.share.held, held{x, e})
-	case a.meaning.AgainstAddress() && x.recipient() != x.Address.String():
+	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
 		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
 		x.aLabels = true
 		p.again(t, x)
-	case a.meaning.Reason == verdict.DomainNotServed:
+	case a.evidence.reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:

@@ -44,26 +44,51 @@ type weigher struct {
 func (w weigher) weigh(r reply.Reply, command reply.Command, provider, host string, source netip.Addr) said {
 	m := w.classifier.Classify(r, command, provider)
 	e := evidence{
-		reason: m.Reason, host: host, source: source, after: m.RetryAfter,
+		host: host, source: source, after: m.RetryAfter,
 		detail: fmt.Sprintf("%s answered %s with %s", host, command, r),
 		reply:  &Reply{Code: r.Code, Text: r.Text(), Command: string(command)},
 	}
 	if r.Enhanced != (reply.Enhanced{}) {
 		e.reply.Enhanced = r.Enhanced.String()
 	}
+	s := said{reply: r, meaning: m, evidence: e}
+	s.evidence.reason = s.reason()
+	return s
+}
+
+// reason returns what a reply is evidence of. Whatever it says of a domain, this domain exists and has a mail host, for
+// that has just answered.
+func (s said) reason() Reason {
+	m, hard := s.meaning, s.reply.Code/100 == 5
 	switch {
-	case e.reason == verdict.Unclear, e.reason == verdict.MessageTooLarge,
-		e.reason.Verdict() == verdict.Invalid && !m.AgainstAddress():
+	case s.unread():
+		return verdict.Refused
+	case m.Reason == verdict.NoSuchDomain, m.Reason == verdict.NoMailHost, m.Reason == verdict.NullMX,
+		m.Reason == verdict.DNSFailure:
+		if hard && m.Kind == reply.Hard {
+			return verdict.Refused
+		}
+		return verdict.ServerUnavailable
+	case m.Reason == verdict.Unclear, m.Reason == verdict.MessageTooLarge, m.Reason == verdict.Refused && !hard,
+		m.Reason.Verdict() == verdict.Invalid && !m.AgainstAddress():
 		// A reply that says too little, or says it softly, is no evidence about the mailbox: another try may tell.
-		e.reason = verdict.ServerUnavailable
+		return verdict.ServerUnavailable
 	}
-	return said{reply: r, meaning: m, evidence: e}
+	return m.Reason
+}
+
+// unread reports whether the reply is a refusal for good that no rule reads for sure, and none reads as about us: it
+// may be about the mailbox, and only the control experiment can tell.
+func (s said) unread() bool {
+	m := s.meaning
+	about := m.Reason.AboutSender() || m.Reason == verdict.RateLimited || m.Reason == verdict.Greylisted
+	return s.reply.Code/100 == 5 && !m.Sure() && !about && m.Reason != verdict.ProtocolError
 }
 
 // beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about
 // one.
 func (s said) beforeRCPT() said {
-	if s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == verdict.Accepted {
+	if s.evidence.reason == verdict.Refused || s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == verdict.Accepted {
 		s.evidence.reason = verdict.ServerUnavailable
 	}
 	return s

@@ -47,6 +47,7 @@ type ruleFile struct {
 	Provider []rule
 	Sender   []rule
 	Message  []rule
+	Check    []rule
 	Domain   []rule
 	Mailbox  []rule
 	Server   []rule
@@ -62,6 +63,7 @@ type status struct {
 	Reason verdict.Reason // for class 5
 	Soft   verdict.Reason // for class 4, where it is another reason
 	Vague  bool           // servers use it for so many things that words come first
+	Sure   float64        // confidence in it without words; 0.85, or 0.5 where it is vague, if not given
 }
 
 type subjectDetail struct{ subject, detail int }
@@ -108,6 +110,7 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		{"provider", file.Provider},
 		{"sender", file.Sender},
 		{"message", file.Message},
+		{"check", file.Check},
 		{"domain", file.Domain},
 		{"mailbox", file.Mailbox},
 		{"server", file.Server},
@@ -225,11 +228,24 @@ func (c *Classifier) Classify(r Reply, cmd Command, provider string) Meaning {
 	if class == 2 || class == 3 {
 		return c.positive(q)
 	}
+	if cmd == RCPT || cmd == "" {
+		if inner, innerCommand, ok := r.Inner(); ok {
+			return c.wrapped(r, inner, innerCommand)
+		}
+	}
+	return c.classify(q)
+}
+
+// classify is Classify for a refusal that quotes no other one.
+func (c *Classifier) classify(q query) Meaning {
+	if q.class == 2 {
+		return c.positive(q)
+	}
 	if q.reply.Enhanced.Class == 2 {
 		q.reply.Enhanced = Enhanced{} // a failure cannot have one of class 2
 	}
 
-	text := r.Text()
+	text := q.reply.Text()
 	hits := newBits(2 * len(c.rules))
 	c.book.find(text, hits.set)
 	registered, known := c.statuses[subjectDetail{q.reply.Enhanced.Subject, q.reply.Enhanced.Detail}]
@@ -239,7 +255,7 @@ func (c *Classifier) Classify(r Reply, cmd Command, provider string) Meaning {
 		return c.finish(m, q, text, registered, known)
 	}
 	if known && !registered.Vague {
-		if m, ok := c.fromStatus(q, registered, 0.85); ok {
+		if m, ok := c.fromStatus(q, registered, max(0.85, registered.Sure)); ok {
 			return c.finish(m, q, text, registered, false)
 		}
 	}
@@ -374,19 +390,24 @@ func (c *Classifier) finish(m Meaning, q query, text string, s status, known boo
 }
 
 // weigh moves the confidence in words by the enhanced code: up where it says the same, down where it is of use and
-// says another thing.
+// says another thing. Marks of one provider are certain, words that a check failed say why the code is not to be
+// believed, and two reasons may both say that a mailbox is of no use.
 func weigh(m Meaning, s status, soft bool) float64 {
 	reason := s.Reason
 	if soft && s.Soft != "" {
 		reason = s.Soft
 	}
+	ofNoUse := func(r verdict.Reason) bool {
+		return r.Verdict() == verdict.Invalid && aboutReply(r).Subject == string(SubjectMailbox)
+	}
 	switch {
 	case reason == m.Reason:
 		return min(0.99, m.Confidence+0.04)
-	case !s.Vague:
-		return max(0.1, m.Confidence-0.15)
+	case s.Vague, reason == verdict.Unclear, strings.HasPrefix(m.Rule, "provider/"), strings.HasPrefix(m.Rule, "check/"),
+		ofNoUse(reason) && ofNoUse(m.Reason):
+		return m.Confidence
 	}
-	return m.Confidence
+	return max(0.1, m.Confidence-0.15)
 }
 
 func (r *rule) holds(q query) bool {
