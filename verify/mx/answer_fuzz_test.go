@@ -60,9 +60,11 @@ func FuzzAnyDNSAnswerGivesHostsThatHoldTogether(f *testing.F) {
 	f.Add(packed(f, dns.RcodeSuccess, "a.example. 60 A 8.8.8.8", "a.example. 60 AAAA 2001:4860::8"))
 	f.Add(packed(f, dns.RcodeSuccess, "a.example. 60 A 127.0.0.1"))
 	f.Add(packed(f, dns.RcodeSuccess, "a.example. 60 MX 10 [8.8.8.8].", "a.example. 60 MX 5 B.Example."))
-	f.Add(packed(f, dns.RcodeSuccess, "a.example. 60 CNAME b.example.", "b.example. 60 MX 1 b.example.", "b.example. 60 A 8.8.8.8"))
+	f.Add(packed(f, dns.RcodeSuccess,
+		"a.example. 60 CNAME b.example.", "b.example. 60 MX 1 b.example.", "b.example. 60 A 8.8.8.8"))
 	f.Add(packed(f, dns.RcodeSuccess, "a.example. 60 CNAME b.example."))
 	f.Add(packed(f, dns.RcodeNameError, "example. 60 SOA ns.example. x.example. 1 2 3 4 5"))
+	f.Add(packed(f, dns.RcodeSuccess, `a.example. 60 MX 10 8\..`))
 	f.Add(packed(f, dns.RcodeRefused))
 
 	answers := &everyAnswer{}
@@ -109,7 +111,8 @@ func holdsTogether(t *testing.T, answer mx.Answer, err error, records int) {
 		if (host.Err == nil) != (len(host.Addrs) > 0) {
 			t.Errorf("host %q has %d addresses and the error %v", host.Name, len(host.Addrs), host.Err)
 		}
-		if host.Name == "" || host.Name != strings.ToLower(strings.TrimSuffix(host.Name, ".")) {
+		unescaped := strings.TrimSuffix(host.Name, `\.`) // an octet of a label, not the last dot
+		if host.Name == "" || host.Name != strings.ToLower(host.Name) || strings.HasSuffix(unescaped, ".") {
 			t.Errorf("host name %q is not in lower case without the last dot", host.Name)
 		}
 		for _, a := range host.Addrs {
