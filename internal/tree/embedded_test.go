@@ -1,5 +1,5 @@
-// Package embedded tests the data files that are compiled into the program, wherever they are.
-package embedded
+// Package tree tests what is true of the tree as a whole: its embedded data, its imports, the files that pages name.
+package tree
 
 import (
 	"bufio"
