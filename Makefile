@@ -62,7 +62,7 @@ MUTANTS ?= 300
 SEED ?= 0
 .PHONY: mutants
 mutants: ## change the code at random and list the changes that no test notices (MUTANTS=300 SEED=0)
-	go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) ./verify/... ./state ./lists ./suppression
+	go run ./internal/mutants -n $(MUTANTS) -seed $(SEED) ./verify/... ./state/... ./lists/... ./suppression
 
 FUZZTIME ?= 60s
 .PHONY: fuzz
