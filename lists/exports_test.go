@@ -12,6 +12,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"presend/lists"
 )
@@ -57,6 +58,10 @@ func (e export) difference(t testing.TB) string {
 		return err.Error()
 	}
 	defer r.Close()
+	d := r.Dialect()
+	if string(d.Encoding) != e.Encoding || e.Delimiter != "" && string(d.Delimiter) != e.Delimiter {
+		return fmt.Sprintf("%s with %q, want %s with %q", d.Encoding, d.Delimiter, e.Encoding, e.Delimiter)
+	}
 	index, column := r.Column()
 	if column == "" {
 		column = strconv.Itoa(index + 1)
@@ -64,9 +69,12 @@ func (e export) difference(t testing.TB) string {
 	if column != e.Column {
 		return fmt.Sprintf("column %q, want %q", column, e.Column)
 	}
-	d := r.Dialect()
-	if string(d.Encoding) != e.Encoding || e.Delimiter != "" && string(d.Delimiter) != e.Delimiter {
-		return fmt.Sprintf("%s with %q, want %s with %q", d.Encoding, d.Delimiter, e.Encoding, e.Delimiter)
+	u := r.Understood()
+	if string(u.Format) != e.Format || u.Header != e.Header {
+		return fmt.Sprintf("%s with its header in line %d, want %s and %d", u.Format, u.Header, e.Format, e.Header)
+	}
+	if diff := cmp.Diff(e.Others, r.OtherColumns(), cmpopts.EquateEmpty()); diff != "" {
+		return "other columns (-want +got):\n" + diff
 	}
 	got := addresses(t, r)
 	if e.Rows > 0 {
@@ -97,7 +105,9 @@ func TestExportsOfWellKnownProductsAreUnderstood(t *testing.T) {
 		fmt.Fprintf(&table, "%d of %d %s\n", right[product], n, product)
 	}
 	lines := strings.Split(strings.TrimSpace(table.String()), "\n")
-	slices.SortFunc(lines, func(a, b string) int { return strings.Compare(a[7:], b[7:]) })
+	slices.SortFunc(lines, func(a, b string) int {
+		return strings.Compare(a[strings.Index(a, " of ")+6:], b[strings.Index(b, " of ")+6:])
+	})
 	t.Logf("%d of %d files are understood:\n%s", total, len(exports(t)), strings.Join(lines, "\n"))
 }
 
