@@ -119,9 +119,9 @@ func refuse(sample []byte) error {
 }
 
 // seems says what a text is that does not read as a list; err is what reading it said. A column that was asked for is
-// trusted.
+// trusted; so is one that may be in doubt.
 func (r *Reader) seems(text []byte, err error, options Options) error {
-	if err != nil && !isDoubt(err) || len(options.wanted()) > 0 {
+	if err != nil && !isDoubt(err) || len(options.wanted()) > 0 || options.Doubtful {
 		return err
 	}
 	if err == nil && r.reads() {
