@@ -78,8 +78,9 @@ func (r *Record) appendCells(cells []string) []string {
 	return cells
 }
 
-// Where the addresses are among recordColumns.
+// Where some cells are among recordColumns.
 const (
+	scoreColumn      = 1
 	suggestionColumn = 4
 	normalizedColumn = 10
 )

@@ -68,8 +68,7 @@ func (s *sorter) without(raw []byte, fields int) kind {
 		s.other = true
 		return isAside
 	case isTotal(first),
-		s.columns > 1 && filled <= 1 && s.after && filled > 0,
-		fields < s.columns && (s.after || filled == 1 && strings.Contains(first, " ")):
+		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")):
 		s.after = true
 		return maybe
 	}
