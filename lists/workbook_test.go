@@ -184,7 +184,9 @@ func TestColumnsOfAnEarlierRunAreReplacedInAWorkbook(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		book, content := withWorkbook(t, r, func(lists.Row) []lists.Record { return []lists.Record{{Verdict: strings.Repeat("again ", round) + "ok"}} })
+		book, content := withWorkbook(t, r, func(lists.Row) []lists.Record {
+			return []lists.Record{{Verdict: strings.Repeat("again ", round) + "ok"}}
+		})
 		r.Close()
 		rows := cellsOf(t, book, "Sheet1")
 		if n := len(rows[2]); n != 5+15 {
