@@ -24,12 +24,14 @@ func (r *Reader) lines(yield func(Row, error) bool) error {
 	if err != nil {
 		return err
 	}
-	p := passage{reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, width: len(r.columns), yield: yield}
+	p := passage{reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, exact: r.isExact(), width: len(r.columns), yield: yield}
 	for range r.skip {
 		p.scan.next()
 	}
-	for record := int64(r.skip); p.scan.next(); record++ {
-		if !p.take(Row{Line: p.scan.line, Raw: p.scan.raw, End: p.scan.end, reader: r, record: record}, p.scan.fields) {
+	row := Row{reader: r}
+	for row.record = int64(r.skip); p.scan.next(); row.record++ {
+		row.Line, row.Raw, row.End = p.scan.line, p.scan.raw, p.scan.end
+		if !p.take(&row, p.scan.fields) {
 			return nil
 		}
 	}
@@ -51,6 +53,7 @@ type passage struct {
 	reader *Reader
 	scan   *scanner
 	sorter sorter
+	exact  bool  // every record is a row
 	n      int64 // rows
 	width  int   // most fields of a row
 	held   []heldRecord
@@ -68,16 +71,17 @@ type heldRecord struct {
 const maxHeld = 64
 
 // take passes a record on, or holds it back until it is known what it is; false: no more is wanted.
-func (p *passage) take(row Row, fields int) bool {
+func (p *passage) take(row *Row, fields int) bool {
 	kind := isRow
-	if !p.reader.isExact() {
+	if !p.exact {
 		kind = p.sorter.sort(row.Raw, fields)
 	} else if fields == 0 {
 		kind = isAside
 	}
 	if kind == maybe || kind == isAside && len(p.held) > 0 {
-		row.Raw, row.End = bytes.Clone(row.Raw), bytes.Clone(row.End)
-		p.held = append(p.held, heldRecord{row, fields, kind})
+		held := *row
+		held.Raw, held.End = bytes.Clone(row.Raw), bytes.Clone(row.End)
+		p.held = append(p.held, heldRecord{held, fields, kind})
 		return len(p.held) <= maxHeld || p.release(isRow)
 	}
 	if kind == isRow && len(p.held) > 0 && !p.release(maybe) {
@@ -98,21 +102,22 @@ func (p *passage) release(as kind) bool {
 		default:
 			h.kind = as
 		}
-		if !p.pass(h.row, h.fields, h.kind) {
+		if !p.pass(&h.row, h.fields, h.kind) {
 			return false
 		}
 	}
 	return true
 }
 
-func (p *passage) pass(row Row, fields int, kind kind) bool {
+func (p *passage) pass(row *Row, fields int, kind kind) bool {
+	row.N, row.Address = 0, ""
 	if row.Blank = kind != isRow; !row.Blank {
 		p.n++
 		row.N = p.n
 		row.Address, _ = row.Field(p.reader.chosen[0])
 		p.width = max(p.width, fields)
 	}
-	return p.yield(row, nil)
+	return p.yield(*row, nil)
 }
 
 // isExact reports whether every record below the header is a row, as in a table that was made of another format.

@@ -69,9 +69,13 @@ func (r *Record) appendCells(cells []string) []string {
 	from := len(cells)
 	cells = r.appendValues(cells)
 	for i, cell := range cells[from:] {
+		if cell == "" {
+			continue
+		}
 		cell = harmless(cell)
-		if i != normalizedColumn && i != suggestionColumn || !IsAddress(cell) {
-			cell = neutral(cell)
+		isAddress := i == normalizedColumn || i == suggestionColumn
+		if safe := neutral(cell); safe != cell && !(isAddress && IsAddress(cell)) {
+			cell = safe
 		}
 		cells[from+i] = cell
 	}

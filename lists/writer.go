@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/transform"
 )
 
@@ -16,6 +17,7 @@ type Writer struct {
 	w       *bufio.Writer
 	encoder io.Closer // of a wide encoding; nil: none
 	dialect Dialect
+	codec   encoding.Encoding // of the dialect; nil for Unicode
 	cut     cut
 	width   int   // fields of the widest row
 	ours    []int // fields of an earlier run, which are left out
@@ -49,7 +51,7 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	out := &Writer{dialect: list.dialect, cut: list.dialect.cut(), width: list.width, ours: list.ours, sets: len(list.chosen), batch: &writerBatch{}}
+	out := &Writer{dialect: list.dialect, codec: codecs[list.dialect.Encoding], cut: list.dialect.cut(), width: list.width, ours: list.ours, sets: len(list.chosen), batch: &writerBatch{}}
 	if wide := list.dialect.wide(); wide != nil {
 		encoded := transform.NewWriter(w, wide.NewEncoder())
 		out.encoder, w = encoded, encoded
@@ -174,13 +176,26 @@ func (w *Writer) row(row pendingRow, added []string) error {
 
 // cell writes one of our cells in the list's encoding, quoted where it must be.
 func (w *Writer) cell(b *bytes.Buffer, text string) {
-	if strings.IndexByte(text, w.dialect.Delimiter) < 0 && !strings.ContainsAny(text, "\"\r\n") {
-		b.WriteString(w.dialect.encode(text))
+	if !w.needsQuotes(text) {
+		if w.codec == nil {
+			b.WriteString(text)
+		} else {
+			b.WriteString(w.dialect.encode(text))
+		}
 		return
 	}
 	b.WriteByte('"')
 	b.WriteString(w.dialect.encode(strings.ReplaceAll(text, `"`, `""`)))
 	b.WriteByte('"')
+}
+
+func (w *Writer) needsQuotes(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c == w.dialect.Delimiter || c == '"' || c == '\n' || c == '\r' {
+			return true
+		}
+	}
+	return false
 }
 
 // theirs writes a row's own fields without those of an earlier run. The first field that is written keeps its place, so
