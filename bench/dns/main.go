@@ -1,5 +1,5 @@
-// Command dns measures how many domains a second the resolver finds the mail hosts of, at a local authority that takes a
-// millisecond over each answer, beside a plain loop over miekg/dns with as many queries under way.
+// Command dns measures for how many domains a second the resolver finds the mail hosts. A local authority takes a
+// millisecond for each answer. For comparison it runs a plain loop over miekg/dns with as many queries at a time.
 //
 //	go run ./bench/dns -domains 100000
 package main
@@ -43,7 +43,8 @@ func measure(ctx context.Context, domains, hosts, lookups int, json string) (err
 	names := make([]string, domains)
 	for i := range names {
 		names[i] = fmt.Sprintf("domain%d.lab", i)
-		if err := world.AddDomain(lab.Domain{Name: names[i], MX: []lab.MX{{Preference: 10, Host: fmt.Sprintf("mx.host%d.lab", i%hosts)}}}); err != nil {
+		mx := lab.MX{Preference: 10, Host: fmt.Sprintf("mx.host%d.lab", i%hosts)}
+		if err := world.AddDomain(lab.Domain{Name: names[i], MX: []lab.MX{mx}}); err != nil {
 			return err
 		}
 	}
@@ -85,8 +86,10 @@ func measure(ctx context.Context, domains, hosts, lookups int, json string) (err
 	return table.Write(os.Stdout, json)
 }
 
-// rate runs a look-up for each name, so many at a time, and returns how many a second it was.
-func rate(ctx context.Context, names []string, atATime int, lookup func(context.Context, string) error) (float64, error) {
+// rate runs a look-up for each name, several at a time, and returns how many it did a second.
+func rate(
+	ctx context.Context, names []string, atATime int, lookup func(context.Context, string) error,
+) (float64, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	next := make(chan string, atATime)
 	begun := time.Now()

@@ -87,7 +87,7 @@ func TestEveryKindOfMutantIsFound(t *testing.T) {
 // module has three mutants that compile, of which its tests notice two, and two that do not: strings have no difference.
 var module = map[string]string{
 	"go.mod": "module m\n\ngo 1.26\n",
-	"m.go":   "package m\n\nfunc Less(a, b int) bool { return a < b }\n\nfunc Sum(a, b int) int { return a + b }\n\n" +
+	"m.go": "package m\n\nfunc Less(a, b int) bool { return a < b }\n\nfunc Sum(a, b int) int { return a + b }\n\n" +
 		"const word = \"a\" + \"b\" + \"c\"\n",
 	"m_test.go": `package m
 
