@@ -11,6 +11,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -45,6 +47,8 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+var errChanged = errors.New("its content differs")
 
 type options struct {
 	n, jobs  int
@@ -177,10 +181,10 @@ func (r *round) next(sites int) (number int, ok bool) {
 }
 
 func (r *round) one(ctx context.Context, number int, s site) error {
-	text, line, before, after, err := s.mutated()
-	if err != nil {
-		return err
+	if now, err := os.ReadFile(s.file); err != nil || !bytes.Equal(now, s.source) {
+		return fmt.Errorf("%s was changed since its mutants were drawn: %w", r.short(s.file), cmp.Or(err, errChanged))
 	}
+	text, line, before, after := s.mutated()
 	outcome, _, err := r.tester.test(ctx, r.packages[s.pkg], number, s.file, text)
 	if err != nil {
 		return err
@@ -230,8 +234,12 @@ func (r *round) report() error {
 		c := counts[name]
 		dead := c[killed] + c[timedOut]
 		total := dead + c[survived]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.0f %%\t%d\t\n", name, total, c[killed], c[timedOut], c[survived],
-			100*float64(dead)/float64(max(1, total)), c[notViable])
+		score := "none"
+		if total > 0 {
+			score = fmt.Sprintf("%.0f %%", 100*float64(dead)/float64(total))
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t\n",
+			name, total, c[killed], c[timedOut], c[survived], score, c[notViable])
 	}
 	if err := w.Flush(); err != nil {
 		return err
