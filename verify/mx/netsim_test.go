@@ -65,7 +65,7 @@ func (n *network) resolver(t *testing.T, config Config) *Resolver {
 func (n *network) lost() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.random.Float64() < n.loss
+	return n.loss > 0 && n.random.Float64() < n.loss
 }
 
 func (n *network) dial(_ context.Context, kind, address string) (net.Conn, error) {
