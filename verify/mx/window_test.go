@@ -50,7 +50,7 @@ func TestAWindowGrowsAsTCPsDoes(t *testing.T) {
 		}
 		w.want((firstWindow+1)/2, firstWindow-2) // halved, but once for all that were under way
 		for range firstWindow - 2 {
-			w.leave(begun, answered)
+			w.leave(begun, nothing)
 		}
 		before := time.Now()
 		w.enterAll((firstWindow + 1) / 2)
