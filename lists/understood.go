@@ -54,7 +54,10 @@ func (u Understood) String() string {
 		b.WriteString(", not in ")
 		b.WriteString(quoteAll(u.Others))
 	}
-	if u.Replaced > 0 {
+	switch {
+	case u.Replaced == 1:
+		b.WriteString("; a column of an earlier run is replaced")
+	case u.Replaced > 1:
 		fmt.Fprintf(&b, "; %d columns of an earlier run are replaced", u.Replaced)
 	}
 	return b.String()
