@@ -41,8 +41,12 @@ func TestEveryExportComesOutByteForByte(t *testing.T) {
 			}
 			defer r.Close()
 			out := annotate(t, r, lists.Record{Verdict: "ok"})
-			if e.Encoding == "UTF-16LE" {
-				decoder := unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM).NewDecoder()
+			if order, ok := strings.CutPrefix(e.Encoding, "UTF-16"); ok {
+				endianness := unicode.LittleEndian
+				if order == "BE" {
+					endianness = unicode.BigEndian
+				}
+				decoder := unicode.UTF16(endianness, unicode.IgnoreBOM).NewDecoder()
 				if out, err = decoder.String(out); err != nil {
 					t.Fatal(err)
 				}
@@ -287,11 +291,12 @@ func TestWhatReadsAsNoListIsATypedError(t *testing.T) {
 
 func TestWhatWasUnderstoodIsALine(t *testing.T) {
 	for in, want := range map[string]string{
-		"Notes:\n\nEmail;Owner Email\na@x.lab;b@x.lab\n": `CSV in UTF-8, delimiter semicolon, header in line 3; addresses in "Email", not in "Owner Email"`,
-		"a@x.lab\tAnn\nb@x.lab\tBob\n":                   `CSV in UTF-8, delimiter tab, no header; addresses in column 1`,
-		"a@x.lab\nb@x.lab\n":                             `text in UTF-8, one address a line`,
-		`[{"email":"a@x.lab"}]`:                          `JSON; addresses in "email"`,
-		"email,verify_verdict\na@x.lab,ok\n":             `CSV in UTF-8, delimiter comma, header in line 1; addresses in "email"; a column of an earlier run is replaced`,
+		"Notes:\n\nEmail;Owner Email\na@x.lab;b@x.lab\n":                           `CSV in UTF-8, delimiter semicolon, header in line 3; addresses in "Email", not in "Owner Email"`,
+		"a@x.lab\tAnn\nb@x.lab\tBob\n":                                             `CSV in UTF-8, delimiter tab, no header; addresses in column 1`,
+		"Host,Email\nAnn,a@x.lab\n\nName,E-Mail,n\nBob,b@x.lab,1\nCid,c@x.lab,2\n": `CSV in UTF-8, delimiter comma, header in line 4; addresses in "E-Mail"; the table below line 1 is left out`,
+		"a@x.lab\nb@x.lab\n":                                                       `text in UTF-8, one address a line`,
+		`[{"email":"a@x.lab"}]`:                                                    `JSON; addresses in "email"`,
+		"email,verify_verdict\na@x.lab,ok\n":                                       `CSV in UTF-8, delimiter comma, header in line 1; addresses in "email"; a column of an earlier run is replaced`,
 	} {
 		if got := open(t, in, lists.Options{}).Understood().String(); got != want {
 			t.Errorf("%q is understood as %q, want %q", in, got, want)

@@ -72,6 +72,7 @@ type Reader struct {
 	chosen  []int    // the columns of addresses, the first one first
 	first   column   // what the sample tells of the first one
 	others  []string // columns of addresses that were not chosen
+	tables  []int64  // lines of the headers of other tables that hold addresses
 	ours    []int    // columns that a writer of ours added
 	doubt   error    // whether it is the column of the address; nil: none
 	width   int      // most fields of a row; 0: not measured yet
@@ -188,13 +189,13 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 		return errors.New("the file holds no rows")
 	}
 	t := findTable(records, r.dialect, options.wanted())
-	if len(t.others) > 0 && t.header >= 0 {
-		err := &TablesError{Lines: []int64{records[t.header].line}}
-		for _, i := range t.others {
-			err.Lines = append(err.Lines, records[i].line)
-		}
-		slices.Sort(err.Lines)
-		return err
+	for _, i := range t.others {
+		r.tables = append(r.tables, records[i].line)
+	}
+	if t.isOneOfSeveral() {
+		lines := append(slices.Clone(r.tables), records[t.header].line)
+		slices.Sort(lines)
+		return &TablesError{Lines: lines}
 	}
 	r.sorter = *t.sorter(records)
 	for _, record := range records[:t.first] {

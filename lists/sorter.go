@@ -48,7 +48,7 @@ func (s *sorter) sort(raw []byte, fields int) kind {
 
 // without sorts a record without an @.
 func (s *sorter) without(raw []byte, fields int) kind {
-	if isRule(raw) {
+	if isRule(raw) || bytes.Contains(raw, []byte(`"ImportId"`)) { // the third header row of Qualtrics
 		s.after = true
 		return isAside
 	}

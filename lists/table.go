@@ -52,7 +52,9 @@ type table struct {
 	first  int  // index of the first row
 	end    int  // index behind the last row that the sample has
 
-	others []int // headers of other tables that hold addresses which this one lacks
+	others  []int // headers of other tables that hold addresses which this one lacks
+	held    int   // how many different addresses it holds
+	missing int   // and how many it lacks
 }
 
 // rows returns the rows of the table, without blank lines, titles and footers.
@@ -140,12 +142,17 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 				missing++
 			}
 		}
-		if missing > 1 {
+		if best.missing += missing; missing > 0 {
 			best.others = append(best.others, t.header)
 		}
 	}
+	best.held = len(of)
 	return best
 }
+
+// isOneOfSeveral reports whether other tables hold so many addresses that this one cannot stand for the list. A meeting's
+// block with its host is no such table.
+func (t table) isOneOfSeveral() bool { return t.missing > 1 && t.missing*4 > t.held }
 
 // hasNames reports whether a record names one of the columns that were asked for.
 func hasNames(record sampled, wanted []string) bool {
@@ -191,7 +198,7 @@ func trimCells(cells []string) []string {
 func namesColumns(cells []string) bool {
 	names := false
 	for _, cell := range cells {
-		if holdsAddresses(cell) || isFigure(cell) || len(cell) > 400 {
+		if holdsAddresses(cell) || isFigure(cell) || len(cell) > 400 || strings.ContainsAny(cell, "{}") {
 			return false
 		}
 		names = names || rankOf(cell) < weak || isOurs(cell)
