@@ -82,6 +82,7 @@ func TestWhatIsNoRowIsPassedThroughAndNotCounted(t *testing.T) {
 		{"a last row without an address", "name,email,n\nAnn,a@x.lab,1\nBob,,2\n", []string{"a@x.lab", ""}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,,2" + tail + "\n"},
 		{"a last row that is short", "name,email,n\nAnn,a@x.lab,1\nBob\n", []string{"a@x.lab", ""}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,," + tail + "\n"},
 		{"a second table of the same addresses", "name,email,n\nAnn,a@x.lab,1\n\nLog\nemail,when\na@x.lab,today\n", []string{"a@x.lab"}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\n\nLog\nemail,when\na@x.lab,today\n"},
+		{"years and dates as names", "name,email,2023,01.02.2024\nAnn,a@x.lab,1,x\n", []string{"a@x.lab"}, "name,email,2023,01.02.2024" + head + "\nAnn,a@x.lab,1,x" + tail + "\n"},
 		{"lines of dashes", "email | n\n------+---\na@x.lab | 1\n", []string{"a@x.lab "}, "email | n" + strings.ReplaceAll(head, ",", "|") + "\n------+---\na@x.lab | 1" + strings.ReplaceAll(tail, ",", "|") + "\n"},
 		{"spaces before quotes", "id, name, email\n1, \"Lee, A\", \"a@x.lab\"\n", []string{"a@x.lab"}, "id, name, email" + head + "\n1, \"Lee, A\", \"a@x.lab\"" + tail + "\n"},
 		{"a byte order mark before a quoted cell", "\"email\",n\n\"a@x.lab\",1\n\ufeff\"b@x.lab\",2\n", []string{"a@x.lab", "b@x.lab"}, "\"email\",n" + head + "\n\"a@x.lab\",1" + tail + "\n\ufeff\"b@x.lab\",2" + tail + "\n"},

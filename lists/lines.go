@@ -30,7 +30,7 @@ func (r *Reader) lines(yield func(Row, error) bool) error {
 	}
 	row := Row{reader: r}
 	for row.record = int64(r.skip); p.scan.next(); row.record++ {
-		row.Line, row.Raw, row.End = p.scan.line, p.scan.raw, p.scan.end
+		row.Line, row.Raw, row.End = r.lineOf(p.scan.line, row.record), p.scan.raw, p.scan.end
 		if !p.take(&row, p.scan.fields) {
 			return nil
 		}

@@ -197,14 +197,24 @@ func trimCells(cells []string) []string {
 // namesColumns reports whether cells are names of columns, one of them of addresses.
 func namesColumns(cells []string) bool {
 	names := false
+	figures, filled := 0, 0
 	for _, cell := range cells {
-		if holdsAddresses(cell) || isFigure(cell) || len(cell) > 400 || strings.ContainsAny(cell, "{}") {
+		if holdsAddresses(cell) || len(cell) > maxName || strings.ContainsAny(cell, "{}") {
 			return false
+		}
+		if cell != "" {
+			filled++
+		}
+		if isFigure(cell) { // a year or a date may name a column
+			figures++
 		}
 		names = names || rankOf(cell) < weak || isOurs(cell)
 	}
-	return names
+	return names && figures*2 < filled
 }
+
+// maxName is how long a column's name may be, such as the question of a form.
+const maxName = 400
 
 // isFigure reports whether a cell is a number, an amount, a date or a time.
 func isFigure(cell string) bool {
