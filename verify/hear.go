@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // saidTransaction is what was answered to one, in the order of its recipients. Where refused is set, MAIL was refused.
@@ -69,6 +70,11 @@ func (p *plan) heard(ev heard) {
 		if i < len(ev.transactions) {
 			x = ev.transactions[i]
 		}
+		if t.test {
+			p.hearTest(s, t, x, &m)
+			p.touch(t.domain)
+			continue
+		}
 		p.hear(s, t, x, &m)
 		if unheard := t.groups[min(len(x.answers), len(t.groups)):]; i == at && blamed == len(x.answers) &&
 			len(unheard) > 0 {
@@ -100,6 +106,9 @@ func (f *flight) blame(ev heard) (transaction, recipient int) {
 		return -1, -1
 	}
 	i := max(0, len(ev.transactions)-1)
+	if f.transactions[i].test {
+		return -1, -1
+	}
 	n := 0
 	if i < len(ev.transactions) {
 		n = len(ev.transactions[i].answers)
@@ -162,11 +171,12 @@ func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met)
 	switch {
 	case a.meaning.Reason.AboutSender() && p.anotherMayAsk(s, d):
 	case !a.limit():
-		d.inquiry.Answered(a.meaning)
+		d.answered(a)
 	case a.tooManyRecipients(position):
 		s.dest.shrink(p.now, position)
 	default:
 		m.strain = a.evidence.detail
+		d.control.failed++
 		d.inquiry.Lost()
 	}
 }
@@ -188,19 +198,20 @@ func (p *plan) anotherMayAsk(s *session, d *domain) bool {
 func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, position int, m *met) {
 	d, e := t.domain, a.evidence
 	switch {
-	case a.meaning.Reason == reply.Accepted && d.answer.Provider.AcceptsAll:
-		e.reason = reply.AcceptsAllProvider
+	case a.meaning.Reason == verdict.Accepted && d.answer.Provider.AcceptsAll:
+		e.reason = verdict.AcceptsAllProvider
 		e.detail = "accepted, but " + d.answer.Provider.Name + " accepts every recipient at this step"
 		m.answered = true
 		p.finish(d, x, e)
-	case a.meaning.Reason == reply.Accepted:
+	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
+		d.control.sample(x)
 		t.share.held = append(t.share.held, held{x, e})
-	case a.meaning.AgainstAddress() && x.recipient() != x.Address.String():
+	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
 		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
 		x.aLabels = true
 		p.again(t, x)
-	case a.meaning.Reason == reply.DomainNotServed:
+	case a.evidence.reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
@@ -218,6 +229,8 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.again(t, x)
 	case x.Heard != nil && !a.meaning.AgainstAddress():
 		t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)}) // no answer; the one of before stays
+	case a.unread():
+		t.share.doubts = append(t.share.doubts, doubt{x, e, a.words(x.recipient())})
 	default:
 		d.inquiry.Real(a.meaning)
 		m.answered = m.answered || a.meaning.Subject == reply.SubjectMailbox
@@ -232,10 +245,10 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &a.evidence
 		p.hostDown(d, s.source, host, a.evidence)
-	case a.meaning.Reason == reply.RateLimited:
+	case a.meaning.Reason == verdict.RateLimited:
 		m.strain = a.evidence.detail
 		p.lose(d, route{s.source, s.addr}, a.evidence)
-	case a.meaning.Reason == reply.DomainNotServed:
+	case a.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, host)
 	default:
 		p.hostDown(d, s.source, host, a.evidence)
@@ -303,12 +316,17 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
 		t := f.transactions[at]
 		if b.said != nil && t.alone {
-			t.domain.inquiry.Answered(b.said.meaning)
+			t.domain.answered(*b.said)
 		} else {
+			t.domain.control.failed++
 			t.domain.inquiry.Lost()
 		}
 		t.domain.alone = true
 		m.strain = ""
+		return
+	}
+	if f.transactions[0].test {
+		m.strain = "" // as with the question
 		return
 	}
 	if b.kind == brokenByUs || s.load.served > 0 && b.kind != brokenProtocol {
@@ -426,13 +444,13 @@ func (p *plan) refusedBeforeRCPT(s *session, d *domain, addr netip.Addr, x said)
 	case x.meaning.Reason.AboutSender():
 		p.hostDown(d, s.source, s.host, x.evidence)
 		p.refusesUs(s, x.evidence)
-	case x.meaning.Reason == reply.RateLimited:
+	case x.meaning.Reason == verdict.RateLimited:
 		if l.sessions > 0 || l.pauses < lostLimit {
 			p.pause(s, x.evidence.detail) // too many sessions, or too fast: later, with fewer
 			return
 		}
 		p.greetedBadly(s, d, addr, x.evidence)
-	case x.meaning.Reason == reply.DomainNotServed:
+	case x.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(addr, s.host)
 	default:
 		p.greetedBadly(s, d, addr, x.evidence)

@@ -9,6 +9,7 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,19 +20,19 @@ type step func(*catchall.Inquiry)
 func invented(m reply.Meaning) step { return func(q *catchall.Inquiry) { q.Answered(m) } }
 func genuine(m reply.Meaning) step  { return func(q *catchall.Inquiry) { q.Real(m) } }
 
-func mailbox(reason reply.Reason, kind reply.Kind, confidence float64) reply.Meaning {
+func mailbox(reason verdict.Reason, kind reply.Kind, confidence float64) reply.Meaning {
 	return reply.Meaning{Reason: reason, Kind: kind, Subject: reply.SubjectMailbox, Confidence: confidence}
 }
 
 var (
-	accepts      = reply.Meaning{Reason: reply.Accepted, Kind: reply.Info}
-	unknown      = mailbox(reply.MailboxUnknown, reply.Hard, 0.95)
-	softUnknown  = mailbox(reply.MailboxUnknown, reply.Soft, 0.95)
-	vagueUnknown = mailbox(reply.MailboxUnknown, reply.Hard, 0.6)
-	disabled     = mailbox(reply.MailboxDisabled, reply.Hard, 0.95)
-	greylists    = reply.Meaning{Reason: reply.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
-	blocks       = reply.Meaning{Reason: reply.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
-	vague        = reply.Meaning{Reason: reply.Unknown, Kind: reply.Hard, Subject: reply.SubjectServer}
+	accepts      = reply.Meaning{Reason: verdict.Accepted, Kind: reply.Info}
+	unknown      = mailbox(verdict.MailboxUnknown, reply.Hard, 0.95)
+	softUnknown  = mailbox(verdict.MailboxUnknown, reply.Soft, 0.95)
+	vagueUnknown = mailbox(verdict.MailboxUnknown, reply.Hard, 0.6)
+	disabled     = mailbox(verdict.MailboxDisabled, reply.Hard, 0.95)
+	greylists    = reply.Meaning{Reason: verdict.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
+	blocks       = reply.Meaning{Reason: verdict.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
+	vague        = reply.Meaning{Reason: verdict.Unclear, Kind: reply.Hard, Subject: reply.SubjectServer}
 
 	accepted, refused, softlyRefused = invented(accepts), invented(unknown), invented(softUnknown)
 	greylisted, blocked              = invented(greylists), invented(blocks)
@@ -226,6 +227,33 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 		seen[a], seen[b] = true, true
 		if catchall.Local(domain, "check@probe.lab", 0) != a || catchall.Local(domain, "other@probe.lab", 0) == a {
 			t.Fatalf("%q must depend on domain and sender alone, and on both", a)
+		}
+	}
+}
+
+func TestARememberedAnswerIsReplacedByAClearOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		was   catchall.Answer
+		steps []step
+		want  catchall.Answer
+	}{
+		"accepted, and it was no catch-all": {catchall.No, []step{accepted, accepted}, catchall.Yes},
+		"accepted once":                     {catchall.No, []step{accepted}, catchall.Open},
+		"refused, and it was a catch-all":   {catchall.Yes, []step{refused}, catchall.No},
+		"accepted, as before":               {catchall.Yes, []step{accepted}, catchall.Yes},
+		"refused, as before":                {catchall.No, []step{refused}, catchall.No},
+		"an evasion":                        {catchall.Yes, []step{greylisted, greylisted}, catchall.Yes},
+		"vague words":                       {catchall.No, []step{invented(vagueUnknown)}, catchall.No},
+		"the control experiment": {
+			catchall.Yes, []step{func(q *catchall.Inquiry) { q.Controlled() }}, catchall.No,
+		},
+	} {
+		q := catchall.Known("corp.example", "", test.was)
+		for _, s := range test.steps {
+			s(q)
+		}
+		if got := q.Answer(); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}
 }
