@@ -103,8 +103,8 @@ func (r *Reader) chooseColumns(rows []sampled, options Options) error {
 }
 
 // bestColumn returns the address column of several candidates: the one with the best name; of equals the first that
-// is filled as the others are and does not repeat one address. A column without a name that is full of different addresses beats a named one that
-// repeats a few.
+// is filled as the others are and does not repeat one address. A column without a name that is full of different
+// addresses beats a named one that repeats a few.
 func bestColumn(candidates []column) column {
 	first := slices.MinFunc(candidates, func(a, b column) int { return cmp.Compare(a.rank, b.rank) }).rank
 	most, varies := 0, false

@@ -154,7 +154,8 @@ func cleanAddresses(record sampled, delimiter byte) (clean bool) {
 			continue
 		}
 		parts := strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(delimiters, r) })
-		if len(parts) > 1 && !strings.Contains(cell, "<") && slices.ContainsFunc(parts, func(part string) bool { return !hasAt(part) }) {
+		without := slices.IndexFunc(parts, func(part string) bool { return !hasAt(part) })
+		if len(parts) > 1 && without >= 0 && !strings.Contains(cell, "<") {
 			return false
 		}
 		clean = clean || holdsAddresses(cell)

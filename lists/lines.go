@@ -24,7 +24,10 @@ func (r *Reader) lines(yield func(Row, error) bool) error {
 	if err != nil {
 		return err
 	}
-	p := passage{reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, exact: r.isExact(), width: len(r.columns), yield: yield}
+	p := passage{
+		reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, exact: r.isExact(),
+		width: len(r.columns), yield: yield,
+	}
 	for range r.skip {
 		p.scan.next()
 	}

@@ -180,7 +180,7 @@ func (r *Reader) learnTable(sample []byte, options Options) error {
 	r.dialect = Dialect{Delimiter: ',', Encoding: UTF8, Newline: '\n'}
 	err := r.learnRecords(sample, options)
 	if len(r.sheets) > 1 && isDoubt(err) {
-		return fmt.Errorf("sheet %q: %w; the workbook also has other sheets (%s), which --sheet takes", r.sheet, err, strings.Join(r.sheets, ", "))
+		return fmt.Errorf("sheet %q: %w; --sheet takes another one: %s", r.sheet, err, strings.Join(r.sheets, ", "))
 	}
 	return err
 }

@@ -96,3 +96,16 @@ func TestOurColumnsAreKnownByName(t *testing.T) {
 		}
 	}
 }
+
+func TestEveryTotalOfTheDataEndsAReport(t *testing.T) {
+	for word := range totals().words {
+		if !isTotal(word) || !isTotal(word+": 12") || isTotal(word+"ter") {
+			t.Errorf("%q", word)
+		}
+	}
+	for counted := range totals().counted {
+		if !isTotal("(12 "+counted+")") || isTotal(counted) && !totals().words[counted] {
+			t.Errorf("%q", counted)
+		}
+	}
+}

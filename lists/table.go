@@ -106,7 +106,8 @@ func commonWidth(records []sampled) (width int) {
 
 // findTable finds the table that holds the addresses: below the header of which it holds the most, or without one.
 func findTable(records []sampled, d Dialect, wanted []string) table {
-	if i := slices.IndexFunc(records[:min(len(records), headerRecords)], func(r sampled) bool { return hasNames(r, wanted) }); i >= 0 {
+	names := func(r sampled) bool { return hasNames(r, wanted) }
+	if i := slices.IndexFunc(records[:min(len(records), headerRecords)], names); i >= 0 {
 		return table{d: d, header: i, first: i + 1, end: len(records), named: true}
 	}
 	headers := headersIn(records)
@@ -157,7 +158,8 @@ func (t table) isOneOfSeveral() bool { return t.missing > 1 && t.missing*4 > t.h
 // hasNames reports whether a record names one of the columns that were asked for.
 func hasNames(record sampled, wanted []string) bool {
 	for _, name := range wanted {
-		if slices.ContainsFunc(record.cells, func(cell string) bool { return sameName(cell, name) }) && !isNumber(strings.TrimSpace(name)) {
+		isName := func(cell string) bool { return sameName(cell, name) }
+		if !isNumber(strings.TrimSpace(name)) && slices.ContainsFunc(record.cells, isName) {
 			return true
 		}
 	}
@@ -171,20 +173,22 @@ func headersIn(records []sampled) (headers []int) {
 	fresh := true // no address came since the start, a blank line or a title
 	for i, record := range records {
 		filled := record.filled()
-		isHeader := len(filled) > 0 && (len(filled) > 1 || width == 1) && (fresh || i > 0 && len(records[i-1].filled()) <= 1 && width > 1 || i > 0 && records[i-1].blank())
-		if isHeader && (i < headerRecords || records[i-1].blank() || len(records[i-1].filled()) == 1) && namesColumns(record.cells) {
-			if len(headers) == 0 || !slices.Equal(trimCells(records[headers[len(headers)-1]].cells), trimCells(record.cells)) {
+		// Behind a blank line or a title a table may begin anywhere, else near the top and before any address.
+		begins := i > 0 && (records[i-1].blank() || width > 1 && len(records[i-1].filled()) <= 1)
+		enough := len(filled) > 1 || len(filled) == 1 && width == 1
+		if enough && (begins || fresh && i < headerRecords) && namesColumns(record.cells) {
+			if len(headers) == 0 || !sameCells(records[headers[len(headers)-1]], record) {
 				headers = append(headers, i)
 			}
 		}
-		switch {
-		case record.blank():
-		case slices.ContainsFunc(filled, holdsAddresses):
+		if slices.ContainsFunc(filled, holdsAddresses) {
 			fresh = false
 		}
 	}
 	return headers
 }
+
+func sameCells(a, b sampled) bool { return slices.Equal(trimCells(a.cells), trimCells(b.cells)) }
 
 func trimCells(cells []string) []string {
 	trimmed := make([]string, len(cells))

@@ -20,7 +20,10 @@ type Understood struct {
 
 // Understood returns what was found out about the list.
 func (r *Reader) Understood() Understood {
-	u := Understood{Format: r.format, Encoding: r.dialect.Encoding, Sheet: r.sheet, Others: r.others, Tables: r.tables, Replaced: len(r.ours)}
+	u := Understood{
+		Format: r.format, Encoding: r.dialect.Encoding, Sheet: r.sheet,
+		Others: r.others, Tables: r.tables, Replaced: len(r.ours),
+	}
 	if r.format == CSV {
 		u.Delimiter = r.dialect.Delimiter
 	}
