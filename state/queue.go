@@ -251,5 +251,8 @@ func memoryAfter(d verify.Done) verdict.Memory {
 	if d.Provisional {
 		return d.Task.Memory
 	}
+	if d.Result.Ours {
+		return d.Task.Memory.AfterOurs(d.Result.Reason, d.Result.CheckedAt, d.Result.RetryAt)
+	}
 	return d.Task.Memory.After(d.Result.Reason, d.Result.CheckedAt, d.Result.RetryAt)
 }
