@@ -52,7 +52,7 @@ type reach struct {
 	lost    bool            // one of them answered before
 	last    string          // how the last connection failed
 	limit   int             // how many silent destinations make it doubtful; 0: the first limit
-	answers [2]heardFrom     // the newest, and the newest of another destination
+	answers [2]heardFrom    // the newest, and the newest of another destination
 	good    []smtpprobe.Target
 }
 

@@ -177,12 +177,12 @@ type evidence struct {
 	catchAll bool
 	open     bool // the catch-all question met a temporary answer: worth another try
 
-	at         time.Time // when it was found out; zero: now
-	ours    bool     // it may be our own doing, and counts as no try
-	trouble *Trouble // what is wrong on our side; nil: nothing is known to be
-	via     *way     // of a failure to connect or to resolve: where something must answer for it to count
+	at      time.Time // when it was found out; zero: now
+	ours    bool      // it may be our own doing, and counts as no try
+	trouble *Trouble  // what is wrong on our side; nil: nothing is known to be
+	via     *way      // of a failure to connect or to resolve: where something must answer for it to count
 
-	suggestion *string   // what the domain was probably meant to be; nil: not looked for yet
+	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
 }
 
 // result puts evidence into a Result.

@@ -70,7 +70,7 @@ func (p *plan) allTried(h mx.Host) bool {
 	for _, addr := range h.Addrs {
 		some := false
 		for n := range p.sources {
-			some = some || p.inUse(n, addr) && !p.noRouteKnown(route{n, addr})
+			some = some || !p.now.Before(p.sources[n].outUntil) && p.inUse(n, addr) && !p.noRouteKnown(route{n, addr})
 		}
 		if !some {
 			return false
@@ -119,4 +119,3 @@ func (p *plan) awayWords() (words string) {
 	})
 	return words
 }
-
