@@ -237,7 +237,11 @@ func (s *statements) record(ctx context.Context, d verify.Done) (replaced bool, 
 		source = x.Source.String()
 	}
 	memory := d.Task.Memory
-	if !d.Provisional { // a provisional result changes neither tries nor times
+	switch {
+	case d.Provisional: // it changes neither tries nor times
+	case x.Ours:
+		memory = memory.AfterOurs(x.Reason, x.CheckedAt, x.RetryAt)
+	default:
 		memory = memory.After(x.Reason, x.CheckedAt, x.RetryAt)
 	}
 	answer := verdict.Answer{Reason: x.Reason, At: x.CheckedAt, Open: d.Provisional || !x.RetryAt.IsZero()}
