@@ -205,6 +205,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.finish(d, x, e)
 	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
+		d.exists = true
 		d.control.sample(x)
 		t.share.held = append(t.share.held, held{x, e})
 	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
@@ -234,7 +235,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 	default:
 		d.inquiry.Real(a.meaning)
 		m.answered = m.answered || a.meaning.Subject == reply.SubjectMailbox
-		p.finish(d, x, e)
+		p.refuse(t, x, e, position)
 	}
 }
 

@@ -54,7 +54,7 @@ func (p *plan) found(ev found) {
 		}
 		d = &domain{
 			name:      ev.domain,
-			inquiry:   catchall.Known(ev.domain, p.rules.sender, fact),
+			inquiry:   catchall.Known(ev.domain, p.rules.sender, runOf(ev.tasks, p.now), fact),
 			notServed: map[string]bool{},
 		}
 		d.down, d.lost = map[route]evidence{}, map[route]int{}
@@ -364,6 +364,7 @@ func (p *plan) drop(s *share, r *runState) {
 		return t.run == r
 	}
 	p.dropDoubts(s)
+	p.tellMissing(d)
 	s.ready = slices.DeleteFunc(s.ready, mine)
 	s.picky = slices.DeleteFunc(s.picky, mine)
 	s.held = slices.DeleteFunc(s.held, func(h held) bool { return mine(h.task) })

@@ -67,4 +67,6 @@ const (
 	FlagTypo       = verdict.FlagTypo
 	FlagDuplicate  = verdict.FlagDuplicate
 	FlagUnengaged  = verdict.FlagUnengaged
+
+	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

@@ -102,13 +102,16 @@ const (
 	FlagTypo       Flag = "typo"        // the domain looks like a slip of a well-known one
 	FlagDuplicate  Flag = "duplicate"   // an earlier row of the list holds the same address
 	FlagUnengaged  Flag = "unengaged"   // the contact has shown no sign of life for a long time
+
+	// FlagDomainRefusesAll: three or more real addresses of the domain were asked, and all are said not to exist.
+	FlagDomainRefusesAll Flag = "domain_refuses_all"
 )
 
 // Flags returns every flag.
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnengaged,
+		FlagTypo, FlagDuplicate, FlagUnengaged, FlagDomainRefusesAll,
 	}
 }
 
