@@ -51,6 +51,10 @@ type lane struct {
 	pauses int       // in a row
 	quiet  int       // flights since the last sign of strain
 
+	heard     bool        // a recipient was answered
+	screening bool        // it put off the first visit, and is visited again
+	gone      []time.Time // until when sessions that timed out count as open on the other side
+
 	refusals  int       // of us, in a row
 	circuit   *evidence // open: what the addresses get that are not asked
 	circuitAt time.Time // when it opened, or was tried last
@@ -86,6 +90,7 @@ func (d *destination) forget(now time.Time) {
 	}
 	d.learnedAt, d.limits = time.Time{}, d.table
 	d.slowsOnErrors, d.toleratesErrors, d.small = false, false, false
+	d.mails, d.rcptDomains, d.tarpit = 0, 0, false
 }
 
 // learned notes that the destination's limits differ from the table's.

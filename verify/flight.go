@@ -106,7 +106,7 @@ func (p *plan) fill(s *session) *flight {
 		passes = max(1, int(lim.TokensAt(p.now)))
 	}
 	f := &flight{}
-	for len(f.transactions) == 0 || s.pipelines {
+	for (len(f.transactions) == 0 || s.pipelines) && !d.spentMails(s, len(f.transactions)) {
 		srv := p.servers[s.addr]
 		if srv == nil {
 			break
@@ -117,6 +117,9 @@ func (p *plan) fill(s *session) *flight {
 		}
 		fresh := s.load.served == 0 && len(f.transactions) == 0
 		dom := q.front(fresh)
+		if !s.admits(dom) {
+			break
+		}
 		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0, fresh)
 		if t == nil {
 			break

@@ -38,6 +38,7 @@ type session struct {
 	smtputf8  bool
 
 	load   load
+	names  []string // domains it asked about, where their number is limited
 	flight *flight
 	until  time.Time // parked: when it gives up waiting
 	due    time.Time // parked: when it looks again
@@ -77,6 +78,10 @@ func (p *plan) laneFor(d *destination) int {
 			continue
 		case p.now.Before(l.paused):
 			p.remind(d, l.paused)
+			continue
+		}
+		if ghosts, until := l.ghosts(p.now); ghosts > 0 && l.sessions+ghosts >= l.ceiling {
+			p.remind(d, until)
 			continue
 		}
 		if wait := p.rateWait(d, n, 1); wait > 0 {
@@ -268,7 +273,13 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met, src.connected = true, true
+	if l.screening { // the answer to RCPT is awaited
+		l.met = l.met && l.sessions > 1
+	} else {
+		l.met = true
+	}
+	src.connected = true
+	d.keep(p.now, ev.limits)
 	*src.family(s.addr) = family{worked: true}
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
@@ -375,7 +386,7 @@ func (p *plan) next(s *session) {
 	case l.sessions > l.ceiling:
 		p.quit(s, "the destination allows fewer sessions now")
 		return
-	case s.load.served > 0 && d.spent(s.load):
+	case s.load.served > 0 && (d.spent(s.load) || d.spentMails(s, 0)):
 		p.quit(s, "a new session serves better")
 		return
 	case s.load.served > 0 && p.neededElsewhere(s):

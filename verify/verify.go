@@ -180,7 +180,7 @@ type evidence struct {
 	after    time.Duration // the wait that the reply named
 	source   netip.Addr    // our address that asked
 	catchAll bool
-	allGone  bool          // every real address of the domain is said not to exist
+	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
 	at         time.Time // when it was found out; zero: now

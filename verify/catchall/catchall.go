@@ -75,7 +75,9 @@ type Inquiry struct {
 
 // New opens the question for a domain. The sender is the MAIL FROM address of the client. The run names the run of a
 // list: with another name the invented addresses are others.
-func New(domain, sender, run string) *Inquiry { return &Inquiry{domain: domain, sender: sender, run: run} }
+func New(domain, sender, run string) *Inquiry {
+	return &Inquiry{domain: domain, sender: sender, run: run}
+}
 
 // Known returns an inquiry whose answer is remembered from before. If that is Open, it is a new question.
 func Known(domain, sender, run string, answer Answer) *Inquiry {
@@ -96,7 +98,9 @@ func (q *Inquiry) Accepts() bool { return q.answer == Yes || q.accepted != [2]bo
 
 // Recipient returns the address that was asked about last, or is asked about next, whether or not the question is
 // settled.
-func (q *Inquiry) Recipient() string { return Local(q.domain, q.sender, q.run, q.next) + "@" + q.domain }
+func (q *Inquiry) Recipient() string {
+	return Local(q.domain, q.sender, q.run, q.next) + "@" + q.domain
+}
 
 // Controlled settles the question with No: in two sessions the invented address was refused in words that nobody reads,
 // and in one of them a real address was accepted after it.
