@@ -51,6 +51,9 @@ type lane struct {
 	pauses int       // in a row
 	quiet  int       // flights since the last sign of strain
 
+	asked int       // recipients today
+	today time.Time // the day that they are counted for
+
 	heard     bool        // a recipient was answered
 	screening bool        // it put off the first visit, and is visited again
 	gone      []time.Time // until when sessions that timed out count as open on the other side
@@ -116,7 +119,8 @@ func (d *destination) idle() bool {
 func (d *destination) plain() bool {
 	for i := range d.lanes {
 		l := &d.lanes[i]
-		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil {
+		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil ||
+			d.table.Day > 0 && l.asked > 0 {
 			return false
 		}
 	}

@@ -41,8 +41,9 @@ type domain struct {
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
-	prevented bool  // the question was not answered, since no host was left to ask
-	barred    []int // sources from which the question was refused because of us, so that another one asks it
+	retryAt   time.Time // when a question that was prevented is asked again; zero: as the timetable says
+	prevented bool      // the question was not answered, since no host was left to ask
+	barred    []int     // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain

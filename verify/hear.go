@@ -45,6 +45,7 @@ const (
 type met struct {
 	answered bool
 	refusal  *evidence // the server refused us
+	hourly   *evidence // the server has an hourly limit, and it is used up
 	strain   string    // the server asks for a slower pace, in these words
 	heard    int       // recipients answered, questions not counted
 	refused  int       // of them refused
@@ -61,6 +62,9 @@ func (p *plan) heard(ev heard) {
 	if p.screened(s, f, ev) {
 		p.visitAgain(s, f)
 		return
+	}
+	if b != nil && b.said != nil && b.said.meaning.Rule == hourlyLimit {
+		b.evidence.retryAt = p.now.Add(circuitFor + time.Minute)
 	}
 	var m met
 	before := s.load.refused
@@ -199,7 +203,7 @@ func (p *plan) hearQuestion(s *session, d *domain, a said, at position, m *met) 
 	case !a.limit():
 		d.answered(a)
 	default:
-		m.strain = a.evidence.detail
+		m.slower(a)
 		d.control.failed++
 		d.inquiry.Lost()
 	}
@@ -245,7 +249,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, at pos
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
 		x.again++
-		m.strain = e.detail
+		m.slower(a)
 		p.again(t, x)
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &e
@@ -271,7 +275,7 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 		m.refusal = &a.evidence
 		p.hostDown(d, s.source, host, a.evidence)
 	case a.meaning.Reason == verdict.RateLimited:
-		m.strain = a.evidence.detail
+		m.slower(a)
 		p.lose(d, route{s.source, s.addr}, a.evidence)
 	case a.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, host)
@@ -336,7 +340,7 @@ func (p *plan) elsewhere(d *domain, r route) bool {
 // broke weighs the end of a session in a flight for the hosts and the question.
 func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 	if b.said != nil && b.said.limit() && b.command != "" && !p.sessionLimit(s, b) {
-		m.strain = b.evidence.detail
+		m.slower(*b.said)
 	}
 	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
 		t := f.transactions[at]
@@ -431,6 +435,8 @@ func (p *plan) react(s *session, m met) {
 	switch {
 	case m.refusal != nil:
 		p.refusesUs(s, *m.refusal)
+	case m.hourly != nil:
+		p.nextHour(s, *m.hourly)
 	case m.strain != "":
 		p.pause(s, m.strain)
 	case m.answered:

@@ -1,11 +1,14 @@
 package verify
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"time"
 
 	"presend/verify/reply"
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 // Limits of receivers that end a session are no anger: a new session is taken at once, so nothing pauses for them.
@@ -165,4 +168,51 @@ func (l *lane) ghosts(now time.Time) (n int, first time.Time) {
 		return 0, time.Time{}
 	}
 	return len(l.gone), l.gone[0]
+}
+
+const (
+	wholeDay = 24 * time.Hour
+	nextDay  = time.Minute // after midnight, when what was left is asked again
+)
+
+// leftToday returns how many recipients the budget of a day lets a source ask at the destination. Days are those of UTC.
+func (d *destination) leftToday(n int, now time.Time) int {
+	if d.table.Day == 0 {
+		return math.MaxInt
+	}
+	l := &d.lanes[n]
+	if today := now.UTC().Truncate(wholeDay); !today.Equal(l.today) {
+		l.today, l.asked = today, 0
+	}
+	return max(0, d.table.Day-l.asked)
+}
+
+// budgetSpent is what those get that are not asked since the budget of the day is used up.
+func (d *destination) budgetSpent(now time.Time) evidence {
+	return evidence{
+		reason:  verdict.NotProbed,
+		detail:  fmt.Sprintf("not asked: today's budget of %d recipients at %s is used up", d.table.Day, d.name),
+		retryAt: now.UTC().Truncate(wholeDay).Add(wholeDay + nextDay),
+	}
+}
+
+// slower notes that the server asks for a slower pace.
+func (m *met) slower(a said) {
+	if a.meaning.Rule == hourlyLimit {
+		m.hourly = &a.evidence
+		return
+	}
+	m.strain = a.evidence.detail
+}
+
+// nextHour leaves what waits at a destination with an hourly limit to the next hour.
+func (p *plan) nextHour(s *session, e evidence) {
+	l := s.lane()
+	l.circuit = &evidence{
+		reason:  verdict.RateLimited,
+		detail:  fmt.Sprintf("not asked: %s has an hourly limit, it said: %s", s.dest.name, e.detail),
+		retryAt: p.now.Add(circuitFor + time.Minute),
+	}
+	l.circuitAt, l.trial = p.now, false
+	p.touchAll(s.dest)
 }

@@ -219,7 +219,9 @@ func (p *plan) settle(d *domain) {
 			for _, h := range s.held {
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(answer)
-				e.open = answer == catchall.Unanswered && d.askLater()
+				if e.open = answer == catchall.Unanswered && d.askLater(); e.open {
+					e.retryAt = d.retryAt
+				}
 				p.finish(d, h.task, e)
 			}
 			s.held = nil
@@ -258,7 +260,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 	p.decide(d)
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
-		d.prevented = !e.reason.AboutSender()
+		d.prevented, d.retryAt = !e.reason.AboutSender(), e.retryAt
 	}
 	p.settle(d)
 }

@@ -381,7 +381,7 @@ func (p *plan) next(s *session) {
 		p.quit(s, "the destination asked for a pause")
 		return
 	case !p.usable(d, s.source):
-		p.quit(s, "the destination refuses us")
+		p.quit(s, "the destination refuses us, or today's budget is used up")
 		return
 	case l.sessions > l.ceiling:
 		p.quit(s, "the destination allows fewer sessions now")

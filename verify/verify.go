@@ -178,6 +178,7 @@ type evidence struct {
 	host     string // the mail host that spoke; empty: the first of answer
 	reply    *Reply
 	after    time.Duration // the wait that the reply named
+	retryAt  time.Time     // when it is asked again; zero: as the timetable says
 	source   netip.Addr    // our address that asked
 	catchAll bool
 	allGone  bool // every real address of the domain is said not to exist
@@ -209,6 +210,9 @@ func (v *Verifier) result(t Task, e evidence) Result {
 		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
+	if !e.retryAt.IsZero() && r.Reason == e.reason {
+		r.RetryAt = e.retryAt
+	}
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
 	r.judge()
 	return r

@@ -33,6 +33,7 @@ func (s said) limit() bool {
 const (
 	recipientLimit = "sender/recipient-limit"
 	errorLimit     = "sender/error-limit"
+	hourlyLimit    = "sender/hourly-limit"
 )
 
 // tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the
