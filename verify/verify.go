@@ -173,8 +173,10 @@ type evidence struct {
 	host     string // the mail host that spoke; empty: the first of answer
 	reply    *Reply
 	after    time.Duration // the wait that the reply named
+	retryAt  time.Time     // when it is asked again; zero: as the timetable says
 	source   netip.Addr    // our address that asked
 	catchAll bool
+	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
 	at      time.Time // when it was found out; zero: now
@@ -207,6 +209,9 @@ func (v *Verifier) result(t Task, e evidence) Result {
 		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
+	if !e.retryAt.IsZero() && r.Reason == e.reason {
+		r.RetryAt = e.retryAt
+	}
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
 	r.Judge()
 	return r
@@ -230,6 +235,7 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
 	add(verdict.FlagTypo, typo)
+	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)
 }
 
