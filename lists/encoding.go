@@ -38,15 +38,18 @@ const (
 
 // codecs are the encodings whose bytes are kept as they are, in which a delimiter is one byte.
 var codecs = map[Encoding]encoding.Encoding{
-	Windows1252: charmap.Windows1252, "Windows-1250": charmap.Windows1250, "Windows-1251": charmap.Windows1251, "Windows-1253": charmap.Windows1253,
-	"Windows-1254": charmap.Windows1254, "Windows-1255": charmap.Windows1255, "Windows-1256": charmap.Windows1256, "Windows-1257": charmap.Windows1257,
-	"ISO-8859-2": charmap.ISO8859_2, "ISO-8859-5": charmap.ISO8859_5, "KOI8-R": charmap.KOI8R, "KOI8-U": charmap.KOI8U, "CP866": charmap.CodePage866,
-	"CP850": charmap.CodePage850, "Macintosh": charmap.Macintosh,
-	ShiftJIS: japanese.ShiftJIS, EUCJP: japanese.EUCJP, GB18030: simplifiedchinese.GB18030, Big5: traditionalchinese.Big5, EUCKR: korean.EUCKR,
+	Windows1252: charmap.Windows1252, "Windows-1250": charmap.Windows1250, "Windows-1251": charmap.Windows1251,
+	"Windows-1253": charmap.Windows1253, "Windows-1254": charmap.Windows1254, "Windows-1255": charmap.Windows1255,
+	"Windows-1256": charmap.Windows1256, "Windows-1257": charmap.Windows1257, "ISO-8859-2": charmap.ISO8859_2,
+	"ISO-8859-5": charmap.ISO8859_5, "KOI8-R": charmap.KOI8R, "KOI8-U": charmap.KOI8U, "CP866": charmap.CodePage866,
+	"CP850": charmap.CodePage850, "Macintosh": charmap.Macintosh, ShiftJIS: japanese.ShiftJIS, EUCJP: japanese.EUCJP,
+	GB18030: simplifiedchinese.GB18030, Big5: traditionalchinese.Big5, EUCKR: korean.EUCKR,
 }
 
 // doubleByte are chardet's names of the encodings of several bytes a character.
-var doubleByte = map[string]Encoding{"Shift_JIS": ShiftJIS, "EUC-JP": EUCJP, "GB-18030": GB18030, "Big5": Big5, "EUC-KR": EUCKR}
+var doubleByte = map[string]Encoding{
+	"Shift_JIS": ShiftJIS, "EUC-JP": EUCJP, "GB-18030": GB18030, "Big5": Big5, "EUC-KR": EUCKR,
+}
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
@@ -199,7 +202,8 @@ func (a alphabet) share(text []byte) float64 {
 			case !a.letters[r] && strings.ContainsRune("\u00a0–—„“”‘’…«»°€§ªº№\u00ad", r):
 			case !a.letters[r]:
 				high++
-			case unicode.IsUpper(r) && unicode.IsLower(before), a.foreign && before < utf8.RuneSelf && unicode.IsLetter(before):
+			case unicode.IsUpper(r) && unicode.IsLower(before),
+				a.foreign && before < utf8.RuneSelf && unicode.IsLetter(before):
 				high++
 			default:
 				high++
