@@ -81,9 +81,6 @@ func (p *plan) heard(ev heard) {
 		p.touch(t.domain)
 	}
 	s.dest.count(m.heard, m.refused)
-	if len(ev.transactions) > 0 {
-		p.answer(s.source, s.addr, s.dest.name, s.host)
-	}
 	if b != nil {
 		p.broke(s, f, b, at, blamed, &m)
 	}
