@@ -12,7 +12,6 @@ import (
 
 	"presend/state"
 	"presend/verify"
-	"presend/verify/syntax"
 )
 
 // CheckOptions say how addresses of no list are checked.
@@ -94,6 +93,7 @@ func checkWithState(
 	if err != nil {
 		return err
 	}
+	defer run.Close()
 	if err := run.Add(ctx, toAskOf(verifier, addresses)); err != nil {
 		return err
 	}
@@ -125,10 +125,10 @@ func checkWithState(
 }
 
 // toAskOf yields what each address has to be asked about; nil where its result is certain already.
-func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[*syntax.Address, error] {
-	return func(yield func(*syntax.Address, error) bool) {
-		for _, address := range addresses {
-			if !yield(toAsk(verifier, address), nil) {
+func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		for i, address := range addresses {
+			if !yield(state.Entry{Row: int64(i + 1), Address: toAsk(verifier, address)}, nil) {
 				return
 			}
 		}

@@ -71,7 +71,8 @@ func (p *plan) handBack(w way) {
 			return *f.evidence.via == w
 		})
 		for _, f := range back {
-			p.admit(r, found{run: r.id, domain: f.task.Address.Domain, answer: f.evidence.answer, tasks: []Task{f.task}})
+			name, answer := f.task.Address.Domain, f.evidence.answer
+			p.admit(r, found{run: r.id, domain: name, answer: answer, tasks: []Task{f.task}})
 		}
 	}
 }
@@ -79,9 +80,9 @@ func (p *plan) handBack(w way) {
 // full reports whether so many results of a run wait for what is known of a way that it takes in no more.
 func (r *runState) full() bool { return len(r.doubtful) >= doubtfulMost }
 
-// decide settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run has
+// decideDoubts settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run has
 // to wait for a test.
-func (p *plan) decide(r *runState) (waits bool) {
+func (p *plan) decideDoubts(r *runState) (waits bool) {
 	since := p.since(r)
 	for _, f := range r.doubtful {
 		if *f.evidence.via == anyWay {
@@ -92,7 +93,7 @@ func (p *plan) decide(r *runState) (waits bool) {
 		case x.state != openWay:
 			return true
 		case p.forbid(w, 1):
-			return p.decide(r)
+			return p.decideDoubts(r)
 		case !x.answered(since) && p.rules.outside, x.lost && p.testable(x):
 			p.test(w)
 			return true

@@ -125,7 +125,8 @@ func TestANetworkThatStaysDownEndsTheRunWhenItsPatienceIsOver(t *testing.T) {
 				switch {
 				case r.Reason == "accepted" || r.Reason == "catch_all_unknown":
 				case r.Reason == "not_probed" && r.Action == verdict.FixSender && r.Ours && r.Trouble != nil &&
-					r.Trouble.Kind == verify.NetworkDown && strings.HasPrefix(r.Detail, "not asked: the network of this machine is down"):
+					r.Trouble.Kind == verify.NetworkDown &&
+					strings.HasPrefix(r.Detail, "not asked: the network of this machine is down"):
 					down++
 				default:
 					t.Fatalf("%s: %s (%s), ours %v", r.Normalized, r.Reason, r.Detail, r.Ours)

@@ -306,7 +306,9 @@ func TestAFailureCountsOnlyWhereAnotherDestinationAnswered(t *testing.T) {
 	bubbles(t, map[string]world{
 		"nothing else in the run": {dead, nil, true},
 		"another answers later": {
-			dead + "host mx.corp.lab latency=2s\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", []string{"ann@corp.lab"}, false,
+			dead + "host mx.corp.lab latency=2s\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			[]string{"ann@corp.lab"},
+			false,
 		},
 		"another of the same destination answers": {
 			dead + "host two.dead.lab\ndomain corp.lab mx=two.dead.lab\nmailbox ann@corp.lab", []string{"ann@corp.lab"}, true,

@@ -144,6 +144,7 @@ func (p *plan) add(s *share, r *runState, list []Task) {
 		// One that was heard is asked again with the question, unless others are asked there or it needs no question.
 		control := s.control || fresh && t.source == anySource
 		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (control || !open) {
+			d.control.sample(t)
 			s.held = append(s.held, held{t, heardEvidence(x.Heard)})
 			continue
 		}
@@ -268,6 +269,8 @@ func (p *plan) conclude(d *domain, e evidence) {
 		}
 		p.refill(s)
 	}
+	d.control.off = true
+	p.decide(d)
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
 		d.prevented = !e.reason.AboutSender()
@@ -375,6 +378,7 @@ func (p *plan) drop(s *share, r *runState) {
 		}
 		return t.run == r
 	}
+	p.dropDoubts(s)
 	s.ready = slices.DeleteFunc(s.ready, mine)
 	s.picky = slices.DeleteFunc(s.picky, mine)
 	s.held = slices.DeleteFunc(s.held, func(h held) bool { return mine(h.task) })
@@ -403,7 +407,7 @@ func (p *plan) flush(r *runState) {
 		return
 	}
 	done := r.fed && r.left == 0 && !r.feeding
-	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.decide(r); waits {
+	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.decideDoubts(r); waits {
 		done = false
 	}
 	over := done && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)

@@ -28,6 +28,7 @@ type sharedFlags struct {
 	pace          string
 	ipv4, ipv6    bool
 	quiet         bool
+	progress      string
 	verbose       verbosity
 	logFormat     string
 	reference     []string
@@ -59,6 +60,7 @@ func (f *sharedFlags) registerEngine(flags *pflag.FlagSet) {
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "connect over IPv6 only")
 	flags.StringArrayVar(&f.reference, "reference", nil, "`FILE` with names that add to or overrule the built-in lists (repeatable)")
 	f.registerPace(flags)
+	flags.StringVar(&f.progress, "progress", "auto", "auto, bar, or plain: a line now and then, as for a screen reader")
 }
 
 // registerPace gives a command the table of caps and rates.

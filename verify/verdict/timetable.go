@@ -146,6 +146,27 @@ func (m Memory) After(reason Reason, at, retryAt time.Time) Memory {
 	return next
 }
 
+// Conclusive reports whether a reason is an answer about the address, and not a failure to get one.
+func (r Reason) Conclusive() bool {
+	v := r.Verdict()
+	return v != "" && v != Unknown && r != GaveUp
+}
+
+// Outlasts reports whether what is remembered of an address stays although a newer try had another outcome, because that
+// was no answer: a temporary failure, a fault of ours, or an open question about the domain. The older verdict stays
+// until it is twice as old as its shelf life; against [GaveUp], and [GaveUp] itself, until it is as old as that.
+func (m Memory) Outlasts(a Answer, address string) bool {
+	answered := a.Reason.Conclusive() && !(a.Reason == CatchAllUnknown && a.Open)
+	if answered || !m.Reason.Conclusive() && (m.Reason != GaveUp || a.Reason == GaveUp) {
+		return false
+	}
+	life := m.DueAt(address).Sub(m.At)
+	if m.Reason != GaveUp && a.Reason != GaveUp {
+		life *= 2
+	}
+	return a.At.Before(m.At.Add(life))
+}
+
 // DueAt returns when what is remembered of an address is older than its shelf life. Lives of a week or more are spread
 // over 75 to 125 % of their length, by the address.
 func (m Memory) DueAt(address string) time.Time {
