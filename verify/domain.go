@@ -3,7 +3,6 @@ package verify
 import (
 	"container/list"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -242,6 +241,7 @@ func (s *share) take(source, most int, alone bool) []*task {
 // every target of its MX said so or is known not to resolve.
 func (d *domain) exhausted(p *plan) evidence {
 	var first *evidence
+	ours := false
 	for _, h := range d.answer.Hosts {
 		if d.notServed[h.Name] || errors.Is(h.Err, mx.ErrNoAddress) {
 			continue
@@ -250,40 +250,16 @@ func (d *domain) exhausted(p *plan) evidence {
 		if e.reason == verdict.NotProbed { // about us: nothing else is to be concluded
 			return e
 		}
+		ours = ours || e.ours
 		if first == nil {
 			first = &e
 		}
 	}
 	if first != nil {
+		first.ours = ours
 		return *first
 	}
 	return evidence{reason: verdict.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}
-}
-
-// whyNot returns why a mail host cannot be asked from any of our addresses.
-func (p *plan) whyNot(d *domain, h mx.Host) evidence {
-	if h.Err != nil {
-		return evidence{
-			reason: verdict.DNSFailure,
-			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
-		}
-	}
-	var e *evidence
-	for n := range p.sources {
-		for _, addr := range h.Addrs {
-			r := route{n, addr}
-			if said, ok := d.down[r]; ok {
-				return said
-			}
-			if t, ok := p.troubles[r]; ok && e == nil && p.now.Before(t.until) {
-				e = &evidence{reason: t.evidence.reason, detail: "not asked: " + t.evidence.detail}
-			}
-		}
-	}
-	if e != nil {
-		return *e
-	}
-	return evidence{reason: verdict.NotProbed, detail: "not asked: " + p.noRoute(h)}
 }
 
 // acceptance returns what a 2xx means, given the answer to the catch-all question.

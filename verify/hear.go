@@ -95,6 +95,9 @@ func (p *plan) heard(ev heard) {
 	}
 	s.dest.count(m.heard, m.refused)
 	p.learnSessionLimits(s, ev, before)
+	if len(ev.transactions) > 0 {
+		p.answer(s.source, s.addr, s.dest.name, s.host)
+	}
 	if b != nil {
 		p.broke(s, f, b, at, blamed, &m)
 	}

@@ -36,6 +36,7 @@ type Observer interface {
 type RunOptions struct {
 	Observer Observer        // nil: none
 	Stop     <-chan struct{} // closed: the run ends politely; what is in flight is heard and kept
+	Patience time.Duration   // how long to wait for a network that is down before the rest is given up as not probed
 }
 
 // run is one pass over a queue.
@@ -59,7 +60,7 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne),
 	}
 	r.port = newPort(func(n int) { r.room.Release(int64(n)) })
-	r.id = v.engine.join(func(id runID) event { return begin{id} }, r.port)
+	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience} }, r.port)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	select {

@@ -3,6 +3,9 @@ package verify
 import (
 	"net/netip"
 	"time"
+
+	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
@@ -20,7 +23,11 @@ type Result struct {
 	Reply      *Reply     `json:"reply"`
 	CheckedAt  time.Time  `json:"checked_at"`
 	RetryAt    time.Time  `json:"retry_at,omitzero"` // when a temporary answer is worth another try
+	Action     Action     `json:"action"`            // what to do with the address
+	Advice     string     `json:"advice"`            // the same in one sentence
 	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice
+	Ours       bool       `json:"-"`                 // the failure may be our own, and counts as no try
+	Trouble    *Trouble   `json:"-"`                 // what is wrong on our side; nil: nothing that is known
 }
 
 // Reply is the SMTP reply behind a result.
@@ -29,4 +36,14 @@ type Reply struct {
 	Enhanced string `json:"enhanced"`
 	Text     string `json:"text"`
 	Command  string `json:"command"`
+}
+
+// Judge sets what follows from a result's reason and flags: verdict, score, action and advice.
+func (r *Result) Judge() {
+	facts := r.Reason.Facts()
+	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice
+	if r.Reason == NotProbed && saysTrouble(r.Detail) {
+		r.Action, r.Advice = verdict.FixSender, "This machine could not ask. Fix that first, then run again."
+	}
+	r.Score = score.Round(score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags}, score.List{}))
 }

@@ -151,7 +151,7 @@ func (p *plan) serverFor(d *destination, n int) *server {
 	most := 0
 	for _, s := range d.servers {
 		w := s.weight(d, n)
-		if w == 0 || s.sessions[n] >= d.table.Sessions {
+		if w == 0 || s.sessions[n] >= d.table.Sessions || p.holds(n, s.addr) {
 			continue
 		}
 		if d.checks > 0 {
@@ -229,7 +229,7 @@ func (p *plan) candidates(d *domain, n int, addr netip.Addr) (string, []netip.Ad
 	h := d.answer.Hosts[at]
 	other := netip.Addr{}
 	for _, a := range h.Addrs {
-		if a == addr || !p.alive(d, n, a) || p.serverSessions(a, n) >= d.dest.table.Sessions {
+		if a == addr || !p.alive(d, n, a) || p.holds(n, a) || p.serverSessions(a, n) >= d.dest.table.Sessions {
 			continue
 		}
 		if !other.IsValid() || a.Unmap().Is4() != addr.Unmap().Is4() && other.Unmap().Is4() == addr.Unmap().Is4() {
@@ -280,7 +280,8 @@ func (p *plan) opened(ev opened) {
 	}
 	src.connected = true
 	d.keep(p.now, ev.limits)
-	*src.family(s.addr) = family{worked: true}
+	src.family(s.addr).works()
+	p.answer(s.source, s.addr, d.name, s.host)
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
@@ -353,12 +354,16 @@ func (p *plan) failed(ev failed) {
 			p.leaveOut(s.source, "it is not an address of this machine: "+f.evidence.detail)
 		case f.fault == noFamily:
 			ours = true
-			p.noRouteTo(s.source, f.addr, f.evidence)
+			p.noRouteTo(s.source, f.addr, d, f.evidence)
+		case f.fault == proxyFault:
+			ours = true
+			p.proxyFailed(s.source, f.addr, d, f)
 		case f.said != nil:
+			p.answer(s.source, f.addr, d.name, s.host)
 			p.refusedBeforeRCPT(s, dom, f.addr, *f.said)
+		case p.reachOf(wayTo(s.source, f.addr)).state == awayWay: // asked again when the network is back
 		default:
-			p.troubles[route{s.source, f.addr}] = trouble{f.evidence, p.now.Add(troubleFor)}
-			p.touchServer(f.addr, s.source)
+			p.unanswered(s, f)
 		}
 		if f.said == nil && f.fault == notOurs {
 			p.sourceFailed(s.source, d.name)

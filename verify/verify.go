@@ -26,7 +26,6 @@ import (
 
 	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
 	"presend/verify/verdict"
@@ -57,6 +56,7 @@ type Config struct {
 	Sources   []netip.Addr    // our addresses; none: the system's choice
 	IPv4      bool            // use only IPv4 addresses of mail hosts
 	IPv6      bool            // use only IPv6 addresses of mail hosts
+	Outside   Outside         // nil: whether port 25 is closed here is not tested
 	Logger    *slog.Logger    // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
@@ -100,10 +100,10 @@ func New(config Config) (*Verifier, error) {
 	}
 	v := &Verifier{config: config}
 	v.engine = &dispatcher{
-		prober: config.Prober, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
+		prober: config.Prober, outside: config.Outside, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
 		plan: newPlan(rules{
 			pace: config.Pace, addrs: config.Sources, slots: config.Sessions,
-			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender,
+			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender, outside: config.Outside != nil,
 		}),
 	}
 	return v, nil
@@ -145,7 +145,7 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 		result = Result{
 			Address: address, Reason: verdict.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now(),
 		}
-		result.judge()
+		result.Judge()
 		return parsed, result, true
 	}
 	if ref := v.config.Reference; ref != nil && ref.SpecialUse(parsed.Domain) {
@@ -165,11 +165,6 @@ func (v *Verifier) Conclude(a syntax.Address, reason Reason, detail string) Resu
 	return v.result(Task{Address: a}, evidence{reason: reason, detail: detail})
 }
 
-// Score returns the score of a result by its reason and flags, for a caller that changed these.
-func (v *Verifier) Score(r Result) int {
-	return score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags})
-}
-
 // evidence is what the later stages found out about an address.
 type evidence struct {
 	reason   Reason
@@ -184,8 +179,12 @@ type evidence struct {
 	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
-	at         time.Time // when it was found out; zero: now
-	suggestion *string   // what the domain was probably meant to be; nil: not looked for yet
+	at      time.Time // when it was found out; zero: now
+	ours    bool      // it may be our own doing, and counts as no try
+	trouble *Trouble  // what is wrong on our side; nil: nothing is known to be
+	via     *way      // of a failure to connect or to resolve: where something must answer for it to count
+
+	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
 }
 
 // result puts evidence into a Result.
@@ -196,7 +195,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	}
 	r := Result{
 		Address: address, Normalized: address, Reason: e.reason, Detail: e.detail, Reply: e.reply,
-		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source,
+		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source, Ours: e.ours, Trouble: e.trouble,
 	}
 	if r.MX == "" && len(e.answer.Hosts) > 0 {
 		r.MX = e.answer.Hosts[0].Name
@@ -214,14 +213,8 @@ func (v *Verifier) result(t Task, e evidence) Result {
 		r.RetryAt = e.retryAt
 	}
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
-	r.judge()
+	r.Judge()
 	return r
-}
-
-// judge sets the verdict and the score of a result by its reason and flags.
-func (r *Result) judge() {
-	r.Verdict = r.Reason.Verdict()
-	r.Score = score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags})
 }
 
 func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
@@ -252,8 +245,9 @@ func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
 		if verdict, ok := rules[f]; ok && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
-			r.Verdict = verdict
+			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
+			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)
 		}
 	}
 	return r

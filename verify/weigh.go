@@ -127,6 +127,7 @@ const (
 	sourceGone       // this machine does not have the source address
 	noFamily         // this machine has no route for the address's family
 	callersEnd       // the session was given up by us
+	proxyFault       // the proxy failed, not the host
 )
 
 // openFailures returns what a failed smtpprobe Open means, address by address.
@@ -167,7 +168,10 @@ func (w weigher) openFailures(err error, provider string, t smtpprobe.Target) []
 }
 
 func faultOf(err error) fault {
+	var proxy *ProxyError
 	switch {
+	case errors.As(err, &proxy):
+		return proxyFault
 	case errors.Is(err, context.Canceled):
 		return callersEnd
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -202,8 +206,8 @@ func dnsEvidence(domain string, err error) (Reason, string) {
 		return verdict.NullMX, domain + " says that it takes no mail (null MX)"
 	case errors.Is(err, mx.ErrNoMailHost):
 		return verdict.NoMailHost, domain + " has no mail host"
-	case errors.Is(err, mx.ErrNotPublic):
-		return verdict.NoMailHost, domain + " has mail hosts on non-public addresses only"
+	case errors.Is(err, mx.ErrNotPublic): // what this machine sees of DNS may be another view than the internet's
+		return verdict.DNSFailure, domain + " has mail hosts on non-public addresses only, as this machine sees it"
 	}
 	var temporary *mx.TemporaryError
 	if errors.As(err, &temporary) {

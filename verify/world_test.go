@@ -21,6 +21,7 @@ import (
 	"presend/verify/mx"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,7 +132,8 @@ type notebook struct {
 	results     map[int64]verify.Result
 	provisional map[int64]verify.Result
 	tries       map[int64]int
-	since       map[int64]time.Time // of the first try
+	since       map[int64]time.Time      // of the first try
+	memory      map[int64]verdict.Memory // in place of tries, where it is not nil
 	facts       map[string]verify.Facts
 	records     int
 	onRecord    func() // nil: nothing; called within each Record
@@ -210,6 +212,9 @@ func (n *notebook) Lease(ctx context.Context, domain string, max int) ([]verify.
 			r, ok = n.results[t.ID]
 			list[i].Memory.Tries, list[i].Memory.Since, list[i].Source = n.tries[t.ID], n.since[t.ID], r.Source
 			ok = ok && r.Reason == "catch_all_unknown"
+		}
+		if m, remembered := n.memory[t.ID]; remembered {
+			list[i].Memory = m
 		}
 		if ok {
 			list[i].Heard = &r

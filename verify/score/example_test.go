@@ -2,15 +2,27 @@ package score_test
 
 import (
 	"fmt"
+	"time"
 
 	"presend/verify/score"
 	"presend/verify/verdict"
 )
 
 func Example() {
-	fmt.Println(score.Of(score.Evidence{Reason: verdict.CatchAll}))
-	fmt.Println(score.Of(score.Evidence{Reason: verdict.Accepted, Flags: []verdict.Flag{verdict.FlagRole}}))
+	asked := score.Evidence{Reason: verdict.Accepted, Flags: []verdict.Flag{verdict.FlagRole}}
+	fmt.Println(score.Round(score.Of(asked, score.List{})))
+	asked.Age = 182 * 24 * time.Hour
+	fmt.Println(score.Round(score.Of(asked, score.List{})))
+
+	// The same evidence is worth more in a clean list than in one with many unknown mailboxes.
+	open := score.Evidence{Reason: verdict.CatchAll}
+	var clean, dirty score.List
+	clean.Add(verdict.Accepted, nil, 1000)
+	dirty.Add(verdict.Accepted, nil, 500)
+	dirty.Add(verdict.MailboxUnknown, nil, 500)
+	fmt.Println(score.Round(score.Of(open, clean)), score.Round(score.Of(open, dirty)))
 	// Output:
-	// 70
 	// 97
+	// 85
+	// 99 75
 }

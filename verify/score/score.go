@@ -1,15 +1,22 @@
 // Package score turns evidence into a score: the estimated probability, in percent, that a message sent now would not
 // bounce.
 //
-// A reason has a score of its own (package verdict), and a flag adds points to it, which are stored in flags.toml. The
-// sum keeps to the borders of the verdict: an invalid address never scores above 5, a deliverable one never below 90.
+// A reason has a score of its own (package verdict), a flag adds points to it (flags.toml), and a deliverable address
+// loses some with its age. Where the evidence leaves the mailbox open, the score comes from the list that the address is
+// in: of two lists, that with many unknown mailboxes has more of them behind its catch-all domains, too. A [List] counts
+// them.
+//
+// The sum keeps to the borders of the verdict: an invalid address never scores above 5, and flags take no deliverable one
+// below 90. Age may.
 package score
 
 import (
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
@@ -20,7 +27,74 @@ import (
 type Evidence struct {
 	Reason verdict.Reason
 	Flags  []verdict.Flag
+	Age    time.Duration // since the address was asked; 0: just now
 }
+
+// List counts the clear answers that a list got. The zero List is that of an address that is in none.
+type List struct {
+	All  Answers
+	Free Answers // of them, those of free-mail addresses
+}
+
+// Answers counts mailboxes by what their mail hosts said.
+type Answers struct {
+	Missing  int // unknown or disabled
+	Accepted int // by a domain that is no catch-all
+}
+
+// What is assumed of a list before its answers are counted: as if that many had answered, with that share missing.
+const (
+	assumedAnswers = 20
+	assumedMissing = 0.15
+)
+
+// missing returns the estimated share of mailboxes that do not exist.
+func (a Answers) missing() float64 {
+	return (float64(a.Missing) + assumedMissing*assumedAnswers) / (float64(a.Missing+a.Accepted) + assumedAnswers)
+}
+
+// Add counts n addresses with a reason and flags.
+func (l *List) Add(reason verdict.Reason, flags []verdict.Flag, n int) {
+	add := func(a *Answers) {
+		switch reason {
+		case verdict.MailboxUnknown, verdict.MailboxDisabled:
+			a.Missing += n
+		case verdict.Accepted:
+			a.Accepted += n
+		}
+	}
+	add(&l.All)
+	if slices.Contains(flags, verdict.FlagFree) {
+		add(&l.Free)
+	}
+}
+
+// yearly is the share of mailboxes that close in a year: 23 %, a guess after the decay that list owners report.
+const yearly = 0.23
+
+// Of returns the score of some evidence in a list, from 0 to 100. It is not rounded, so that sums are right; Round does
+// that for people.
+func Of(e Evidence, l List) float64 {
+	facts := e.Reason.Facts()
+	answers := l.All
+	if e.Reason == verdict.AcceptsAllProvider {
+		answers = l.Free
+	}
+	sum := float64(facts.Score) - float64(facts.Risk)*answers.missing()
+	for _, f := range e.Flags {
+		sum += float64(points()[f])
+	}
+	low, high := facts.Verdict.Bounds()
+	sum = min(max(sum, float64(low)), float64(high))
+	if facts.Verdict == verdict.Deliverable && e.Age > 0 {
+		years := e.Age.Hours() / (365 * 24)
+		sum *= math.Pow(1-yearly, years)
+	}
+	return sum
+}
+
+// Round returns a score as people see it.
+func Round(score float64) int { return int(math.Round(score)) }
 
 //go:embed flags.toml
 var embedded string
@@ -46,15 +120,4 @@ func readPoints(text string) (map[verdict.Flag]int, error) {
 		}
 	}
 	return file.Flag, nil
-}
-
-// Of returns the score of some evidence, from 0 to 100.
-func Of(e Evidence) int {
-	facts := e.Reason.Facts()
-	sum := facts.Score
-	for _, f := range e.Flags {
-		sum += points()[f]
-	}
-	low, high := facts.Verdict.Bounds()
-	return min(max(sum, low), high)
 }

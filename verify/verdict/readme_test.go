@@ -23,6 +23,9 @@ func TestTheTableInTheREADMEIsMadeFromTheFile(t *testing.T) {
 	for _, reason := range All() {
 		f := reason.Facts()
 		verdict, score, action := string(f.Verdict), fmt.Sprint(f.Score), "`"+string(f.Action)+"`"
+		if f.Risk > 0 {
+			score += fmt.Sprintf(" − %dq", f.Risk)
+		}
 		if f.Verdict == "" {
 			verdict, score, action = "(empty)", "", ""
 		}

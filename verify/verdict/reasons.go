@@ -31,6 +31,7 @@ type Facts struct {
 	Bounces  bool         // only replies and bounces have this reason, never a result
 	Verdict  Verdict      // empty: the row holds no address
 	Score    int          // percent of messages that would not bounce, before flags
+	Risk     int          // how much of Score depends on the share of unknown mailboxes in the list
 	Shelf    []Duration   // how long a result is good, by how often in a row the reason was found
 	Retry    string       // the timetable of its retries; empty: it is not asked again on a clock
 	Suppress Suppression  // whether the address belongs on a suppression list
@@ -120,7 +121,7 @@ func (t *table) check(r *Facts) error {
 		return nil
 	case r.Verdict != "" && !slices.Contains(Verdicts(), r.Verdict):
 		return fmt.Errorf("no verdict is called %q", r.Verdict)
-	case r.Score < low || r.Score > high:
+	case r.Risk == 0 && (r.Score < low || r.Score > high):
 		return fmt.Errorf("score %d is outside %d to %d of verdict %q", r.Score, low, high, r.Verdict)
 	case len(r.Shelf) == 0:
 		return fmt.Errorf("shelf is missing")

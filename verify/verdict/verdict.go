@@ -36,6 +36,21 @@ func (v Verdict) Bounds() (low, high int) {
 	return 0, 0
 }
 
+// Action returns what to do with a row that has a verdict because the user said so, and not by its reason.
+func (v Verdict) Action() Action {
+	switch v {
+	case Deliverable:
+		return Send
+	case Risky:
+		return SendWithCare
+	case Invalid:
+		return DoNotSend
+	case Unknown:
+		return RetryLater
+	}
+	return ""
+}
+
 // Reason is one word of the verdict table: why an address has its verdict, or what a reply says. Words may be added,
 // never renamed, since output files and databases hold them.
 type Reason string
@@ -91,17 +106,18 @@ type Flag string
 
 // The flags.
 const (
-	FlagRole       Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
-	FlagFree       Flag = "free"        // a mailbox provider that anybody can join
-	FlagDisposable Flag = "disposable"  // a throw-away domain
-	FlagCatchAll   Flag = "catch_all"   // the domain accepts every recipient
-	FlagQuoted     Flag = "quoted"      // the local part must be quoted
-	FlagSMTPUTF8   Flag = "smtputf8"    // the local part needs RFC 6531
-	FlagSubaddress Flag = "subaddress"  // user+detail (RFC 5233)
-	FlagImplicitMX Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
-	FlagTypo       Flag = "typo"        // the domain looks like a slip of a well-known one
-	FlagDuplicate  Flag = "duplicate"   // an earlier row of the list holds the same address
-	FlagUnengaged  Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagRole        Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
+	FlagFree        Flag = "free"        // a mailbox provider that anybody can join
+	FlagDisposable  Flag = "disposable"  // a throw-away domain
+	FlagCatchAll    Flag = "catch_all"   // the domain accepts every recipient
+	FlagQuoted      Flag = "quoted"      // the local part must be quoted
+	FlagSMTPUTF8    Flag = "smtputf8"    // the local part needs RFC 6531
+	FlagSubaddress  Flag = "subaddress"  // user+detail (RFC 5233)
+	FlagImplicitMX  Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
+	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one
+	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list holds the same address
+	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
+	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
 
 	// FlagDomainRefusesAll: three or more real addresses of the domain were asked, and all are said not to exist.
 	FlagDomainRefusesAll Flag = "domain_refuses_all"
@@ -111,7 +127,7 @@ const (
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnengaged, FlagDomainRefusesAll,
+		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
 	}
 }
 
