@@ -132,8 +132,8 @@ type notebook struct {
 	results     map[int64]verify.Result
 	provisional map[int64]verify.Result
 	tries       map[int64]int
-	since       map[int64]time.Time      // of the first try
 	memory      map[int64]verdict.Memory // in place of tries, where it is not nil
+	since       map[int64]time.Time      // of the first try
 	facts       map[string]verify.Facts
 	records     int
 	onRecord    func() // nil: nothing; called within each Record
