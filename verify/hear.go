@@ -94,9 +94,6 @@ func (p *plan) heard(ev heard) {
 		p.touch(t.domain)
 	}
 	s.dest.count(m.heard, m.refused)
-	if len(ev.transactions) > 0 {
-		p.answer(s.source, s.addr, s.dest.name, s.host)
-	}
 	p.learnSessionLimits(s, ev, before)
 	if b != nil {
 		p.broke(s, f, b, at, blamed, &m)

@@ -44,16 +44,17 @@ const (
 // reach is what is known of a way: whether anything answers there. One destination that does not is down; where none
 // does, it is us.
 type reach struct {
-	state   wayState
-	until   time.Time       // shut: when it is tried again
-	since   time.Time       // away: since when
-	trouble *Trouble        // shut: what is said of it
-	silent  map[string]bool // destinations that gave no answer since anything did
-	lost    bool            // one of them answered before
-	last    string          // how the last connection failed
-	limit   int             // how many silent destinations make it doubtful; 0: the first limit
-	answers [2]heardFrom    // the newest, and the newest of another destination
-	good    []smtpprobe.Target
+	state     wayState
+	until     time.Time       // shut: when it is tried again
+	since     time.Time       // away: since when
+	trouble   *Trouble        // shut: what is said of it
+	silent    map[string]bool // destinations that gave no answer since anything did
+	lost      bool            // one of them answered before
+	forbidden bool            // a rule of the proxy forbade a connection
+	last      string          // how the last connection failed
+	limit     int             // how many silent destinations make it doubtful; 0: the first limit
+	answers   [2]heardFrom    // the newest, and the newest of another destination
+	good      []smtpprobe.Target
 }
 
 // heardFrom is when a destination answered last.
@@ -141,7 +142,8 @@ func (p *plan) holds(n int, addr netip.Addr) bool {
 	return s == doubtedWay || s == testedWay || s == awayWay
 }
 
-// answer notes that a mail host said something, whatever it was.
+// answer notes that a mail host said something to a new connection, whatever it was. What is said in a session of
+// before tells less: it may have been on its way when the network went down.
 func (p *plan) answer(n int, addr netip.Addr, dest, host string) {
 	w := wayTo(n, addr)
 	r := p.reachOf(w)
@@ -322,113 +324,6 @@ func (p *plan) updateAll() {
 // at lets something happen at a time.
 func (p *plan) at(when time.Time, do func()) { heap.Push(&p.alarms, alarm{at: when, do: do}) }
 
-// ---- results that wait for what is known of a way ----
-
-// since returns from when on an answer counts as one of a run.
-func (p *plan) since(r *runState) time.Time {
-	if early := p.now.Add(-answerFor); early.Before(r.begun) {
-		return early
-	}
-	return r.begun
-}
-
-// certain reports whether a failure to connect is known to be the destination's own: others answered since.
-func (p *plan) certain(r *runState, e evidence) bool {
-	dest, since := e.answer.Destination, p.since(r)
-	if *e.via != anyWay {
-		w := p.reachOf(*e.via)
-		return w.state == openWay && !w.silent[dest] && w.othersAnswered(dest, since)
-	}
-	some := false
-	p.eachWay(func(_ way, w *reach) { some = some || w.othersAnswered(dest, since) })
-	return some
-}
-
-// settleDoubts gives results that waited for what is known of a way, where that is known now.
-func (p *plan) settleDoubts() {
-	for _, r := range p.sortedRuns() {
-		if len(r.doubtful) == 0 {
-			continue
-		}
-		p.touchRun(r)
-		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
-			if *f.evidence.via != anyWay {
-				if w := p.reachOf(*f.evidence.via); w.state == shutWay {
-					f.evidence = p.instead(f.evidence, w.trouble)
-					r.outbox = append(r.outbox, f)
-					return true
-				}
-			}
-			if p.certain(r, f.evidence) {
-				r.outbox = append(r.outbox, f)
-				return true
-			}
-			return false
-		})
-		p.feed(r)
-	}
-}
-
-// instead returns the evidence of a trouble in place of that of a failed connection.
-func (p *plan) instead(e evidence, t *Trouble) evidence {
-	x := t.evidence()
-	x.answer, x.at = e.answer, e.at
-	return x
-}
-
-// handBack lets what failed on a way be asked again.
-func (p *plan) handBack(w way) {
-	for _, r := range p.sortedRuns() {
-		var back []finding
-		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
-			if *f.evidence.via == w {
-				back = append(back, f)
-			}
-			return *f.evidence.via == w
-		})
-		for _, f := range back {
-			p.admit(r, found{run: r.id, domain: f.task.Address.Domain, answer: f.evidence.answer, tasks: []Task{f.task}})
-		}
-	}
-}
-
-// full reports whether so many results of a run wait for what is known of a way that it takes in no more.
-func (r *runState) full() bool { return len(r.doubtful) >= doubtfulMost }
-
-// waitsForTest settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run has
-// to wait for a test.
-func (p *plan) waitsForTest(r *runState) (waits bool) {
-	since := p.since(r)
-	for _, f := range r.doubtful {
-		if *f.evidence.via == anyWay {
-			continue
-		}
-		w := *f.evidence.via
-		switch x := p.reachOf(w); {
-		case x.state != openWay:
-			return true
-		case !x.answered(since) && p.rules.outside, x.lost && p.testable(x):
-			p.test(w)
-			return true
-		}
-	}
-	nothing := true
-	p.eachWay(func(_ way, x *reach) { nothing = nothing && !x.answered(since) })
-	for _, f := range r.doubtful {
-		e := &f.evidence
-		if *e.via == anyWay || !p.reachOf(*e.via).othersAnswered(e.answer.Destination, since) {
-			e.ours = true
-		}
-		if nothing {
-			e.trouble = &Trouble{Kind: NoAnswer, Detail: "the last: " + e.detail}
-		}
-		r.outbox = append(r.outbox, f)
-	}
-	r.doubtful = nil
-	p.feed(r)
-	return false
-}
-
 // shutEvidence returns what is to be said of a mail host whose addresses are reached by ways only that are of no use;
 // nil where there is no such way.
 func (p *plan) shutEvidence(addrs []netip.Addr) *evidence {
@@ -446,16 +341,36 @@ func (p *plan) shutEvidence(addrs []netip.Addr) *evidence {
 	return nil
 }
 
-// proxyFailed weighs a failure of the proxy: before anything answered it is of no use, and afterwards it may come back.
+// proxyFailed weighs a failure of the proxy. Before anything answered, it is of no use; afterwards it may come back. A
+// rule may be about the one host.
 func (p *plan) proxyFailed(n int, addr netip.Addr, dest *destination, f failure) {
 	w := wayTo(n, addr)
 	r := p.reachOf(w)
-	if len(r.good) > 0 {
+	switch {
+	case r.state == shutWay, r.state == awayWay:
+	case f.fault == proxyRule:
+		e := f.evidence
+		e.via, e.ours = &w, true
+		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}
+		p.touchServer(addr, n)
+		if p.silence(n, addr, dest, e); len(r.good) == 0 {
+			r.forbidden = true
+			p.forbid(w, doubtFirst)
+		}
+	case len(r.good) > 0:
 		p.silence(n, addr, dest, f.evidence)
 		p.doubt(w)
-		return
-	}
-	if r.state != shutWay {
+	default:
 		p.shut(w, &Trouble{Kind: ProxyBroken, Detail: f.evidence.detail})
 	}
+}
+
+// forbid gives up a way on which the proxy forbade so many connections and nothing answered.
+func (p *plan) forbid(w way, least int) bool {
+	r := p.reachOf(w)
+	if !r.forbidden || len(r.good) > 0 || len(r.silent) < least {
+		return false
+	}
+	p.shut(w, &Trouble{Kind: ProxyBroken, Detail: r.last})
+	return true
 }

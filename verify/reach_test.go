@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,7 +26,8 @@ type net25 struct {
 	fails func(source, addr netip.Addr) error
 	dials []dialled
 	tests []testedWay
-	large error // what large hosts outside answer
+	large error         // what large hosts outside answer
+	up    chan struct{} // nil: what is said in sessions arrives
 	lab   *lab.Lab
 }
 
@@ -55,17 +57,92 @@ func (n *net25) dial(ctx context.Context, source netip.Addr, address string) (ne
 	fails := n.fails
 	n.mu.Unlock()
 	if fails == nil {
-		return n.lab.Dial(ctx, source, address)
+		return n.connected(ctx, source, address)
 	}
 	err := fails(source, to)
 	switch {
 	case err == nil:
-		return n.lab.Dial(ctx, source, address)
+		return n.connected(ctx, source, address)
 	case errors.Is(err, errDropped):
 		<-ctx.Done()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
 	}
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+}
+
+func (n *net25) connected(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	c, err := n.lab.Dial(ctx, source, address)
+	if err != nil {
+		return nil, err
+	}
+	return &cutConn{Conn: c, n: n, closed: make(chan struct{})}, nil
+}
+
+// cut stops what is said in sessions, from now on or no longer.
+func (n *net25) cut(down bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if down {
+		n.up = make(chan struct{})
+		return
+	}
+	close(n.up)
+	n.up = nil
+}
+
+// cutConn is a connection over a network that can be down: what the other side says arrives when it is up again.
+type cutConn struct {
+	net.Conn
+	n      *net25
+	mu     sync.Mutex
+	readBy time.Time
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (c *cutConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.n.mu.Lock()
+	up := c.n.up
+	c.n.mu.Unlock()
+	if up == nil {
+		return n, err
+	}
+	c.mu.Lock()
+	left := time.Until(c.readBy)
+	if c.readBy.IsZero() {
+		left = time.Hour
+	}
+	c.mu.Unlock()
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-up:
+		return n, err
+	case <-timer.C:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.ErrDeadlineExceeded}
+	case <-c.closed:
+		return 0, net.ErrClosed
+	}
+}
+
+func (c *cutConn) SetDeadline(t time.Time) error {
+	c.mu.Lock()
+	c.readBy = t
+	c.mu.Unlock()
+	return c.Conn.SetDeadline(t)
+}
+
+func (c *cutConn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	c.readBy = t
+	c.mu.Unlock()
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *cutConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
 }
 
 // outside is the test of large hosts.
@@ -229,7 +306,9 @@ func TestAFailureCountsOnlyWhereAnotherDestinationAnswered(t *testing.T) {
 	bubbles(t, map[string]world{
 		"nothing else in the run": {dead, nil, true},
 		"another answers later": {
-			dead + "host mx.corp.lab latency=2s\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", []string{"ann@corp.lab"}, false,
+			dead + "host mx.corp.lab latency=2s\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab",
+			[]string{"ann@corp.lab"},
+			false,
 		},
 		"another of the same destination answers": {
 			dead + "host two.dead.lab\ndomain corp.lab mx=two.dead.lab\nmailbox ann@corp.lab", []string{"ann@corp.lab"}, true,

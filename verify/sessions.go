@@ -355,7 +355,7 @@ func (p *plan) failed(ev failed) {
 		case f.fault == noFamily:
 			ours = true
 			p.noRouteTo(s.source, f.addr, d, f.evidence)
-		case f.fault == proxyFault:
+		case f.fault == proxyFault, f.fault == proxyRule:
 			ours = true
 			p.proxyFailed(s.source, f.addr, d, f)
 		case f.said != nil:

@@ -79,8 +79,8 @@ func saysTrouble(detail string) bool {
 // ProxyError is the error of a dialer that goes through a proxy, where it is the proxy that failed and not the mail
 // host. A prober's Dial returns it wrapped or as it is.
 type ProxyError struct {
-	Refused bool // the proxy answered, and will not serve us: a wrong password, a rule
-	Err     error
+	Rule bool // the proxy is well, and a rule of it forbids this connection, perhaps others too
+	Err  error
 }
 
 func (e *ProxyError) Error() string { return fmt.Sprintf("the proxy failed: %v", e.Err) }

@@ -128,6 +128,7 @@ const (
 	noFamily         // this machine has no route for the address's family
 	callersEnd       // the session was given up by us
 	proxyFault       // the proxy failed, not the host
+	proxyRule        // the proxy forbids the connection
 )
 
 // openFailures returns what a failed smtpprobe Open means, address by address.
@@ -170,7 +171,9 @@ func (w weigher) openFailures(err error, provider string, t smtpprobe.Target) []
 func faultOf(err error) fault {
 	var proxy *ProxyError
 	switch {
-	case errors.As(err, &proxy):
+	case errors.As(err, &proxy) && proxy.Rule:
+		return proxyRule
+	case proxy != nil:
 		return proxyFault
 	case errors.Is(err, context.Canceled):
 		return callersEnd

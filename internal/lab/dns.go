@@ -129,6 +129,9 @@ func (n *nameServer) answer(query *dns.Msg, udp bool) *dns.Msg {
 	if rcode == noAnswer {
 		return nil
 	}
+	if more, exists := n.world.declared(name, question.Qtype); exists {
+		found, rcode = append(found, more...), dns.RcodeSuccess
+	}
 	m.Rcode = rcode
 	m.Answer = append(m.Answer, found...)
 	if len(found) == 0 && rcode != dns.RcodeServerFailure {
@@ -234,6 +237,9 @@ func (w *World) parents() map[string]bool {
 		add(name)
 	}
 	for name := range w.names {
+		add(name)
+	}
+	for name := range w.records {
 		add(name)
 	}
 	return parents
