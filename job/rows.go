@@ -27,7 +27,7 @@ type rowResult struct {
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
 func (r rowResult) mayBeSuppressed() bool {
-	if slices.Contains(r.Flags, verdict.FlagUnconfirmed) {
+	if slices.Contains(r.Flags, verdict.FlagUnconfirmed) || slices.Contains(r.Flags, verdict.FlagDomainRefusesAll) {
 		return false
 	}
 	switch r.Reason.Facts().Suppress {

@@ -35,11 +35,14 @@ type domain struct {
 
 	inquiry *catchall.Inquiry
 	control control
+	missing int  // real recipients that are said not to exist
+	exists  bool // a real recipient was accepted, or refused for another reason: not all are said not to exist
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
-	prevented bool  // the question was not answered, since no host was left to ask
-	barred    []int // sources from which the question was refused because of us, so that another one asks it
+	retryAt   time.Time // when a question that was prevented is asked again; zero: as the timetable says
+	prevented bool      // the question was not answered, since no host was left to ask
+	barred    []int     // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
@@ -64,6 +67,7 @@ type share struct {
 	picky   []*task   // in hand; only some sources may ask, or each is to be asked alone
 	held    []held    // accepted; the catch-all question is open
 	doubts  []doubt   // refused in words that no rule reads
+	missing []held    // said not to exist; it is not known yet whether the domain says so of all
 	pending int       // still with the Queue
 	out     int       // with a session, the question included
 	weight  int       // of the run's room for work, given back when the share is done
@@ -140,7 +144,7 @@ func (s *share) waiting() int { return len(s.ready) + len(s.picky) + s.pending }
 
 // done reports whether the flow wants nothing more.
 func (s *share) done() bool {
-	return s.waiting() == 0 && s.out == 0 && len(s.held)+len(s.doubts) == 0 && !s.refilling
+	return s.waiting() == 0 && s.out == 0 && len(s.held)+len(s.doubts)+len(s.missing) == 0 && !s.refilling
 }
 
 // share returns the share of a flow; nil if there is none.

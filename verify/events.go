@@ -53,6 +53,7 @@ type (
 		smtputf8  bool
 		tls       bool
 		tlsFailed bool
+		limits    smtpprobe.ServerLimits
 	}
 	failed struct {
 		session  sessionID

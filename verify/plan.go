@@ -219,6 +219,7 @@ func (p *plan) review(d *domain) {
 		})
 	}
 	p.place(d)
+	p.tellMissing(d)
 	d.shares = slices.DeleteFunc(d.shares, func(s *share) bool {
 		if !s.done() {
 			return false

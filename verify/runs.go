@@ -63,7 +63,7 @@ func (p *plan) admit(r *runState, ev found) {
 		}
 		d = &domain{
 			name:      ev.domain,
-			inquiry:   catchall.Known(ev.domain, p.rules.sender, fact),
+			inquiry:   catchall.Known(ev.domain, p.rules.sender, runOf(ev.tasks, p.now), fact),
 			notServed: map[string]bool{},
 		}
 		d.down, d.lost = map[route]evidence{}, map[route]int{}
@@ -234,7 +234,9 @@ func (p *plan) settle(d *domain) {
 			for _, h := range s.held {
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(answer)
-				e.open = answer == catchall.Unanswered && d.askLater()
+				if e.open = answer == catchall.Unanswered && d.askLater(); e.open {
+					e.retryAt = d.retryAt
+				}
 				p.finish(d, h.task, e)
 			}
 			s.held = nil
@@ -273,7 +275,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 	p.decide(d)
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
-		d.prevented = !e.reason.AboutSender()
+		d.prevented, d.retryAt = !e.reason.AboutSender(), e.retryAt
 	}
 	p.settle(d)
 }
@@ -379,6 +381,7 @@ func (p *plan) drop(s *share, r *runState) {
 		return t.run == r
 	}
 	p.dropDoubts(s)
+	p.tellMissing(d)
 	s.ready = slices.DeleteFunc(s.ready, mine)
 	s.picky = slices.DeleteFunc(s.picky, mine)
 	s.held = slices.DeleteFunc(s.held, func(h held) bool { return mine(h.task) })
@@ -407,7 +410,7 @@ func (p *plan) flush(r *runState) {
 		return
 	}
 	done := r.fed && r.left == 0 && !r.feeding
-	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.decideDoubts(r); waits {
+	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.waitsForTest(r); waits {
 		done = false
 	}
 	over := done && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)

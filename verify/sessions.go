@@ -38,6 +38,7 @@ type session struct {
 	smtputf8  bool
 
 	load   load
+	names  []string // domains it asked about, where their number is limited
 	flight *flight
 	until  time.Time // parked: when it gives up waiting
 	due    time.Time // parked: when it looks again
@@ -77,6 +78,10 @@ func (p *plan) laneFor(d *destination) int {
 			continue
 		case p.now.Before(l.paused):
 			p.remind(d, l.paused)
+			continue
+		}
+		if ghosts, until := l.ghosts(p.now); ghosts > 0 && l.sessions+ghosts >= l.ceiling {
+			p.remind(d, until)
 			continue
 		}
 		if wait := p.rateWait(d, n, 1); wait > 0 {
@@ -268,7 +273,13 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met, src.connected = true, true
+	if l.screening { // the answer to RCPT is awaited
+		l.met = l.met && l.sessions > 1
+	} else {
+		l.met = true
+	}
+	src.connected = true
+	d.keep(p.now, ev.limits)
 	src.family(s.addr).works()
 	p.answer(s.source, s.addr, d.name, s.host)
 	clear(src.failing)
@@ -375,12 +386,12 @@ func (p *plan) next(s *session) {
 		p.quit(s, "the destination asked for a pause")
 		return
 	case !p.usable(d, s.source):
-		p.quit(s, "the destination refuses us")
+		p.quit(s, "the destination refuses us, or today's budget is used up")
 		return
 	case l.sessions > l.ceiling:
 		p.quit(s, "the destination allows fewer sessions now")
 		return
-	case s.load.served > 0 && d.spent(s.load):
+	case s.load.served > 0 && (d.spent(s.load) || d.spentMails(s, 0)):
 		p.quit(s, "a new session serves better")
 		return
 	case s.load.served > 0 && p.neededElsewhere(s):

@@ -68,4 +68,6 @@ const (
 	FlagDuplicate   = verdict.FlagDuplicate
 	FlagUnconfirmed = verdict.FlagUnconfirmed
 	FlagUnengaged   = verdict.FlagUnengaged
+
+	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

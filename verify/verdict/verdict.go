@@ -118,13 +118,16 @@ const (
 	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list holds the same address
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+
+	// FlagDomainRefusesAll: three or more real addresses of the domain were asked, and all are said not to exist.
+	FlagDomainRefusesAll Flag = "domain_refuses_all"
 )
 
 // Flags returns every flag.
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged,
+		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
 	}
 }
 
