@@ -80,9 +80,9 @@ func (p *plan) handBack(w way) {
 // full reports whether so many results of a run wait for what is known of a way that it takes in no more.
 func (r *runState) full() bool { return len(r.doubtful) >= doubtfulMost }
 
-// decideDoubts settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run has
-// to wait for a test.
-func (p *plan) decideDoubts(r *runState) (waits bool) {
+// waitsForTest settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run
+// has to wait for a test.
+func (p *plan) waitsForTest(r *runState) (waits bool) {
 	since := p.since(r)
 	for _, f := range r.doubtful {
 		if *f.evidence.via == anyWay {
@@ -93,7 +93,7 @@ func (p *plan) decideDoubts(r *runState) (waits bool) {
 		case x.state != openWay:
 			return true
 		case p.forbid(w, 1):
-			return p.decideDoubts(r)
+			return p.waitsForTest(r)
 		case !x.answered(since) && p.rules.outside, x.lost && p.testable(x):
 			p.test(w)
 			return true

@@ -410,7 +410,7 @@ func (p *plan) flush(r *runState) {
 		return
 	}
 	done := r.fed && r.left == 0 && !r.feeding
-	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.decideDoubts(r); waits {
+	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.waitsForTest(r); waits {
 		done = false
 	}
 	over := done && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)

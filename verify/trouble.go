@@ -13,6 +13,7 @@ const (
 	PortClosed  TroubleKind = "port_closed"  // no mail host can be connected to from here, not even a large provider's
 	NetworkDown TroubleKind = "network_down" // nothing answers any more, not even what answered before
 	NoAnswer    TroubleKind = "no_answer"    // nothing answered in the whole run, and why was not tested
+	DNSDown     TroubleKind = "dns"          // DNS gives no answers, or answers that cannot be believed
 	ProxyBroken TroubleKind = "proxy"        // the proxy connects to nothing
 )
 
@@ -31,6 +32,8 @@ func (t *Trouble) String() string {
 		what = "port 25 is closed from this machine"
 	case NetworkDown:
 		what = "the network of this machine is down"
+	case DNSDown:
+		what = "DNS cannot be believed on this machine"
 	case ProxyBroken:
 		what = "the proxy connects to no mail host"
 	default:
@@ -50,6 +53,8 @@ func (t *Trouble) Advice() string {
 	switch t.Kind {
 	case NetworkDown:
 		return "Connect this machine again and run the same command once more."
+	case DNSDown:
+		return "Correct the resolver of this machine, or name another one with --dns, and run the same command once more."
 	case ProxyBroken:
 		return "Correct --proxy, its password or its rules, and run the same command once more."
 	default:
@@ -68,7 +73,7 @@ func (t *Trouble) evidence() evidence {
 
 // saysTrouble reports whether the detail of a result is that of a trouble. A state file keeps no more of it.
 func saysTrouble(detail string) bool {
-	for _, kind := range []TroubleKind{PortClosed, NetworkDown, ProxyBroken} {
+	for _, kind := range []TroubleKind{PortClosed, NetworkDown, ProxyBroken, DNSDown} {
 		if strings.HasPrefix(detail, notAsked+(&Trouble{Kind: kind}).String()) {
 			return true
 		}

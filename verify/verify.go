@@ -48,16 +48,17 @@ type Reference interface {
 // Config is what a Verifier works with. Resolver is required; nil or zero for the rest means what its line says.
 type Config struct {
 	Resolver  Resolver
-	Prober    Prober          // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
-	Pace      *smtpprobe.Pace // nil: the embedded table
-	Reference Reference       // nil: no address is disposable, free, role, special-use or a suspected trap
-	Sessions  int             // SMTP sessions at a time over all destinations; default 200
-	Lookups   int             // DNS look-ups at a time; default 256
-	Sources   []netip.Addr    // our addresses; none: the system's choice
-	IPv4      bool            // use only IPv4 addresses of mail hosts
-	IPv6      bool            // use only IPv6 addresses of mail hosts
-	Outside   Outside         // nil: whether port 25 is closed here is not tested
-	Logger    *slog.Logger    // nil: silence. Level Debug: a line a session, and the reason of each pause
+	Prober    Prober                      // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
+	Pace      *smtpprobe.Pace             // nil: the embedded table
+	Reference Reference                   // nil: no address is disposable, free, role, special-use or a suspected trap
+	Sessions  int                         // SMTP sessions at a time over all destinations; default 200
+	Lookups   int                         // DNS look-ups at a time; default 256
+	Sources   []netip.Addr                // our addresses; none: the system's choice
+	IPv4      bool                        // use only IPv4 addresses of mail hosts
+	IPv6      bool                        // use only IPv6 addresses of mail hosts
+	Preflight func(context.Context) error // tests DNS when many look-ups in a row have no answer; nil: it is not tested
+	Outside   Outside                     // nil: whether port 25 is closed here is not tested
+	Logger    *slog.Logger                // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
 // Verifier verifies addresses. Safe for concurrent use.
@@ -179,10 +180,11 @@ type evidence struct {
 	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
-	at      time.Time // when it was found out; zero: now
-	ours    bool      // it may be our own doing, and counts as no try
-	trouble *Trouble  // what is wrong on our side; nil: nothing is known to be
-	via     *way      // of a failure to connect or to resolve: where something must answer for it to count
+	at         time.Time // when it was found out; zero: now
+	ours       bool      // it may be our own doing, and counts as no try
+	trouble    *Trouble  // what is wrong on our side; nil: nothing is known to be
+	unanswered bool      // DNS gave no answer about the domain
+	via        *way      // of a failure to connect or to resolve: where something must answer for it to count
 
 	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
 }
