@@ -111,7 +111,7 @@ const (
 // check is one check.
 type check struct {
 	name     string
-	needsDNS bool // its findings depend on answers that can be trusted
+	needsDNS bool // all its findings depend on answers that can be trusted
 	last     bool // it runs when the others are done
 	run      func(*exam, context.Context) []Finding
 }
@@ -125,8 +125,8 @@ var checks = []check{
 	{name: "port-25", needsDNS: true, run: (*exam).port25},
 	{name: "address", run: (*exam).ownAddresses},
 	{name: "ptr", needsDNS: true, run: (*exam).ptr},
-	{name: "ehlo", needsDNS: true, run: (*exam).ehlo},
-	{name: "from", needsDNS: true, run: (*exam).from},
+	{name: "ehlo", run: (*exam).ehlo},
+	{name: "from", run: (*exam).from},
 	{name: "spf", needsDNS: true, run: (*exam).spf},
 	{name: "dmarc", needsDNS: true, run: (*exam).dmarc},
 	{name: "blocklist", needsDNS: true, run: (*exam).blocklists},
@@ -219,15 +219,16 @@ func newExam(ctx context.Context, config Config, known facts) *exam {
 // do runs one check within its time.
 func (e *exam) do(ctx context.Context, c check) []Finding {
 	if c.needsDNS && !e.trusted() {
-		return []Finding{{
-			Level: Warning,
-			Found: "not checked, because no resolver can be trusted",
-			Fix:   "Fix the resolver first, then run this again.",
-		}}
+		return []Finding{unchecked("")}
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	return c.run(e, ctx)
+}
+
+// unchecked is the finding of a check that needs DNS where there is none to trust.
+func unchecked(about string) Finding {
+	return Finding{About: about, Level: Warning, Found: "not checked: it needs a resolver that can be trusted"}
 }
 
 // trusted reports whether a resolver passed the preflight.

@@ -202,6 +202,9 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 				"until then use --no-smtp.",
 		}
 	case len(refusing) > 0:
+		if len(failing) > 0 {
+			refusing = append(refusing, "not reached: "+strings.Join(failing, "; "))
+		}
 		f := Finding{
 			Level: Warning,
 			Found: fmt.Sprintf("%d of %d large providers greet this address; refused by %s",

@@ -207,7 +207,7 @@ func header(owner string, rrtype uint16) dns.RR_Header {
 func soa(name string) dns.RR {
 	zone := name[strings.LastIndexByte(name, '.')+1:] + "."
 	return &dns.SOA{
-		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + zone, Mbox: "hostmaster." + zone,
+		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + strings.TrimPrefix(zone, "."), Mbox: "hostmaster." + strings.TrimPrefix(zone, "."),
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: ttl,
 	}
 }

@@ -10,7 +10,7 @@ import (
 // AddRecord adds a DNS record, in the form of a zone file. It may be at a name that is a host or a domain too, and is
 // then there in addition to what that says.
 func (w *World) AddRecord(line string) error {
-	rr, err := dns.NewRR(line)
+	rr, err := dns.NewRR(strings.TrimSpace(line))
 	switch {
 	case err != nil:
 		return fmt.Errorf("lab: record: %w", err)
