@@ -132,7 +132,10 @@ func isTotal(cell string) bool {
 	if totals().words[word] {
 		return true
 	}
-	inner := strings.Trim(word, "()")
+	inner := strings.TrimSuffix(strings.TrimPrefix(word, "("), ")")
+	if strings.HasSuffix(word, "s)") && !strings.HasPrefix(word, "(") {
+		inner = word // 3 row(s)
+	}
 	rest := strings.TrimLeftFunc(inner, unicode.IsDigit)
 	return len(rest) < len(inner) && totals().counted[strings.TrimSpace(rest)]
 }

@@ -47,21 +47,28 @@ func TestSocketsAreKeptButNotForEver(t *testing.T) {
 }
 
 // broken is a socket on which nothing can be sent any more.
-type broken struct{ net.Conn }
+type broken struct {
+	net.Conn
+	tries *int
+}
 
-func (broken) Write([]byte) (int, error) { return 0, errors.New("the address is gone") }
+func (b broken) Write([]byte) (int, error) {
+	*b.tries++
+	return 0, errors.New("the address is gone")
+}
 
 func TestWhereAnIdleSocketFailsTheOthersAreNotUsedAndANewOneIsOpened(t *testing.T) {
 	simulate(t, "the address is gone", func(t *testing.T) {
 		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: mail}}}
 		p := newPool("9.9.9.9:53", n.dial)
 		defer p.close()
+		tries := 0
 		for range 3 {
 			conn, err := n.dial(t.Context(), "udp", "9.9.9.9:53")
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := &socket{Conn: broken{conn}, opened: time.Now()}
+			s := &socket{Conn: broken{conn, &tries}, opened: time.Now()}
 			p.open[s] = struct{}{}
 			p.idle = append(p.idle, s)
 		}
@@ -69,8 +76,9 @@ func TestWhereAnIdleSocketFailsTheOthersAreNotUsedAndANewOneIsOpened(t *testing.
 		if _, err := p.exchange(t.Context(), m, time.Now().Add(time.Second)); err != nil {
 			t.Error(err)
 		}
-		if len(p.open) != 1 || len(p.idle) != 1 {
-			t.Errorf("%d sockets are open and %d idle, want the new one", len(p.open), len(p.idle))
+		if len(p.open) != 1 || len(p.idle) != 1 || tries != 1 {
+			t.Errorf("%d sockets are open and %d idle, want the new one; %d old ones were tried, want one",
+				len(p.open), len(p.idle), tries)
 		}
 	})
 }

@@ -144,6 +144,44 @@ func TestAResolverThatIsBackIsAskedAgain(t *testing.T) {
 	})
 }
 
+func TestANameThatIsNeverAnsweredIsNotTheResolversFault(t *testing.T) {
+	simulate(t, "three of them, nine tries each", func(t *testing.T) {
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: silence}}}
+		r := n.resolver(t, Config{})
+		if failed, _ := lookUp(t, r, 3); failed != 3 {
+			t.Errorf("%d failed, want 3", failed)
+		}
+		if !r.client.upstreams[0].isUp() {
+			t.Error("the resolver is taken for down")
+		}
+	})
+}
+
+func TestAResolverMaySpeakAnotherWayWhenItIsBack(t *testing.T) {
+	simulate(t, "over TCP only", func(t *testing.T) {
+		server := &simServer{answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+		r := n.resolver(t, Config{})
+		if failed, err := lookUp(t, r, 50); failed > 0 {
+			t.Fatal(err)
+		}
+		server.change(func(s *simServer) { s.closed = true })
+		time.Sleep(socketAge) // the network has no ICMP for sockets that are open
+		if _, err := r.Lookup(t.Context(), "other.lab"); err == nil {
+			t.Fatal("an answer")
+		}
+		server.change(func(s *simServer) { s.closed, s.overUDP = false, silence })
+		var err error
+		for range 5 {
+			time.Sleep(trialInterval)
+			if _, err = r.Lookup(t.Context(), "other.lab"); err == nil {
+				return
+			}
+		}
+		t.Error(err)
+	})
+}
+
 func TestWhereNoResolverAnswersALookUpEndsSoon(t *testing.T) {
 	for _, test := range []struct {
 		name   string

@@ -126,3 +126,17 @@ func TestOneWhoLeavesAWindowMakesNoRoom(t *testing.T) {
 		w.want(firstWindow, firstWindow)
 	})
 }
+
+func TestThoseWhoWaitAreLetGoWhenTheResolverIsDown(t *testing.T) {
+	simulate(t, "in a pause", func(t *testing.T) {
+		w := windowTest{newWindow(), t}
+		w.enterAll(1)
+		w.leave(time.Now(), refused)
+		time.AfterFunc(firstPause/2, w.expel)
+		begun := time.Now()
+		w.enterAll(1)
+		if waited := time.Since(begun); waited != firstPause/2 {
+			t.Errorf("waited %s, want %s", waited, firstPause/2)
+		}
+	})
+}

@@ -281,7 +281,7 @@ func doubledAt(text string) (string, string) {
 func spaceAroundAt(text string) (string, string) {
 	local, domain, ok := strings.Cut(text, "@")
 	tight, rest := strings.TrimSpace(local), strings.TrimSpace(domain)
-	if !ok || strings.ContainsFunc(tight, unicode.IsSpace) || strings.Contains(rest, "@") || tight == "" {
+	if !ok || strings.Contains(rest, "@") || tight == "" {
 		return text, ""
 	}
 	return tight + "@" + rest, "space around @"
@@ -313,7 +313,7 @@ func spaceAroundDot(text string) (string, string) {
 // commaCom reads bob@acme,com. A comma elsewhere may divide two things.
 func commaCom(text string) (string, string) {
 	local, domain, ok := strings.Cut(text, "@")
-	if !ok || strings.Contains(local, ",") {
+	if !ok {
 		return text, ""
 	}
 	for _, ending := range []string{",com", ",net", ",org"} {
@@ -329,7 +329,7 @@ func commaCom(text string) (string, string) {
 // 'sam@outlook.com; empty: nothing else.
 func fallback(text string) string {
 	trimmed := strings.TrimLeft(text, "'`*=#!/|{}~^-$?&%")
-	if trimmed == text || strings.HasPrefix(trimmed, "@") {
+	if trimmed == text {
 		return ""
 	}
 	a, err := parse(trimmed)

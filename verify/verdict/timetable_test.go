@@ -187,6 +187,39 @@ func TestTheSpreadAddsAtMostATenth(t *testing.T) {
 	}
 }
 
+func TestAFailureThatMayBeOursIsNoTry(t *testing.T) {
+	tried := Memory{
+		Tries: 4, Counted: 4, Since: begin.Add(-5 * day), LastTry: begin.Add(-day), RetryAt: begin, Reason: Timeout,
+	}
+	for _, reason := range []Reason{Unreachable, Timeout, DNSFailure} {
+		t.Run(string(reason), func(t *testing.T) {
+			if _, gaveUp := tried.Retry(Answer{Reason: reason, At: begin}); !gaveUp {
+				t.Fatal("the fifth try gives the address up where it is not ours; the case proves nothing")
+			}
+			m, now := tried, begin
+			for range 20 {
+				at, gaveUp := m.Retry(Answer{Reason: reason, At: now, Ours: true})
+				if gaveUp || !at.After(now) {
+					t.Fatalf("gave up %v, next try %v after %v", gaveUp, at, now)
+				}
+				m = m.AfterOurs(reason, now, at)
+				if m.Tries != 4 || m.Counted != 4 || !m.Since.Equal(tried.Since) || !m.LastTry.Equal(tried.LastTry) {
+					t.Fatalf("it counted: %+v", m)
+				}
+				if m.Reason != reason || !m.At.Equal(now) || !m.RetryAt.Equal(at) {
+					t.Fatalf("the result was not noted: %+v", m)
+				}
+				now = at
+			}
+		})
+	}
+	t.Run("a result that is not asked again on a clock keeps the tries of before", func(t *testing.T) {
+		if m := tried.AfterOurs(NotProbed, begin, time.Time{}); m.Tries != 4 || m.Counted != 4 || !m.RetryAt.IsZero() {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
 func TestANonAnswerDoesNotReplaceAnAnswer(t *testing.T) {
 	const address = "ann@corp.lab"
 	accepted := Memory{}.After(Accepted, begin, time.Time{})
@@ -220,37 +253,4 @@ func TestANonAnswerDoesNotReplaceAnAnswer(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestAFailureThatMayBeOursIsNoTry(t *testing.T) {
-	tried := Memory{
-		Tries: 4, Counted: 4, Since: begin.Add(-5 * day), LastTry: begin.Add(-day), RetryAt: begin, Reason: Timeout,
-	}
-	for _, reason := range []Reason{Unreachable, Timeout, DNSFailure} {
-		t.Run(string(reason), func(t *testing.T) {
-			if _, gaveUp := tried.Retry(Answer{Reason: reason, At: begin}); !gaveUp {
-				t.Fatal("the fifth try gives the address up where it is not ours; the case proves nothing")
-			}
-			m, now := tried, begin
-			for range 20 {
-				at, gaveUp := m.Retry(Answer{Reason: reason, At: now, Ours: true})
-				if gaveUp || !at.After(now) {
-					t.Fatalf("gave up %v, next try %v after %v", gaveUp, at, now)
-				}
-				m = m.AfterOurs(reason, now, at)
-				if m.Tries != 4 || m.Counted != 4 || !m.Since.Equal(tried.Since) || !m.LastTry.Equal(tried.LastTry) {
-					t.Fatalf("it counted: %+v", m)
-				}
-				if m.Reason != reason || !m.At.Equal(now) || !m.RetryAt.Equal(at) {
-					t.Fatalf("the result was not noted: %+v", m)
-				}
-				now = at
-			}
-		})
-	}
-	t.Run("a result that is not asked again on a clock keeps the tries of before", func(t *testing.T) {
-		if m := tried.AfterOurs(NotProbed, begin, time.Time{}); m.Tries != 4 || m.Counted != 4 || !m.RetryAt.IsZero() {
-			t.Errorf("%+v", m)
-		}
-	})
 }
