@@ -42,6 +42,9 @@ type listFlags struct {
 	activityColumn string
 }
 
+// listPatience is how long a list waits for a network that goes down.
+const listPatience = 10 * time.Minute
+
 // defaultListFlags are the flags of a user who gives none.
 func defaultListFlags() listFlags {
 	return listFlags{
@@ -73,6 +76,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
 	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
 	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
+	a.flags.registerPatience(flags, listPatience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
@@ -160,7 +164,9 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
+	o.Preflight, o.Patience = a.preflight(resolver), a.flags.patience
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
+	var trouble *job.TroubleError
 	var wrong *job.OptionsError
 	var ambiguous *lists.AmbiguousColumnError
 	switch {
@@ -170,6 +176,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
+	case errors.As(err, &trouble): // the outputs are written
 	case err != nil:
 		return err
 	}
@@ -183,7 +190,19 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 			return err
 		}
 	}
+	if trouble != nil {
+		return a.troubled(trouble)
+	}
 	return f.gates(summary)
+}
+
+// troubled ends a command that could not do its work because of something on our side. What that is was said by the
+// summary, unless there was none.
+func (a *app) troubled(t *job.TroubleError) error {
+	if a.flags.quiet {
+		return &exitError{exitFailed, t.Error()}
+	}
+	return &exitError{code: exitFailed}
 }
 
 // again is the command as it was given, to be typed once more.
