@@ -23,6 +23,7 @@ import (
 type listFlags struct {
 	output         string
 	state          string
+	patience       time.Duration
 	columns        []string
 	allColumns     bool
 	sheet          string
@@ -49,6 +50,7 @@ const listPatience = 10 * time.Minute
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+		patience: listPatience,
 	}
 }
 
@@ -76,7 +78,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
 	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
 	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
-	a.flags.registerPatience(flags, listPatience)
+	registerPatience(flags, &f.patience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
@@ -164,7 +166,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
-	o.Preflight, o.Patience = a.preflight(resolver), a.flags.patience
+	o.Preflight, o.Patience = a.preflight(resolver), f.patience
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
 	var trouble *job.TroubleError
 	var wrong *job.OptionsError
