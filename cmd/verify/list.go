@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -125,7 +126,7 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	}
 	if o.State == "" && (o.Probing || o.Wait > 0) {
 		if o.Output == "-" {
-			return o, usagef("with output on standard output, say with --state where the run is kept")
+			return o, nil // a temporary one
 		}
 		o.State = o.Output + ".state"
 	}
@@ -153,7 +154,7 @@ func (f listFlags) verdicts() (left []verify.Verdict, err error) {
 	return left, nil
 }
 
-func (a *app) list(ctx context.Context, input string, f listFlags) error {
+func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	o, err := a.options(input, f)
 	if err != nil {
 		return err
@@ -167,6 +168,20 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 	}
 	defer resolver.Close() // it only frees sockets
 	o.Preflight, o.Patience = a.preflight(resolver), f.patience
+	again, interrupted := a.again(), false
+	if o.State == "" && (o.Probing || o.Wait > 0) {
+		directory, err := os.MkdirTemp("", "verify-list-")
+		if err != nil {
+			return fmt.Errorf("a temporary state file: %w", err)
+		}
+		o.State = filepath.Join(directory, "run.state")
+		again += " --state " + shellWord(o.State)
+		defer func() {
+			if !interrupted {
+				err = errors.Join(err, os.RemoveAll(directory))
+			}
+		}()
+	}
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
 	var trouble *job.TroubleError
 	var wrong *job.OptionsError
@@ -175,7 +190,8 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 	case errors.Is(err, job.ErrStopped) && o.State == "":
 		return &exitError{code: exitInterrupted}
 	case errors.Is(err, job.ErrStopped):
-		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
+		interrupted = true
+		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, again)}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
 	case errors.As(err, &trouble): // the outputs are written
