@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"presend/lists"
@@ -32,25 +33,35 @@ type Options struct {
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
 	State   string
+	File    *state.File   // State, open already, for several jobs in one file; nil: it is opened
 	Probing bool          // the engine asks mail hosts
 	Fresh   bool          // ask again about everything
 	MaxAge  time.Duration // ask again about what is known for longer; 0: as long as its reason allows
 	Keep    time.Duration // forget changes and runs that are older
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
 
-	Column         string        // the address column: its name, or its number from 1; empty: found out
-	Unengaged      time.Duration // flag contacts whose last activity is longer ago; 0: none
-	ActivityColumn string        // the column of the last activity, as Column
+	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
+	Patience  time.Duration // how long to wait for a network that goes down
+
+	Columns        []string         // the address columns: names, or numbers from 1; none: found out
+	AllColumns     bool             // every column that holds addresses
+	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first
+	Explode        bool             // write a row for each address of a cell; else the best of them stands for the row
+	Only           []verify.Verdict // write only rows of these verdicts into the output; none: all rows
+	Unengaged      time.Duration    // flag contacts whose last activity is longer ago; 0: none
+	ActivityColumn string           // the column of the last activity: its name, or its number from 1; empty: found out
 	Treat          map[verify.Flag]verify.Verdict
 }
 
 // Format is how outputs are written.
 type Format string
 
-// The formats: in the dialect of the list, and a JSON object a line.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list is.
 const (
+	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"
 	JSONLines Format = "jsonl"
+	Workbook  Format = "xlsx" // for a list that is a workbook
 )
 
 // Observer learns of a job's progress. Its methods are called from several goroutines.
@@ -62,13 +73,26 @@ type Observer interface {
 	PassEnded()
 	// WaitingUntil says that the job waits for temporary answers that can be asked again then.
 	WaitingUntil(time.Time)
+	// Opened says how the list was understood. It comes first.
+	Opened(lists.Understood)
 }
 
 // Summary is what a job came to. The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
+	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures
 	Plan    state.Plan `json:"plan"`    // what there was to do; zero without a state
 	Retried int        `json:"retried"` // temporary answers that were asked about again
+}
+
+// Text writes the summary for a person: first what is wrong on our side.
+func (s Summary) Text(w io.Writer, now time.Time) error {
+	for _, t := range s.Troubles {
+		if _, err := fmt.Fprintf(w, "%s.\n%s\n\n", t.Text, t.Advice); err != nil {
+			return err
+		}
+	}
+	return s.Figures.Text(w, now)
 }
 
 // ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file.
@@ -81,14 +105,17 @@ func (e *OptionsError) Error() string { return e.Problem }
 
 // Run does a job with an engine. Several jobs may share one. Closing stop ends it soon: answers under way are kept, and
 // the error is [ErrStopped]; no output is written then. The end of ctx ends it at once. Errors of the list are those of
-// package lists, errors of the state those of package state.
+// package lists, errors of the state those of package state. Where the fault is on our side, the error is a
+// [*TroubleError].
 func Run(
 	ctx context.Context, verifier *verify.Verifier, o Options, observer Observer, stop <-chan struct{},
 ) (s Summary, err error) {
 	if err := o.check(); err != nil {
 		return s, err
 	}
-	reader, err := lists.Open(o.Input, lists.Options{Column: o.Column, Stdin: o.Stdin})
+	reader, err := lists.Open(o.Input, lists.Options{
+		Columns: o.Columns, AllColumns: o.AllColumns, Sheet: o.Sheet, Stdin: o.Stdin,
+	})
 	if err != nil {
 		return s, err
 	}
@@ -97,7 +124,19 @@ func Run(
 	if err != nil {
 		return s, err
 	}
+	understood := reader.Understood()
+	if o.Format == Same {
+		o.Format = CSV
+		if understood.Format == lists.Workbook {
+			o.Format = Workbook
+		}
+	}
+	if o.Format == Workbook && understood.Format != lists.Workbook {
+		return s, &OptionsError{"a workbook is written only where the list is one"}
+	}
+	observer.Opened(understood)
 	j := &job{Options: o, verifier: verifier, observer: observer, stop: stop, reader: reader, active: active}
+	j.watcher.observer = observer
 	if o.State == "" {
 		return j.survey(ctx)
 	}
@@ -106,8 +145,8 @@ func Run(
 
 // check finds options that cannot be.
 func (o Options) check() error {
-	if o.Format != CSV && o.Format != JSONLines {
-		return &OptionsError{fmt.Sprintf("the format is csv or jsonl, not %q", o.Format)}
+	if !slices.Contains([]Format{Same, CSV, JSONLines, Workbook}, o.Format) {
+		return &OptionsError{fmt.Sprintf("the format is csv, jsonl or xlsx, not %q", o.Format)}
 	}
 	if sameFile(o.Output, o.Input) {
 		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
@@ -136,6 +175,8 @@ type job struct {
 	stop     <-chan struct{}
 	reader   *lists.Reader
 	active   activity
+	watcher  watcher
+	lies     *verify.Trouble // DNS cannot be believed; nil: it can
 }
 
 // isClosed reports whether a channel is closed.
@@ -150,23 +191,40 @@ func isClosed(c <-chan struct{}) bool {
 
 // remembered is the job whose spine is a state file.
 func (j *job) remembered(ctx context.Context) (s Summary, err error) {
-	file, err := state.Open(ctx, j.State)
-	if err != nil {
-		return s, err
+	file := j.File
+	if file == nil {
+		if file, err = state.Open(ctx, j.State); err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
 	run, err := file.Begin(ctx, j.Input, state.Policy{Fresh: j.Fresh, MaxAge: j.MaxAge, Probing: j.Probing})
 	if err != nil {
 		return s, err
 	}
-	if err := run.Add(ctx, j.addresses()); err != nil {
+	defer run.Close()
+	if err := run.Add(ctx, j.entries()); err != nil {
 		return s, err
 	}
 	if s.Plan, err = run.Plan(ctx); err != nil {
 		return s, err
 	}
-	if s.Retried, err = Passes(ctx, j.verifier, run, j.Wait, j.observer, j.stop); err != nil {
+	begun := time.Now()
+	if j.lies, err = j.watcher.preflight(ctx, j.Preflight); err != nil {
 		return s, err
+	}
+	if j.lies == nil {
+		p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.stop}
+		var asked error
+		if s.Retried, asked = p.run(ctx, run); asked != nil && !errors.Is(asked, ErrStopped) {
+			return s, asked
+		}
+		if err := j.watcher.withdraw(ctx, j.Preflight, file, begun); err != nil {
+			return s, err
+		}
+		if asked != nil {
+			return s, asked
+		}
 	}
 	answers, err := run.Answers(ctx)
 	if err != nil {
@@ -174,14 +232,26 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	}
 	next, end := iter.Pull2(run.Results(ctx))
 	defer end()
-	source := &stateRows{job: j, next: next}
-	if s.Figures, err = j.write(source, answers); err != nil {
+	if s.Figures, err = j.write(&stateSource{job: j, next: next}, answers); err != nil {
 		return s, err
 	}
 	if err := run.Finish(ctx, s.forState()); err != nil {
 		return s, err
 	}
-	return s, file.Prune(ctx, j.Keep)
+	if err := file.Prune(ctx, j.Keep); err != nil {
+		return s, err
+	}
+	return s, j.ended(&s)
+}
+
+// ended puts what is wrong on our side into the summary, and returns it as an error.
+func (j *job) ended(s *Summary) error {
+	err := j.watcher.err()
+	var t *TroubleError
+	if errors.As(err, &t) {
+		s.Troubles = t.Troubles
+	}
+	return err
 }
 
 // forState is what the state keeps of the summary.
@@ -203,14 +273,32 @@ func (s Summary) forState() state.Summary {
 func (j *job) survey(ctx context.Context) (s Summary, err error) {
 	ctx, cancel := untilStop(ctx, j.stop)
 	defer cancel()
-	known, err := j.verifier.Survey(ctx, j.domains())
+	known, err := j.surveyed(ctx)
 	if err == nil {
-		s.Figures, err = j.write(&surveyRows{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
+		s.Figures, err = j.write(&surveySource{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
 	}
 	if err != nil && isClosed(j.stop) {
 		return s, ErrStopped
 	}
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	return s, j.ended(&s)
+}
+
+// surveyed asks DNS about the domains of the list, unless it cannot be believed.
+func (j *job) surveyed(ctx context.Context) (known *verify.Survey, err error) {
+	if j.lies, err = j.watcher.preflight(ctx, j.Preflight); err != nil || j.lies != nil {
+		return nil, err
+	}
+	if known, err = j.verifier.Survey(ctx, j.domains()); err != nil {
+		return nil, err
+	}
+	for domain, reason := range known.Domains() {
+		j.watcher.saw(domain, reason)
+	}
+	j.lies, err = j.watcher.after(ctx, j.Preflight)
+	return known, err
 }
 
 // untilStop returns a context that ends when stop is closed, for work of which there is nothing to keep.

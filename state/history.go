@@ -69,7 +69,7 @@ type Change struct {
 // History returns the changes of an address, the oldest first; none where it was never verified.
 func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) {
 	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h JOIN addresses a ON a.id = h.address
-		JOIN domains d ON d.id = a.domain WHERE d.name = ? AND a.local = ? ORDER BY h.at`, a.Domain, a.Local)
+		JOIN domains d ON d.id = a.domain WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
 	if err != nil {
 		return nil, fmt.Errorf("state: reading the history of %s: %w", a, err)
 	}
@@ -120,7 +120,7 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 		if err != nil {
 			return nil, fmt.Errorf("state: month %q: %w", m.Month, err)
 		}
-		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h WHERE h.at >= ? AND h.at < ? AND h.verdict = 'invalid'
+		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h WHERE h.at >= $1 AND h.at < $2 AND h.verdict = 'invalid'
 			AND (SELECT b.verdict FROM history b WHERE b.address = h.address AND b.at < h.at ORDER BY b.at DESC LIMIT 1) IN ('deliverable', 'risky', 'unknown')`,
 			begin.Unix(), begin.AddDate(0, 1, 0).Unix()).Scan(&m.NewlyInvalid)
 		if err != nil {
@@ -141,8 +141,8 @@ const slack = 4
 func (f *File) Prune(ctx context.Context, keep time.Duration) error {
 	limit := time.Now().Add(-keep).Unix()
 	for _, statement := range []string{
-		"DELETE FROM history WHERE at < ?1 AND EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)",
-		"DELETE FROM runs WHERE started < ?1 AND id < (SELECT max(id) FROM runs)",
+		"DELETE FROM history WHERE at < $1 AND EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)",
+		"DELETE FROM runs WHERE started < $1 AND id < (SELECT max(id) FROM runs)",
 	} {
 		if _, err := f.db.ExecContext(ctx, statement, limit); err != nil {
 			return fmt.Errorf("state: pruning: %w", err)

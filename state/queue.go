@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"presend/verify"
 	"presend/verify/catchall"
@@ -15,7 +16,7 @@ import (
 )
 
 // statements are what every batch of a run needs. They are prepared once for the life of a file.
-type statements struct{ lease, keep, newest, change, finish, fact *sql.Stmt }
+type statements struct{ domains, lease, keep, try, newest, change, finish, fact *sql.Stmt }
 
 // prepare prepares all statements. Those that it has prepared when it fails are closed by close.
 func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
@@ -23,16 +24,30 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
 		statement **sql.Stmt
 		text      string
 	}{
-		{&s.lease, `SELECT a.id, a.local, w.folded, coalesce(s.tries, 0), coalesce(s.since, 0),
-			coalesce(s.heard = 1 AND s.checked_at >= $1, FALSE), ` + resultColumns + `
+		{&s.domains, `SELECT b.pending, d.id, d.name, CASE WHEN d.checked_at > $2 THEN d.catch_all ELSE '' END
+			FROM batches b JOIN domains d ON d.id = b.domain WHERE b.run = $1 AND (b.pending, b.domain) > ($3, $4)
+			ORDER BY b.pending, b.domain LIMIT $5`},
+		{&s.lease, `SELECT a.id, a.local, w.folded, coalesce(s.heard = 1 AND s.checked_at >= $1, FALSE), ` + resultColumns + `
 			FROM work w JOIN addresses a ON a.id = w.address LEFT JOIN results s ON s.address = a.id
-			WHERE w.domain = $2 AND (w.folded, w.address) > ($3, $4) ORDER BY w.folded, w.address LIMIT $5`},
-		{&s.keep, `INSERT OR REPLACE INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
-			code, enhanced, text, command, checked_at, retry_at, source, tries, since, heard)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			WHERE w.run = $2 AND w.domain = $3 AND (w.folded, w.address) > ($4, $5) ORDER BY w.folded, w.address LIMIT $6`},
+		{&s.keep, `INSERT INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
+			code, enhanced, text, command, checked_at, retry_at, source, heard, action,
+			times, tries, counted, since, last_try, due_at, tried_at, tried_reason, tried_detail)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+			$24, 0, '', '')
+			ON CONFLICT (address) DO UPDATE SET verdict = excluded.verdict, score = excluded.score, reason = excluded.reason,
+			detail = excluded.detail, flags = excluded.flags, suggestion = excluded.suggestion, provider = excluded.provider,
+			mx = excluded.mx, code = excluded.code, enhanced = excluded.enhanced, text = excluded.text,
+			command = excluded.command, checked_at = excluded.checked_at, retry_at = excluded.retry_at,
+			source = excluded.source, heard = excluded.heard, action = excluded.action, times = excluded.times,
+			tries = excluded.tries, counted = excluded.counted, since = excluded.since, last_try = excluded.last_try,
+			due_at = excluded.due_at, tried_at = 0, tried_reason = '', tried_detail = ''`},
+		{&s.try, `UPDATE results SET tried_at = $2, tried_reason = $3, tried_detail = $4, retry_at = $5, source = $6,
+			tries = $7, counted = $8, since = $9, last_try = $10 WHERE address = $1`},
 		{&s.newest, "SELECT verdict, reason FROM history WHERE address = $1 ORDER BY at DESC LIMIT 1"},
-		{&s.change, "INSERT OR REPLACE INTO history (address, at, run, verdict, reason) VALUES ($1, $2, $3, $4, $5)"},
-		{&s.finish, `DELETE FROM work WHERE (domain, folded, address) =
+		{&s.change, `INSERT INTO history (address, at, run, verdict, reason) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (address, at) DO UPDATE SET run = excluded.run, verdict = excluded.verdict, reason = excluded.reason`},
+		{&s.finish, `DELETE FROM work WHERE run = $2 AND (domain, folded, address) =
 			(SELECT domain, lower(local), id FROM addresses WHERE id = $1)`},
 		// Facts without an answer to the catch-all question leave what was known of it.
 		{&s.fact, `UPDATE domains SET provider = $2, mx = $3,
@@ -47,7 +62,9 @@ func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
 }
 
 func (s *statements) close() (err error) {
-	for _, statement := range []*sql.Stmt{s.lease, s.keep, s.newest, s.change, s.finish, s.fact} {
+	for _, statement := range []*sql.Stmt{
+		s.domains, s.lease, s.keep, s.try, s.newest, s.change, s.finish, s.fact,
+	} {
 		if statement != nil {
 			err = errors.Join(err, statement.Close())
 		}
@@ -59,6 +76,7 @@ func (s *statements) close() (err error) {
 func (s *statements) in(ctx context.Context, tx *sql.Tx) statements {
 	return statements{
 		keep:   tx.StmtContext(ctx, s.keep),
+		try:    tx.StmtContext(ctx, s.try),
 		newest: tx.StmtContext(ctx, s.newest),
 		change: tx.StmtContext(ctx, s.change),
 		finish: tx.StmtContext(ctx, s.finish),
@@ -70,22 +88,7 @@ func (s *statements) in(ctx context.Context, tx *sql.Tx) statements {
 func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cursor.pending == 1<<62 {
-		// The order is fixed once, so that work which is done meanwhile does not change it.
-		for _, statement := range []string{
-			"DROP TABLE IF EXISTS temp.plan",
-			"CREATE TEMP TABLE plan (pending INTEGER, domain INTEGER, PRIMARY KEY (pending DESC, domain)) WITHOUT ROWID",
-			"INSERT INTO temp.plan SELECT count(*), domain FROM work GROUP BY domain",
-		} {
-			if _, err := r.file.conn.ExecContext(ctx, statement); err != nil {
-				return nil, fmt.Errorf("state: ordering the work: %w", err)
-			}
-		}
-	}
-	rows, err := r.file.conn.QueryContext(ctx, `SELECT p.pending, d.id, d.name,
-		CASE WHEN d.checked_at > $1 THEN d.catch_all ELSE '' END
-		FROM temp.plan p JOIN domains d ON d.id = p.domain WHERE p.pending < $2 OR (p.pending = $2 AND p.domain > $3)
-		ORDER BY p.pending DESC, p.domain LIMIT $4`, r.oldest, r.cursor.pending, r.cursor.domain, max)
+	rows, err := r.file.prepared.domains.QueryContext(ctx, r.id, r.oldest, r.cursor.pending, r.cursor.domain, max)
 	if err != nil {
 		return nil, fmt.Errorf("state: taking domains: %w", err)
 	}
@@ -96,7 +99,7 @@ func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err er
 		if err := rows.Scan(&r.cursor.pending, &r.cursor.domain, &d.Name, &known); err != nil {
 			return nil, fmt.Errorf("state: taking domains: %w", err)
 		}
-		d.Pending = int(r.cursor.pending)
+		d.Pending = -int(r.cursor.pending)
 		if c := catchall.Answer(known); c == catchall.Yes || c == catchall.No {
 			d.CatchAll = c
 		}
@@ -139,7 +142,7 @@ func (r *Run) waiting(
 	ctx context.Context, domain string, id int64, max int,
 ) (tasks []verify.Task, places []place, err error) {
 	after := r.next[domain]
-	rows, err := r.file.prepared.lease.QueryContext(ctx, r.oldest, id, after.folded, after.address, max)
+	rows, err := r.file.prepared.lease.QueryContext(ctx, r.oldest, r.id, id, after.folded, after.address, max)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,18 +151,15 @@ func (r *Run) waiting(
 	var t verify.Task
 	var at place
 	var local string
-	var tries int
-	var since int64
 	var heard bool
-	targets := append([]any{&t.ID, &local, &at.folded, &tries, &since, &heard}, s.targets()...)
+	targets := append([]any{&t.ID, &local, &at.folded, &heard}, s.targets()...)
 	for rows.Next() {
 		if err := rows.Scan(targets...); err != nil {
 			return nil, nil, err
 		}
-		t.Address, t.Source, t.Heard = syntax.Stored(local, domain), netip.Addr{}, nil
-		t.Memory = s.memory(tries, fromUnix(since))
+		t.Address, t.Memory, t.Source, t.Heard = syntax.Stored(local, domain), s.memory(), netip.Addr{}, nil
 		// Only a server that greylists must meet the same client again.
-		if tries > 0 && (heard || verify.Reason(s.reason.String) == verdict.Greylisted) {
+		if t.Memory.Tries > 0 && (heard || s.lastReason() == verdict.Greylisted) {
 			if t.Source, err = s.sourceAddress(); err != nil {
 				return nil, nil, fmt.Errorf("address %d: %w", t.ID, err)
 			}
@@ -185,16 +185,19 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 	defer tx.Rollback()
 	s := r.file.prepared.in(ctx, tx)
 	for _, d := range done {
-		if err := keep(ctx, s.keep, d); err != nil {
+		replaced, err := s.record(ctx, d)
+		if err != nil {
 			return fmt.Errorf("state: recording a result: %w", err)
 		}
 		if d.Provisional {
 			continue
 		}
-		if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
-			return fmt.Errorf("state: recording a change: %w", err)
+		if replaced {
+			if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
+				return fmt.Errorf("state: recording a change: %w", err)
+			}
 		}
-		if _, err := s.finish.ExecContext(ctx, d.Task.ID); err != nil {
+		if _, err := s.finish.ExecContext(ctx, d.Task.ID, r.id); err != nil {
 			return fmt.Errorf("state: recording a result: %w", err)
 		}
 	}
@@ -226,30 +229,49 @@ func (r *Run) noteChange(ctx context.Context, s statements, address int64, x ver
 	return err
 }
 
-// keep stores a result in place of the one before.
-func keep(ctx context.Context, statement *sql.Stmt, d verify.Done) error {
-	x, said, flags, source := d.Result, verify.Reply{}, make([]string, len(d.Result.Flags)), ""
+// record stores a result in place of the one before. Where that was an answer and this is none, the answer stays, and
+// replaced is false.
+func (s *statements) record(ctx context.Context, d verify.Done) (replaced bool, err error) {
+	x, address, source := d.Result, d.Task.Address.String(), ""
+	if x.Source.IsValid() {
+		source = x.Source.String()
+	}
+	memory := d.Task.Memory
+	switch {
+	case d.Provisional: // it changes neither tries nor times
+	case x.Ours:
+		memory = memory.AfterOurs(x.Reason, x.CheckedAt, x.RetryAt)
+	default:
+		memory = memory.After(x.Reason, x.CheckedAt, x.RetryAt)
+	}
+	answer := verdict.Answer{Reason: x.Reason, At: x.CheckedAt, Open: d.Provisional || !x.RetryAt.IsZero()}
+	if d.Task.Memory.Outlasts(answer, address) {
+		if d.Provisional {
+			return false, nil // the settled result follows
+		}
+		_, err := s.try.ExecContext(ctx, d.Task.ID, x.CheckedAt.Unix(), string(x.Reason), x.Detail, toUnix(x.RetryAt), source,
+			memory.Tries, memory.Counted, toUnix(memory.Since), toUnix(memory.LastTry))
+		return false, err
+	}
+	said, flags, action := verify.Reply{}, make([]string, len(x.Flags)), ""
 	if x.Reply != nil {
 		said = *x.Reply
 	}
 	for i, flag := range x.Flags {
 		flags[i] = string(flag)
 	}
-	if x.Source.IsValid() {
-		source = x.Source.String()
+	if x.Action != x.Reason.Facts().Action {
+		action = string(x.Action)
 	}
-	memory := memoryAfter(d)
 	heard := d.Provisional || x.Reason == verdict.CatchAllUnknown && !x.RetryAt.IsZero()
-	_, err := statement.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
+	_, err = s.keep.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
 		strings.Join(flags, " "), x.Suggestion, x.Provider, x.MX, said.Code, said.Enhanced, said.Text, said.Command,
-		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, memory.Tries, toUnix(memory.Since), heard)
-	return err
+		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, heard, action, max(1, memory.Times), memory.Tries, memory.Counted,
+		toUnix(memory.Since), toUnix(memory.LastTry), toUnix(dueAt(x, memory.Times, address)))
+	return true, err
 }
 
-// memoryAfter returns what is remembered of an address once a result is recorded. A provisional result changes nothing.
-func memoryAfter(d verify.Done) verdict.Memory {
-	if d.Provisional {
-		return d.Task.Memory
-	}
-	return d.Task.Memory.After(d.Result.Reason, d.Result.CheckedAt, d.Result.RetryAt)
+// dueAt returns when a result is older than its shelf life.
+func dueAt(x verify.Result, times int, address string) time.Time {
+	return verdict.Memory{Reason: x.Reason, At: x.CheckedAt, Times: times}.DueAt(address)
 }

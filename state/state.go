@@ -24,6 +24,9 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+
+	"presend/verify"
 
 	_ "modernc.org/sqlite" // the driver, in pure Go
 )
@@ -35,7 +38,7 @@ import (
 var steps embed.FS
 
 // version is the newest one.
-const version = 2
+const version = 3
 
 // Errors on opening a file.
 var (
@@ -49,10 +52,12 @@ var (
 type File struct {
 	path string
 	db   *sql.DB
-	conn *sql.Conn // holds the temporary table of a run's order
 	lock *lock
 
 	prepared statements
+
+	mu       sync.Mutex       // guards the beginning of runs
+	underWay map[string]int64 // runs by their list
 }
 
 // Open opens a state file and creates it if need be.
@@ -68,14 +73,11 @@ func Open(ctx context.Context, path string) (*File, error) {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.release())
 	}
 	db.SetMaxOpenConns(8) // each has a page cache of its own
-	f := &File{path: path, db: db, lock: lock}
+	f := &File{path: path, db: db, lock: lock, underWay: map[string]int64{}}
 	if err := f.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
 	}
 	if err := f.prepared.prepare(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
-	}
-	if f.conn, err = db.Conn(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
 	}
 	return f, nil
@@ -128,6 +130,11 @@ func (f *File) migrate(ctx context.Context) error {
 		if _, err := tx.ExecContext(ctx, string(step)); err != nil {
 			return fmt.Errorf("bringing the schema to version %d: %w", v, err)
 		}
+		if v == 3 {
+			if err := computeDueAt(ctx, tx); err != nil {
+				return fmt.Errorf("bringing the schema to version %d: %w", v, err)
+			}
+		}
 	}
 	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
 		return err
@@ -135,13 +142,44 @@ func (f *File) migrate(ctx context.Context) error {
 	return tx.Commit()
 }
 
+// computeDueAt fills in when results are older than their shelf life, which version 2 computed at every run.
+func computeDueAt(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, `SELECT s.address, s.reason, s.checked_at, a.local || '@' || d.name FROM results s
+		JOIN addresses a ON a.id = s.address JOIN domains d ON d.id = a.domain`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	set, err := tx.PrepareContext(ctx, "UPDATE results SET due_at = $1 WHERE address = $2")
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	due := map[int64]int64{}
+	for rows.Next() {
+		var id, at int64
+		var x verify.Result
+		var address string
+		if err := rows.Scan(&id, &x.Reason, &at, &address); err != nil {
+			return err
+		}
+		x.CheckedAt = fromUnix(at)
+		due[id] = toUnix(dueAt(x, 1, address))
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for id, at := range due {
+		if _, err := set.ExecContext(ctx, at, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close closes the file and lets others have it.
 func (f *File) Close() error {
-	err := f.prepared.close()
-	if f.conn != nil {
-		err = errors.Join(err, f.conn.Close())
-	}
-	return errors.Join(err, f.db.Close(), f.lock.release())
+	return errors.Join(f.prepared.close(), f.db.Close(), f.lock.release())
 }
 
 // Path returns the file's path.

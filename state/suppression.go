@@ -67,7 +67,7 @@ func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error
 	if err != nil {
 		return 0, err
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES (?, ?, ?, ?)
+	insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, source = excluded.source`)
 	if err != nil {
 		return 0, fmt.Errorf("state: suppressing: %w", err)
@@ -118,7 +118,7 @@ func (f *File) Unsuppress(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	done, err := f.db.ExecContext(ctx, "DELETE FROM suppression WHERE name IN (?, ?)", plain, salt.name(plain))
+	done, err := f.db.ExecContext(ctx, "DELETE FROM suppression WHERE name IN ($1, $2)", plain, salt.name(plain))
 	if err != nil {
 		return fmt.Errorf("state: taking %s off the suppression list: %w", name, err)
 	}
@@ -167,7 +167,7 @@ const saltName = "suppression_salt"
 
 func (f *File) salt(ctx context.Context) (salt, error) {
 	var value string
-	err := f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = ?", saltName).Scan(&value)
+	err := f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = $1", saltName).Scan(&value)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("state: reading the salt: %w", err)
 	}
@@ -193,11 +193,11 @@ func (f *File) HashSuppression(ctx context.Context) error {
 		return fmt.Errorf("state: hashing the suppression list: %w", err)
 	}
 	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES (?, ?)", saltName, string(fresh)); err != nil {
+	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", saltName, string(fresh)); err != nil {
 		return fmt.Errorf("state: hashing the suppression list: %w", err)
 	}
 	for _, name := range names {
-		if _, err := tx.ExecContext(ctx, "UPDATE suppression SET name = ? WHERE name = ?", fresh.name(name), name); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE suppression SET name = $1 WHERE name = $2", fresh.name(name), name); err != nil {
 			return fmt.Errorf("state: hashing the suppression list: %w", err)
 		}
 	}
@@ -230,7 +230,7 @@ func (l *suppressionList) prepare(ctx context.Context, tx *sql.Tx) (func(syntax.
 	if l.empty {
 		return func(syntax.Address) (int64, error) { return 0, nil }, nil
 	}
-	find, err := tx.PrepareContext(ctx, "SELECT id FROM suppression WHERE name IN (?, ?) ORDER BY name LIMIT 1")
+	find, err := tx.PrepareContext(ctx, "SELECT id FROM suppression WHERE name IN ($1, $2) ORDER BY name LIMIT 1")
 	if err != nil {
 		return nil, fmt.Errorf("state: reading the suppression list: %w", err)
 	}
@@ -243,8 +243,8 @@ func (l *suppressionList) prepare(ctx context.Context, tx *sql.Tx) (func(syntax.
 	}, nil
 }
 
-// strike takes suppressed addresses out of the work.
-func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx) error {
+// strike takes suppressed addresses out of the work of a run.
+func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx, run int64) error {
 	if l.empty {
 		return nil
 	}
@@ -252,7 +252,8 @@ func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address JOIN domains d ON d.id = w.domain")
+	rows, err := tx.QueryContext(ctx, `SELECT w.address, a.local, d.name FROM work w
+		JOIN addresses a ON a.id = w.address JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
 	if err != nil {
 		return fmt.Errorf("state: reading the work: %w", err)
 	}
@@ -276,10 +277,11 @@ func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx) error {
 		return fmt.Errorf("state: reading the work: %w", err)
 	}
 	for _, id := range struck {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM work WHERE (domain, folded, address) = (SELECT domain, lower(local), id FROM addresses WHERE id = ?)", id); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM work WHERE run = $1
+			AND (domain, folded, address) = (SELECT domain, lower(local), id FROM addresses WHERE id = $2)`, run, id); err != nil {
 			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE results SET retry_at = 0 WHERE address = ?", id); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE results SET retry_at = 0 WHERE address = $1", id); err != nil {
 			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
 		}
 	}

@@ -34,6 +34,7 @@ Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses,
 	}
 	c.Flags().StringVar(&path, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
 	a.flags.registerEngine(c.Flags())
+	a.flags.registerPatience(c.Flags(), 0)
 	a.flags.registerVerdict(c.Flags())
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
@@ -67,7 +68,8 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		writeResult(a.stdout, result)
 		return nil
 	}
-	err = job.Check(c.Context(), verifier, addresses, job.CheckOptions{State: path, Treat: rules}, show, a.stop)
+	o := job.CheckOptions{State: path, Treat: rules, Preflight: a.preflight(resolver), Patience: a.flags.patience}
+	err = job.Check(c.Context(), verifier, addresses, o, show, a.stop)
 	if errors.Is(err, job.ErrStopped) {
 		err = &exitError{code: exitInterrupted}
 	}
@@ -75,6 +77,10 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), 2*time.Second)
 	defer cancel()
 	_ = verifier.Wait(leaving) // a server that does not answer QUIT changes nothing
+	var trouble *job.TroubleError
+	if errors.As(err, &trouble) {
+		return &exitError{exitFailed, trouble.Error()}
+	}
 	if err != nil {
 		return err
 	}

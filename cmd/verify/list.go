@@ -16,13 +16,18 @@ import (
 	"presend/lists"
 	"presend/report"
 	"presend/verify"
+	"presend/verify/verdict"
 )
 
 // listFlags are those of verify list.
 type listFlags struct {
 	output         string
 	state          string
-	column         string
+	columns        []string
+	allColumns     bool
+	sheet          string
+	explode        bool
+	only, drop     []string
 	wait           time.Duration
 	failOver       share
 	failOverOf     string
@@ -37,10 +42,13 @@ type listFlags struct {
 	activityColumn string
 }
 
+// listPatience is how long a list waits for a network that goes down.
+const listPatience = 10 * time.Minute
+
 // defaultListFlags are the flags of a user who gives none.
 func defaultListFlags() listFlags {
 	return listFlags{
-		format: "csv", failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
 	}
 }
 
@@ -62,14 +70,20 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	a.flags.registerVerdict(flags)
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default IN.verified.csv; - for standard output)")
 	flags.StringVar(&f.state, "state", "", "state `FILE` (default the output's name with .state)")
-	flags.StringVar(&f.column, "column", "", "the address column: its name, or its number from 1")
+	flags.StringArrayVar(&f.columns, "column", nil, "an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
+	flags.BoolVar(&f.allColumns, "all-columns", false, "verify every column that holds addresses")
+	flags.StringVar(&f.sheet, "sheet", "", "the sheet of a workbook: its `NAME`, or its number from 1 (default the first)")
+	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
+	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
+	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
+	a.flags.registerPatience(flags, listPatience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
 	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", f.format, "csv or jsonl")
+	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
 	flags.Var(&f.keep, "keep", "forget the history before this")
@@ -84,17 +98,28 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	if err != nil {
 		return job.Options{}, err
 	}
+	only, err := f.verdicts()
+	if err != nil {
+		return job.Options{}, err
+	}
 	o := job.Options{
 		Input: input, Stdin: a.stdin, Output: f.output, Stdout: a.stdout, Format: job.Format(f.format), Split: f.split,
 		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
-		Keep: time.Duration(f.keep), Wait: f.wait, Column: f.column, Unengaged: time.Duration(f.unengaged),
-		ActivityColumn: f.activityColumn, Treat: rules,
+		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet, Explode: f.explode, Unengaged: time.Duration(f.unengaged),
+		ActivityColumn: f.activityColumn, Treat: rules, Only: only,
 	}
 	if o.Output == "" && input == "-" {
 		o.Output = "-"
 	} else if o.Output == "" {
 		base := strings.TrimSuffix(input, ".gz")
-		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified." + f.format
+		ending := "." + f.format
+		if f.format == "" {
+			ending = ".csv"
+			if strings.EqualFold(filepath.Ext(base), ".xlsx") {
+				ending = ".xlsx"
+			}
+		}
+		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified" + ending
 	}
 	if o.State == "" && (o.Probing || o.Wait > 0) {
 		if o.Output == "-" {
@@ -103,6 +128,27 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 		o.State = o.Output + ".state"
 	}
 	return o, nil
+}
+
+// verdicts returns the verdicts that --only and --drop leave; none: all of them, and rows without an address.
+func (f listFlags) verdicts() (left []verify.Verdict, err error) {
+	for _, word := range slices.Concat(f.only, f.drop) {
+		if !slices.Contains(verdict.Verdicts(), verify.Verdict(word)) {
+			return nil, usagef("--only and --drop take %v, not %q", verdict.Verdicts(), word)
+		}
+	}
+	for _, v := range verdict.Verdicts() {
+		if (len(f.only) == 0 || slices.Contains(f.only, string(v))) && !slices.Contains(f.drop, string(v)) {
+			left = append(left, v)
+		}
+	}
+	switch len(left) {
+	case 0:
+		return nil, usagef("--only and --drop leave no row")
+	case len(verdict.Verdicts()):
+		return nil, nil
+	}
+	return left, nil
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) error {
@@ -118,7 +164,9 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
+	o.Preflight, o.Patience = a.preflight(resolver), a.flags.patience
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
+	var trouble *job.TroubleError
 	var wrong *job.OptionsError
 	var ambiguous *lists.AmbiguousColumnError
 	switch {
@@ -128,6 +176,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
+	case errors.As(err, &trouble): // the outputs are written
 	case err != nil:
 		return err
 	}
@@ -141,7 +190,19 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 			return err
 		}
 	}
+	if trouble != nil {
+		return a.troubled(trouble)
+	}
 	return f.gates(summary)
+}
+
+// troubled ends a command that could not do its work because of something on our side. What that is was said by the
+// summary, unless there was none.
+func (a *app) troubled(t *job.TroubleError) error {
+	if a.flags.quiet {
+		return &exitError{exitFailed, t.Error()}
+	}
+	return &exitError{code: exitFailed}
 }
 
 // again is the command as it was given, to be typed once more.

@@ -1,0 +1,151 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"presend/verify/verdict"
+)
+
+// BeginRetries starts a run over all temporary answers that can be asked again, of whatever list. The rows of lists stay.
+func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
+	r, err := f.Begin(ctx, "", Policy{})
+	if err != nil {
+		return nil, err
+	}
+	r.all = true
+	return r, r.planRetries(ctx)
+}
+
+// planRetries lays out the temporary answers that can be asked again. Who was suppressed meanwhile is left alone.
+func (r *Run) planRetries(ctx context.Context) error {
+	list, err := r.file.suppressionList(ctx)
+	if err != nil {
+		return err
+	}
+	return r.layOut(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+			SELECT $1, a.domain, lower(a.local), a.id, 1 FROM results s JOIN addresses a ON a.id = s.address
+			WHERE s.retry_at > 0 AND s.retry_at <= $2 ON CONFLICT DO NOTHING`, r.id, r.now); err != nil {
+			return err
+		}
+		return list.strike(ctx, tx, r.id)
+	})
+}
+
+// plan lays out the work: the addresses of the list that have no result, or one that is to be asked again.
+func (r *Run) plan(ctx context.Context) error {
+	why, args := r.why()
+	return r.layOut(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+			SELECT $1, domain, folded, address, why FROM (SELECT a.domain AS domain, lower(a.local) AS folded,
+			a.id AS address, `+why+` AS why FROM rows r JOIN addresses a ON a.id = r.address
+			LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND r.suppressed = 0) planned
+			WHERE why >= 0 ON CONFLICT DO NOTHING`, args...)
+		return err
+	})
+}
+
+// layOut fills the work of the run, and fixes the order of its domains once, so that work which is done meanwhile does
+// not change it.
+func (r *Run) layOut(ctx context.Context, fill func(*sql.Tx) error) error {
+	tx, err := r.file.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	defer tx.Rollback()
+	if err := fill(tx); err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	for _, statement := range []string{
+		"DELETE FROM batches WHERE run = $1",
+		"INSERT INTO batches (run, pending, domain) SELECT run, -count(*), domain FROM work WHERE run = $1 GROUP BY run, domain",
+	} {
+		if _, err := tx.ExecContext(ctx, statement, r.id); err != nil {
+			return fmt.Errorf("state: ordering the work: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	return nil
+}
+
+// tomorrow is how far in the future a time may lie that is not taken for a mistake of a clock.
+const tomorrow = 3600
+
+// why is an expression over a result s that tells why its address is to be asked: 0 it has none, 1 it is a temporary
+// answer that can be asked again, 2 it is older than its shelf life, -1 it is not. The first parameter is the run's id.
+func (r *Run) why() (expression string, args []any) {
+	args = []any{r.id}
+	var e strings.Builder
+	e.WriteString("CASE WHEN s.address IS NULL THEN 0")
+	when := func(condition string, result int, values ...any) {
+		for _, value := range values {
+			args = append(args, value)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		fmt.Fprintf(&e, " WHEN %s THEN %d", condition, result)
+	}
+	when("s.retry_at > 0 AND s.retry_at <= ?", 1, r.now)
+	when("s.checked_at > ?", 2, r.now+tomorrow) // a clock was wrong once
+	if r.policy.Fresh {
+		when("s.checked_at < ? AND s.tried_at < ?", 2, r.begun, r.begun)
+	}
+	if r.policy.Probing {
+		when("s.reason = ?", 2, string(verdict.NotProbed))
+	}
+	if r.policy.MaxAge > 0 {
+		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-int64(r.policy.MaxAge.Seconds()))
+	}
+	when("s.retry_at = 0 AND s.due_at <= ? AND s.tried_at < ?", 2, r.now, r.begun)
+	e.WriteString(" ELSE -1 END")
+	return e.String(), args
+}
+
+// Plan returns what the run has to do, as laid out when its rows were added or Again was called.
+func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
+	var addresses int
+	err = r.file.db.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM rows WHERE run = $1), (SELECT count(*) FROM rows WHERE run = $1 AND suppressed > 0),
+		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0),
+		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),
+		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id).
+		Scan(&p.Rows, &p.Suppressed, &addresses, &p.New, &p.Due, &p.Stale)
+	if err != nil {
+		return p, fmt.Errorf("state: counting the work: %w", err)
+	}
+	p.Reused = max(0, addresses-p.Pending())
+	return p, nil
+}
+
+// NextRetry returns when the first of the run's temporary answers can be asked again; zero for none.
+func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
+	var at sql.NullInt64
+	query := `SELECT min(s.retry_at) FROM rows r JOIN results s ON s.address = r.address
+		WHERE r.run = $1 AND s.retry_at > 0 AND r.suppressed = 0`
+	args := []any{r.id}
+	if r.all {
+		query, args = "SELECT min(retry_at) FROM results WHERE retry_at > 0", nil
+	}
+	err := r.file.db.QueryRowContext(ctx, query, args...).Scan(&at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("state: looking for retries: %w", err)
+	}
+	return fromUnix(at.Int64), nil
+}
+
+// Again lays out what can be asked again by now, for another pass of the engine over the same rows.
+func (r *Run) Again(ctx context.Context) error {
+	r.mu.Lock()
+	r.cursor, r.next, r.ids = start, map[string]place{}, map[string]int64{}
+	r.mu.Unlock()
+	r.now, r.policy = time.Now().Unix(), Policy{}
+	if r.all {
+		return r.planRetries(ctx)
+	}
+	return r.plan(ctx)
+}
