@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -230,6 +231,7 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 
 		"enough files":           {check: "open-files", want: []want{{OK, "65536 files may be open, and 200 sessions need up to 464"}}},
 		"too few files":          {check: "open-files", world: func(w *world) { w.files = 463 }, want: []want{{Failure, "463 files may be open, and 200 sessions need up to 464"}}},
+		"just enough files":      {check: "open-files", world: func(w *world) { w.files = 464 }, want: []want{{OK, "464 files"}}},
 		"fewer sessions":         {check: "open-files", world: func(w *world) { w.files = 463 }, config: func(c *Config) { c.Sessions = 100 }, want: []want{{OK, "100 sessions need up to 264"}}},
 		"an unknown limit":       {check: "open-files", world: func(w *world) { w.filesErr = errBoom }, want: []want{{Warning, "not known: boom"}}},
 		"a system without limit": {check: "open-files", world: func(w *world) { w.filesErr = errors.ErrUnsupported }, want: nil},
@@ -372,6 +374,31 @@ func TestSomeProvidersMayRefuseOrFail(t *testing.T) {
 			w.greeting = said(test.refusing, test.failing)
 			findings, _ := w.examine(t, "port-25", v4)
 			compare(t, findings, []want{test.want})
+		})
+	}
+}
+
+func TestAnAddressThatWasGivenHasToWork(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want want
+	}{
+		"it is closed":          {timeoutError{}, want{Failure, "closed from this machine"}},
+		"the machine lacks it":  {errnoError(syscall.EADDRNOTAVAIL), want{Failure, "no way to the internet from here"}},
+		"both are as they were": {nil, want{OK, "open"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			findings, _ := w.examine(t, "port-25", func(c *Config) {
+				sourceIP("198.51.100.7", "198.51.100.9")(c)
+				c.Network.Dial = func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+					if test.err != nil && source == netip.MustParseAddr("198.51.100.9") {
+						return nil, test.err
+					}
+					return w.dial(ctx, source, address)
+				}
+			})
+			compare(t, findings, []want{{OK, "open"}, test.want})
 		})
 	}
 }
