@@ -5,10 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"presend/bounce"
-	"presend/verify/reply"
 	"strings"
 	"time"
+
+	"presend/bounce"
+	"presend/verify/reply"
 )
 
 // whose tells in words what a reply is about.
