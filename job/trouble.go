@@ -31,8 +31,8 @@ type Trouble struct {
 	Advice string             `json:"advice"` // what to do about it
 }
 
-// TroubleError says that the job could not do its work because of something on our side. The outputs are written from
-// what is known, nothing new was concluded, and suppress.csv is left as it was.
+// TroubleError says that the job could not do its work because of something on our side. Run has
+// written its outputs from what is known, and has left suppress.csv as it was.
 type TroubleError struct{ Troubles []Trouble }
 
 func (e *TroubleError) Error() string {
