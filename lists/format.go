@@ -13,7 +13,7 @@ type Format string
 
 // The formats that lists come in.
 const (
-	CSV      Format = "CSV" // with any delimiter
+	CSV      Format = "CSV" // with , ; tab or | between fields
 	Text     Format = "text"
 	Workbook Format = "workbook" // .xlsx
 	VCard    Format = "vCard"
