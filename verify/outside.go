@@ -12,8 +12,9 @@ import (
 )
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
-// one family. It returns nil if any of them answers. It is asked only where the first connections of a run to
-// unrelated destinations all had no answer, so that "closed here" can be told from "these hosts are down".
+// one family. It returns nil if any of them answers. It is asked only where connections to several unrelated
+// destinations in a row had no answer, nor have hosts that answered before, so that "closed here" can be told from "these
+// hosts are down".
 type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
 
 // testFor is how long a test may take.

@@ -68,10 +68,10 @@ type MemoryQueue struct {
 	mu      sync.Mutex
 	domains []Domain
 	tasks   map[string][]Task
-	Results map[int64]Result // by the index of the address given to NewMemoryQueue; to be read when the run is over
+	Results map[int64]Result // by the key of the address given to NewMemoryQueue; to be read when the run is over
 }
 
-// NewMemoryQueue returns a queue of these addresses; task IDs are their indexes.
+// NewMemoryQueue returns a queue of these addresses; task IDs are their keys.
 func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
 	q := &MemoryQueue{tasks: map[string][]Task{}, Results: map[int64]Result{}}
 	for id, address := range addresses {
