@@ -45,7 +45,7 @@ const (
 // Message is what a message says about earlier ones.
 type Message struct {
 	Kind       Kind
-	Form       string // "rfc3464", "rfc5965", "rfc8098", "jmrp", "header" or one of forms.toml; empty for AutoReply and Other
+	Form       string // "rfc3464", "rfc5965", "rfc8098", "jmrp", "header" or one of forms.toml; else empty
 	ID         string // its Message-ID, without the angle brackets
 	Subject    string
 	Date       time.Time // zero if it has none that can be read
@@ -95,9 +95,9 @@ type parts struct {
 	returned message.Header
 }
 
-// Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage], those of r, and one for a message whose MIME
-// is broken before anything that can be used. Any other that ends too soon or breaks the rules of MIME is read as far as
-// possible.
+// Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage], those of r, and one for a message
+// whose MIME is broken before anything that can be used. Any other message that ends too soon or breaks the rules of MIME
+// is read as far as possible.
 func Read(r io.Reader) (Message, error) {
 	p, err := take(io.LimitReader(r, maxMessage))
 	if err != nil {

@@ -36,7 +36,7 @@ type Options struct {
 	File    *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
 	Probing bool          // the engine asks mail hosts
 	Fresh   bool          // ask again about everything
-	MaxAge  time.Duration // ask again about what is known for longer and waits for no retry; 0: as long as its reason allows
+	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Keep    time.Duration // forget changes and runs that are older; 0: all but the newest
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
 
@@ -46,7 +46,7 @@ type Options struct {
 	Columns        []string         // the address columns: names, or numbers from 1; none: found out
 	AllColumns     bool             // every column that holds addresses
 	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first visible one
-	Explode        bool             // with one address column: write a row for each address of a cell; else the best stands for all
+	Explode        bool             // with one address column: a row for each address of a cell; else the best stands for it
 	Only           []verify.Verdict // write only rows of these verdicts into the output; none: all rows
 	Unengaged      time.Duration    // flag contacts whose last activity is longer ago; 0: none
 	ActivityColumn string           // the column of the last activity: its name, or its number from 1; empty: found out
@@ -77,8 +77,8 @@ type Observer interface {
 	Opened(lists.Understood)
 }
 
-// Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address. The
-// JSON names are a contract; docs/summary.schema.json describes them.
+// Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address.
+// The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
 	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures

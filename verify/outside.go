@@ -13,8 +13,8 @@ import (
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
 // one family. It returns nil if any of them answers. It is asked only where connections to several unrelated
-// destinations in a row had no answer, nor have hosts that answered before, so that "closed here" can be told from "these
-// hosts are down".
+// destinations in a row had no answer, nor have hosts that answered before, so that "closed here" can be told from
+// "these hosts are down".
 type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
 
 // testFor is how long a test may take.

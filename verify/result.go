@@ -11,7 +11,7 @@ import (
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
 type Result struct {
 	Address    string     `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
-	Normalized string     `json:"normalized"` // the mailbox, its domain in A-labels and lower case; empty where there is none
+	Normalized string     `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
 	Verdict    Verdict    `json:"verdict"`
 	Score      int        `json:"score"` // estimated probability in percent that a message sent now would not bounce
 	Reason     Reason     `json:"reason"`
@@ -25,7 +25,7 @@ type Result struct {
 	RetryAt    time.Time  `json:"retry_at,omitzero"` // when a temporary answer is worth another try
 	Action     Action     `json:"action"`            // what to do with the address
 	Advice     string     `json:"advice"`            // the same in one sentence
-	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice, or nobody asked
+	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice, or none
 	Ours       bool       `json:"-"`                 // the failure may be our own, and counts as no try
 	Trouble    *Trouble   `json:"-"`                 // what is wrong on our side; nil: nothing that is known
 }

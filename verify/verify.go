@@ -242,8 +242,8 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	return slices.Clip(flags)
 }
 
-// Treat turns a flag into a verdict, as the user asked for: an address with the flag gets the verdict, unless its own is
-// as bad or worse, in the order deliverable, unknown, risky, invalid. It returns the result, whose score stays.
+// Treat turns a flag into a verdict, as the user asked for: an address with the flag gets the verdict, unless its own
+// is as bad or worse, in the order deliverable, unknown, risky, invalid. It returns the result, whose score stays.
 func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
