@@ -62,8 +62,8 @@ type Recipient struct {
 	Text    string        // the text that the reply was read from
 }
 
-// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived counts
-// as accepted.
+// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived
+// counts as accepted.
 func (r Recipient) Meaning(c *reply.Classifier) reply.Meaning {
 	asked := r.Reply
 	if r.Action == Delivered || r.Action == Relayed || r.Action == Expanded {
@@ -96,8 +96,8 @@ type parts struct {
 }
 
 // Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage], those of r, and one for a message
-// whose MIME is broken before anything that can be used. Any other message that ends too soon or breaks the rules of MIME
-// is read as far as possible.
+// whose MIME is broken before anything that can be used. Any other message that ends too soon or breaks the rules of
+// MIME is read as far as possible.
 func Read(r io.Reader) (Message, error) {
 	p, err := take(io.LimitReader(r, maxMessage))
 	if err != nil {

@@ -46,7 +46,7 @@ type Options struct {
 	Columns        []string         // the address columns: names, or numbers from 1; none: found out
 	AllColumns     bool             // every column that holds addresses
 	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first visible one
-	Explode        bool             // with one address column: a row for each address of a cell; else the best stands for it
+	Explode        bool             // with one address column: a row for each address; else one for the best of a cell
 	Only           []verify.Verdict // write only rows of these verdicts into the output; none: all rows
 	Unengaged      time.Duration    // flag contacts whose last activity is longer ago; 0: none
 	ActivityColumn string           // the column of the last activity: its name, or its number from 1; empty: found out
@@ -56,7 +56,8 @@ type Options struct {
 // Format is how outputs are written.
 type Format string
 
-// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list is.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list
+// is.
 const (
 	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"

@@ -135,8 +135,8 @@ func (w *watcher) preflight(ctx context.Context, test Preflight) (*verify.Troubl
 	return t, nil
 }
 
-// after tests DNS at the end of a run, and looks at what came of the list's well-known domains. It returns what is wrong
-// with DNS; nil: nothing.
+// after tests DNS at the end of a run, and looks at what came of the list's well-known domains. It returns what is
+// wrong with DNS; nil: nothing.
 func (w *watcher) after(ctx context.Context, test Preflight) (*verify.Trouble, error) {
 	t, err := w.preflight(ctx, test)
 	if t != nil || err != nil || test == nil {

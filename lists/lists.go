@@ -23,8 +23,8 @@
 //
 // A row is kept as the bytes it came in, so that it goes out as it came in: [Writer] only adds columns, in the list's
 // own dialect. Columns that an earlier run added are replaced. Where some rows have more fields than the header, all
-// others and the header are filled up with empty fields, so that the added columns are under their names. What is no row
-// is passed through: blank lines, the line sep=; with which Excel is told the delimiter, titles and notes above the
+// others and the header are filled up with empty fields, so that the added columns are under their names. What is no
+// row is passed through: blank lines, the line sep=; with which Excel is told the delimiter, titles and notes above the
 // header, footers, other tables. Only where UTF-16 holds units that are no text does something else come out, U+FFFD.
 package lists
 
@@ -185,8 +185,8 @@ func (r *Reader) learnTable(sample []byte, options Options) error {
 	return err
 }
 
-// lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table has a
-// header that the file has not.
+// lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table
+// has a header that the file has not.
 func (r *Reader) lineOf(line, record int64) int64 {
 	switch {
 	case r.text == r.source:

@@ -10,7 +10,8 @@ import (
 	"presend/verify/verdict"
 )
 
-// BeginRetries starts a run over all temporary answers that can be asked again, of whatever list. The rows of lists stay.
+// BeginRetries starts a run over all temporary answers that can be asked again, of whatever list. The rows of lists
+// stay.
 func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
 	r, err := f.Begin(ctx, "", Policy{})
 	if err != nil {
@@ -106,8 +107,8 @@ func (r *Run) why() (expression string, args []any) {
 	return e.String(), args
 }
 
-// Plan returns what is left to do of what was laid out when the rows were added or Again was called. What was done since
-// counts as Reused.
+// Plan returns what is left to do of what was laid out when the rows were added or Again was called. What was done
+// since counts as Reused.
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT

@@ -176,8 +176,8 @@ func (r *Run) waiting(
 	return tasks, places, rows.Err()
 }
 
-// Record implements verify.Queue. A provisional result is kept, unless an older answer outlasts it, but its address stays in the work of the run, and its
-// history and tries change with the settled result.
+// Record implements verify.Queue. A provisional result is kept, unless an older answer outlasts it, but its address
+// stays in the work of the run, and its history and tries change with the settled result.
 func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
 	tx, err := r.file.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -44,8 +44,8 @@ type Entry struct {
 	Address *syntax.Address // nil: there is nothing to ask about
 }
 
-// Run is one pass over a list; a verify.Queue. Begin a run, Add its entries, hand it to the engine, read Results, Finish.
-// Several runs over different lists may be under way in one File. Close it.
+// Run is one pass over a list; a verify.Queue. Begin a run, Add its entries, hand it to the engine, read Results,
+// Finish. Several runs over different lists may be under way in one File. Close it.
 type Run struct {
 	file   *File
 	id     int64
@@ -77,8 +77,8 @@ var start = cursor{pending: -1 << 62}
 // ErrUnderWay is returned when another run over the same list is under way in this File.
 var ErrUnderWay = errors.New("a run over this list is under way")
 
-// Begin starts a run over a list, input, which is empty for addresses of no list. A run over it that was broken off goes
-// on. The rows of earlier runs over it are removed, those of the run that goes on too, so Add them; results stay.
+// Begin starts a run over a list, input, which is empty for addresses of no list. A run over it that was broken off
+// goes on. The rows of earlier runs over it are removed, those of the run that goes on too, so Add them; results stay.
 func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
 	r := &Run{file: f, now: time.Now().Unix(), policy: policy, cursor: start}
 	r.next, r.ids = map[string]place{}, map[string]int64{}

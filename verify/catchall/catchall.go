@@ -17,12 +17,13 @@
 // There are two invented addresses, and they are unlike each other, because some servers accept by pattern.
 //
 //   - Both are accepted: Yes.
-//   - One is refused as unknown, and none was accepted: No. A temporary refusal such as "450 4.1.1 User unknown" says this too, and so does
-//     the cached answer of a mail host that asked another one, "550 Previous (cached) callout verification failure".
+//   - One is refused as unknown, and none was accepted: No. A temporary refusal such as "450 4.1.1 User unknown" says
+//     this too, and so does the cached answer of a mail host that asked another one, "550 Previous (cached) callout
+//     verification failure".
 //   - One is accepted and the other one refused as unknown: Unanswered, since the server contradicts itself.
 //   - One is accepted and the other one meets a temporary answer, as at a server that greylists: Yes.
-//   - Any other refusal is an evasion: greylisting, an overloaded server, a refusal of the client, or words that say too
-//     little. After an evasion the other address is asked, and after the second evasion the question is Unanswered.
+//   - Any other refusal is an evasion: greylisting, an overloaded server, a refusal of the client, or words that say
+//     too little. After an evasion the other address is asked, and after the second evasion the question is Unanswered.
 //   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
 //     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
 //
@@ -107,8 +108,8 @@ func (q *Inquiry) Recipient() string {
 func (q *Inquiry) Controlled() { q.answer, q.inferred, q.remembered = No, false, false }
 
 // Answered takes the meaning of the reply to the address that Next or Recipient returned. The inquiry may have been
-// settled by Real in the meantime. Where an answer is remembered from before, a refusal as unknown makes it No, and after an
-// acceptance that contradicts it the question is open again.
+// settled by Real in the meantime. Where an answer is remembered from before, a refusal as unknown makes it No, and
+// after an acceptance that contradicts it the question is open again.
 func (q *Inquiry) Answered(m reply.Meaning) {
 	accepted := m.Reason == verdict.Accepted
 	unknown := m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown)

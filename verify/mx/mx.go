@@ -6,10 +6,9 @@
 //
 // Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. The
 // number of queries under way follows what a resolver tolerates. A resolver that does not answer so is asked without
-// EDNS0, and then over TCP; one that does not answer at all is asked once a second at most. A question is asked once for any
-// number of waiters, and answers are kept for their TTL, from 30 seconds to
-// a day. That a domain has no mail host is confirmed by a second
-// look-up. [Resolver.Preflight] tells whether the resolvers can be trusted.
+// EDNS0, and then over TCP; one that does not answer at all is asked once a second at most. A question is asked once
+// for any number of waiters, and answers are kept for their TTL, from 30 seconds to a day. That a domain has no mail
+// host is confirmed by a second look-up. [Resolver.Preflight] tells whether the resolvers can be trusted.
 package mx
 
 import (
@@ -81,8 +80,8 @@ func (e *TemporaryError) Unwrap() error { return e.Err }
 
 // Config holds the settings of a Resolver. The zero value of a field means its default.
 type Config struct {
-	// Servers are the resolvers, as host:port or as host for port 53. The default is those of /etc/resolv.conf with its options rotate,
-	// timeout, attempts and use-vc, as far as the fields below do not say otherwise.
+	// Servers are the resolvers, as host:port or as host for port 53. The default is those of /etc/resolv.conf with its
+	// options rotate, timeout, attempts and use-vc, as far as the fields below do not say otherwise.
 	Servers []string
 	// Timeout is for one try. By default it is one second for the first tries of a question, two for the others.
 	Timeout time.Duration
@@ -155,8 +154,8 @@ func ended(ctx context.Context) error {
 }
 
 // Lookup returns where mail for a domain goes. The domain is a name in A-labels. If the context has ended, the error is
-// the context's; else it is one of the errors above or a *TemporaryError, or says that the resolver is closed. Where the error is about the hosts, the answer still holds every
-// host with its own error.
+// the context's; else it is one of the errors above or a *TemporaryError, or says that the resolver is closed. Where
+// the error is about the hosts, the answer still holds every host with its own error.
 func (r *Resolver) Lookup(ctx context.Context, domain string) (Answer, error) {
 	answer, err := r.lookup(ctx, strings.TrimSuffix(strings.ToLower(domain), "."))
 	if ended := ended(ctx); err != nil && ended != nil {

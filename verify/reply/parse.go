@@ -32,10 +32,10 @@ var (
 	afterSent = regexp.MustCompile(`(?i)(?:\bafter (?:end of |pipelined |initial )*|>>> ?)(connection|ehlo|helo|starttls|mail|rcpt|data)\b`)
 )
 
-// Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one line
-// or many ("550-5.1.1 ..."), folded into one or not, and it may be alone or inside words as "host x said: 550 5.1.1 ...
-// (in reply to RCPT TO command)". A bare code ("451"), a bare enhanced code ("5.2.2") and words without any code are
-// replies as well; what is missing stays zero. The one error is [ErrEmpty]. Only the first 64 KiB are read.
+// Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one
+// line or many ("550-5.1.1 ..."), folded into one or not, and it may be alone or inside words as "host x said: 550
+// 5.1.1 ... (in reply to RCPT TO command)". A bare code ("451"), a bare enhanced code ("5.2.2") and words without any
+// code are replies as well; what is missing stays zero. The one error is [ErrEmpty]. Only the first 64 KiB are read.
 //
 // Parse guesses, as a quotation requires. What a server sends is for [Read], which does not guess.
 func Parse(text string) (Reply, error) {

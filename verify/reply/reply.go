@@ -13,8 +13,8 @@ const (
 	DATA     Command = "DATA"
 )
 
-// Reply is an SMTP reply (RFC 5321 section 4.2) with its enhanced status code (RFC 3463), which is taken out of the text
-// where it comes before the words.
+// Reply is an SMTP reply (RFC 5321 section 4.2) with its enhanced status code (RFC 3463), which is taken out of the
+// text where it comes before the words.
 type Reply struct {
 	Code     int      // 200 to 599; 0 where it is not known
 	Enhanced Enhanced // the zero value where the server gave none

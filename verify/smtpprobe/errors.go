@@ -91,9 +91,9 @@ func all(failures []AddrError, ended error) []error {
 	return errs
 }
 
-// RefusedError is a reply that does not accept a command before RCPT, of 4xx or 5xx unless the server confuses its codes:
-// to the connection, to EHLO or HELO (both are reply.EHLO), to STARTTLS (only 421, since the session goes on in plain text
-// after any other), or to MAIL.
+// RefusedError is a reply that does not accept a command before RCPT, of 4xx or 5xx unless the server confuses its
+// codes: to the connection, to EHLO or HELO (both are reply.EHLO), to STARTTLS (only 421, since the session goes on in
+// plain text after any other), or to MAIL.
 type RefusedError struct {
 	Command reply.Command
 	Reply   reply.Reply

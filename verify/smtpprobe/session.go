@@ -78,8 +78,8 @@ type Transaction struct {
 // PIPELINING enough is not called.
 //
 // Probe returns a Transaction for each that it began, and with an error it returns everything that was read before. The
-// last Transaction is then the one that the error cut off, perhaps before its first answer, and the recipients behind its
-// answers have none. The error is
+// last Transaction is then the one that the error cut off, perhaps before its first answer, and the recipients behind
+// its answers have none. The error is
 //
 //   - a *ClosingError, which matches ErrClosed, if the server said 421;
 //   - one that matches ErrClosed if the server closed the connection, or the session was over before;

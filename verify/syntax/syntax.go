@@ -72,9 +72,9 @@ func problem(pos int, format string, args ...any) *Error {
 	return &Error{Problem: fmt.Sprintf(format, args...), Pos: pos}
 }
 
-// Parse reads one address. What is legal as it is stays as it is, but for signs that are never meant, such as zero-width
-// characters; what is not is repaired where that is safe. A key and a value, as mail=bob@acme.com, is refused though it is
-// legal. The error is an *Error.
+// Parse reads one address. What is legal as it is stays as it is, but for signs that are never meant, such as
+// zero-width characters; what is not is repaired where that is safe. A key and a value, as mail=bob@acme.com, is
+// refused though it is legal. The error is an *Error.
 func Parse(s string) (Address, error) {
 	text, repairs := readable(s)
 	if plain(text) {
@@ -132,8 +132,8 @@ func parse(text string) (Address, error) {
 	return a, nil
 }
 
-// Stored returns the address whose Local and Domain an earlier Parse returned. It checks nothing, so a stored address is
-// never refused by a later version of Parse, and it costs little.
+// Stored returns the address whose Local and Domain an earlier Parse returned. It checks nothing, so a stored address
+// is never refused by a later version of Parse, and it costs little.
 func Stored(local, domain string) Address {
 	a := Address{Local: local, Domain: domain, Quoted: strings.HasPrefix(local, `"`)}
 	a.Subaddress = !a.Quoted && strings.IndexByte(local, '+') > 0

@@ -2,8 +2,8 @@
 //
 // A [Verdict] is the advice about sending to an address now, a [Reason] is why, and a [Flag] is added to both. What is
 // fixed for a reason (its verdict, its score, how long it is good, whether it is retried, what to do) is stored in
-// reasons.toml, and [Reason.Facts] returns it. A program that adds a reason adds a constant here and a row there. Package
-// verify gives the constants of results its own name; nothing else in the module lists reasons.
+// reasons.toml, and [Reason.Facts] returns it. A program that adds a reason adds a constant here and a row there.
+// Package verify gives the constants of results its own name; nothing else in the module lists reasons.
 //
 // timetable.go is the calendar of what is known: when a temporary answer is asked again ([Memory.Retry]), when it is
 // given up, and when a result is older than its shelf life ([Memory.DueAt]). It is pure: it reads no clock.
