@@ -355,6 +355,22 @@ func TestWhatThisMachineLacksIsNoTry(t *testing.T) {
 	})
 }
 
+func TestAMachineWithoutAnyRouteSaysSo(t *testing.T) {
+	bubbles(t, map[string]error{
+		"no route": syscall.ENETUNREACH, "no such address": syscall.EADDRNOTAVAIL,
+	}, func(t *testing.T, how error) {
+		declaration, addresses := hosts(20, 3, "")
+		n, v := networkWorld(t, declaration, true, func(c *verify.Config) { c.Sources = addrs("127.0.0.2") })
+		n.large = errors.New("no large provider answers")
+		n.set(everywhere(how))
+		for _, r := range verifyAll(t, v, addresses) {
+			if r.Reason != "not_probed" || r.Trouble == nil || r.Action != verdict.FixSender || !r.Ours {
+				t.Fatalf("%s: %s (%s), %s, ours %v", r.Normalized, r.Reason, r.Detail, r.Action, r.Ours)
+			}
+		}
+	})
+}
+
 func TestOneClosedFamilyLeavesTheOtherAsItIs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
