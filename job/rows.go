@@ -213,6 +213,12 @@ func noAddress(cell string) rowResult {
 // final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
 // was not stopped, so that something else changed the file, whose path is for the message.
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
+	// An address that is written as it goes on the wire was parsed when it came in; that is enough.
+	if known.Suppressed == nil && known.Result != nil && known.Result.Normalized == address {
+		r := rowResult{Result: *known.Result, duplicate: known.Duplicate, since: known.Since}
+		r.Address = address
+		return r, nil
+	}
 	if lists.NoAddress(address) {
 		return noAddress(address), nil
 	}

@@ -1,18 +1,16 @@
 // Package state remembers, in one SQLite file, what a run has to do and what is known: the rows of a list and their
 // addresses, results, domains, retries.
 //
-// The file is the spine of a run, not a log of it. Rows go in with [Run.Add]; the engine takes its work from the run,
+// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]; the engine takes its work from the run,
 // which is a verify.Queue, and gives its results back in batches; [Run.Results] returns them in the order of the
-// rows. So memory is bounded whatever the list's size, and a run that was killed goes on with the same command:
+// entries. So memory is bounded whatever the list's size, and a run that was killed goes on with the same command. The
+// example shows the common path. Several runs over different lists may be under way in one file.
 //
-//	file, err := state.Open(ctx, "crm.db")
-//	run, err := file.Begin(ctx, "contacts.csv", state.Policy{})
-//	err = run.Add(ctx, rows)
-//	err = verifier.Run(ctx, run, nil)
-//	for id, result := range run.Results(ctx) { ... }
+// A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces nothing.
+// When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a *LockedError that says who does. The schema has a version
-// and is brought up to date when the file is opened.
+// One process at a time holds a file; a second one gets a *LockedError that says who does. The schema has a version and
+// is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite.
 package state
 
 import (

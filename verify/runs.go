@@ -292,6 +292,9 @@ func (p *plan) shareDone(s *share) {
 	}
 	d := s.domain
 	f := Facts{Name: d.name, Provider: d.answer.Provider.Name, CatchAll: d.inquiry.Answer(), CheckedAt: p.now}
+	if d.inquiry.Remembered() { // a fact keeps the time of its question
+		f.CatchAll = catchall.Open
+	}
 	if f.CatchAll == catchall.Unanswered && d.askLater() {
 		f.CatchAll = catchall.Open
 	}

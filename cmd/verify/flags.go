@@ -28,7 +28,6 @@ type sharedFlags struct {
 	pace          string
 	ipv4, ipv6    bool
 	noPreflight   bool
-	patience      time.Duration
 	quiet         bool
 	progress      string
 	verbose       verbosity
@@ -66,9 +65,9 @@ func (f *sharedFlags) registerEngine(flags *pflag.FlagSet) {
 	flags.StringVar(&f.progress, "progress", "auto", "auto, bar, or plain: a line now and then, as for a screen reader")
 }
 
-// registerPatience gives a command the patience with a network that goes down.
-func (f *sharedFlags) registerPatience(flags *pflag.FlagSet, patience time.Duration) {
-	flags.DurationVar(&f.patience, "patience", patience, "wait this long for a network or a proxy that goes down meanwhile")
+// registerPatience gives a command the patience with a network that goes down; the default is what it is before.
+func registerPatience(flags *pflag.FlagSet, patience *time.Duration) {
+	flags.DurationVar(patience, "patience", *patience, "wait this long for a network or a proxy that goes down meanwhile")
 }
 
 // registerPace gives a command the table of caps and rates.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 type listFlags struct {
 	output         string
 	state          string
+	patience       time.Duration
 	columns        []string
 	allColumns     bool
 	sheet          string
@@ -49,6 +51,7 @@ const listPatience = 10 * time.Minute
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+		patience: listPatience,
 	}
 }
 
@@ -76,7 +79,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
 	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
 	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
-	a.flags.registerPatience(flags, listPatience)
+	registerPatience(flags, &f.patience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
@@ -123,7 +126,7 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	}
 	if o.State == "" && (o.Probing || o.Wait > 0) {
 		if o.Output == "-" {
-			return o, usagef("with output on standard output, say with --state where the run is kept")
+			return o, nil // a temporary one
 		}
 		o.State = o.Output + ".state"
 	}
@@ -151,7 +154,7 @@ func (f listFlags) verdicts() (left []verify.Verdict, err error) {
 	return left, nil
 }
 
-func (a *app) list(ctx context.Context, input string, f listFlags) error {
+func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	o, err := a.options(input, f)
 	if err != nil {
 		return err
@@ -164,7 +167,21 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
-	o.Preflight, o.Patience = a.preflight(resolver), a.flags.patience
+	o.Preflight, o.Patience = a.preflight(resolver), f.patience
+	again, interrupted := a.again(), false
+	if o.State == "" && (o.Probing || o.Wait > 0) {
+		directory, err := os.MkdirTemp("", "verify-list-")
+		if err != nil {
+			return fmt.Errorf("a temporary state file: %w", err)
+		}
+		o.State = filepath.Join(directory, "run.state")
+		again += " --state " + shellWord(o.State)
+		defer func() {
+			if !interrupted {
+				err = errors.Join(err, os.RemoveAll(directory))
+			}
+		}()
+	}
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
 	var trouble *job.TroubleError
 	var wrong *job.OptionsError
@@ -173,7 +190,8 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 	case errors.Is(err, job.ErrStopped) && o.State == "":
 		return &exitError{code: exitInterrupted}
 	case errors.Is(err, job.ErrStopped):
-		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
+		interrupted = true
+		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, again)}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
 	case errors.As(err, &trouble): // the outputs are written

@@ -14,6 +14,7 @@ import (
 func retryCommand(a *app) *cobra.Command {
 	var path string
 	var wait time.Duration
+	patience := listPatience
 	c := &cobra.Command{
 		Use:   "retry --state FILE",
 		Short: "Ask again about temporary answers whose time has come",
@@ -35,7 +36,7 @@ func retryCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer run.Close()
-			o := job.RetryOptions{Wait: wait, Preflight: a.preflight(resolver), Patience: a.flags.patience}
+			o := job.RetryOptions{Wait: wait, Preflight: a.preflight(resolver), Patience: patience}
 			retried, err := job.Retry(c.Context(), verifier, file, run, o, newProgress(a), a.stop)
 			var trouble *job.TroubleError
 			if errors.Is(err, job.ErrStopped) {
@@ -55,7 +56,7 @@ func retryCommand(a *app) *cobra.Command {
 	}
 	stateFlag(c, &path)
 	a.flags.registerEngine(c.Flags())
-	a.flags.registerPatience(c.Flags(), listPatience)
+	registerPatience(c.Flags(), &patience)
 	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
 	return c
 }

@@ -113,6 +113,8 @@ func (q *Inquiry) Answered(m reply.Meaning) {
 	unknown := m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown)
 	if q.remembered && (accepted && q.answer != Yes || unknown && q.answer != No) { // it has changed since
 		q.answer, q.remembered = Open, false
+	} else if accepted || unknown { // it is as before
+		q.remembered = false
 	}
 	switch {
 	case q.answer != Open && !q.inferred:
@@ -179,6 +181,9 @@ func (q *Inquiry) Real(m reply.Meaning) {
 
 // Answer returns what is known so far.
 func (q *Inquiry) Answer() Answer { return q.answer }
+
+// Remembered reports whether the answer is from before, and nothing that was heard since confirms it.
+func (q *Inquiry) Remembered() bool { return q.remembered }
 
 // Close ends the question. If it is still open it becomes Unanswered.
 func (q *Inquiry) Close() Answer {
