@@ -114,7 +114,8 @@ func (s *site) must(name string, args ...string) {
 // rule adds a rule for connections to mail hosts.
 func (s *site) rule(args ...string) {
 	s.Helper()
-	s.must("iptables", append([]string{"-A", "OUTPUT", "-p", "tcp", "--dport", strconv.Itoa(s.lab.SMTPPort())}, args...)...)
+	connections := []string{"-A", "OUTPUT", "-p", "tcp", "--dport", strconv.Itoa(s.lab.SMTPPort())}
+	s.must("iptables", append(connections, args...)...)
 }
 
 // outcome is what a command came to.
@@ -283,8 +284,8 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resolver := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
-				"--no-resolv", "--port=5300", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file=", "--user=root",
+			resolver := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
+				"--no-hosts", "--no-resolv", "--port=5300", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file=", "--user=root",
 				"--server=127.0.0.1#"+port, "--mx-host=six.presend.de,mx.six.presend.de,10",
 				"--host-record=mx.six.presend.de,2001:db8::25")
 			if err := resolver.Start(); err != nil {
