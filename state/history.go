@@ -87,13 +87,14 @@ func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) 
 	return changes, rows.Err()
 }
 
-// Month is what a month's newest finished run over a list found, and what changed in it.
+// Month is what the newest finished run over a list found in a month, and what changed in that month in the whole file.
+// Months are those of UTC.
 type Month struct {
 	Month        string // 2006-01
 	Rows         int
 	Verdicts     map[verify.Verdict]int
 	Reasons      map[verify.Reason]int
-	NewlyInvalid int     // addresses that were not invalid before and became so
+	NewlyInvalid int     // addresses that had another verdict before and became invalid
 	Ageing       float64 // NewlyInvalid in percent of the rows
 }
 
@@ -133,11 +134,11 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 	return months, nil
 }
 
-// slack is the share of a file's pages that may lie unused before it is compacted.
+// slack is of how many of a file's pages one may lie unused before it is compacted.
 const slack = 4
 
-// Prune forgets changes and runs older than keep, but for the newest change of each address, and compacts the file
-// when much of it is unused.
+// Prune forgets changes and runs older than keep, but for the newest change of each address and the newest run, and
+// compacts the file when a quarter of it is unused.
 func (f *File) Prune(ctx context.Context, keep time.Duration) error {
 	limit := time.Now().Add(-keep).Unix()
 	for _, statement := range []string{
@@ -172,7 +173,8 @@ func (f *File) Known(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Check reads the whole file and returns an error that is ErrNotState if it is damaged.
+// Check reads the whole file and returns an error if it is damaged: ErrNotState where the check can say what is wrong,
+// else the error that ended it.
 func (f *File) Check(ctx context.Context) error {
 	var verdict string
 	if err := f.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {

@@ -109,7 +109,8 @@ func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err er
 	return out, rows.Err()
 }
 
-// Lease implements verify.Queue. Addresses that differ only in the case of the local part come together.
+// Lease implements verify.Queue. Addresses that differ only in the case of the local part come together, as
+// far as max allows.
 func (r *Run) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -175,7 +176,7 @@ func (r *Run) waiting(
 	return tasks, places, rows.Err()
 }
 
-// Record implements verify.Queue. A provisional result is kept, but its address stays in the work of the run, and its
+// Record implements verify.Queue. A provisional result is kept, unless an older answer outlasts it, but its address stays in the work of the run, and its
 // history and tries change with the settled result.
 func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
 	tx, err := r.file.db.BeginTx(ctx, nil)

@@ -20,16 +20,16 @@ const factLife = 30 * day
 // Policy says which known results are good enough.
 type Policy struct {
 	Fresh   bool          // ignore what is known
-	MaxAge  time.Duration // ask again about what is older, whatever its reason; 0: as long as its reason allows
+	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Probing bool          // ask about what was never probed, since this run probes
 }
 
-// Plan says what a run has to do.
+// Plan says what a run has to do. Rows are counted by their addresses.
 type Plan struct {
 	Rows       int `json:"rows"`
 	New        int `json:"new"`        // addresses never asked before
 	Due        int `json:"due"`        // temporary answers that can be asked again
-	Stale      int `json:"stale"`      // results older than their shelf life
+	Stale      int `json:"stale"`      // results older than their shelf life, or not good enough for the Policy
 	Reused     int `json:"reused"`     // results that are known
 	Suppressed int `json:"suppressed"` // rows on the suppression list
 }
@@ -40,7 +40,7 @@ func (p Plan) Pending() int { return p.New + p.Due + p.Stale }
 // Entry is one address of a row of a list.
 type Entry struct {
 	Row     int64           // from 1
-	Column  int             // which of the row's addresses, from 0
+	Column  int             // which of the row's addresses, from 0 to 65535
 	Address *syntax.Address // nil: there is nothing to ask about
 }
 
@@ -78,7 +78,7 @@ var start = cursor{pending: -1 << 62}
 var ErrUnderWay = errors.New("a run over this list is under way")
 
 // Begin starts a run over a list, input, which is empty for addresses of no list. A run over it that was broken off goes
-// on. Rows of finished runs over it are removed; results stay.
+// on. The rows of earlier runs over it are removed, those of the run that goes on too, so Add them; results stay.
 func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
 	r := &Run{file: f, now: time.Now().Unix(), policy: policy, cursor: start}
 	r.next, r.ids = map[string]place{}, map[string]int64{}

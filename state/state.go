@@ -38,11 +38,11 @@ var steps embed.FS
 // version is the newest one.
 const version = 3
 
-// Errors on opening a file.
+// Errors of a file.
 var (
 	// ErrNewer: the file was written by a newer version of this program.
 	ErrNewer = errors.New("written by a newer version of this program")
-	// ErrNotState: the file is no state file, or is damaged.
+	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
 )
 
@@ -58,7 +58,7 @@ type File struct {
 	underWay map[string]int64 // runs by their list
 }
 
-// Open opens a state file and creates it if need be.
+// Open opens a state file and creates it if need be. The error is a *LockedError where another process holds the file.
 func Open(ctx context.Context, path string) (*File, error) {
 	lock, err := acquire(path)
 	if err != nil {

@@ -17,7 +17,7 @@
 // There are two invented addresses, and they are unlike each other, because some servers accept by pattern.
 //
 //   - Both are accepted: Yes.
-//   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too, and so does
+//   - One is refused as unknown, and none was accepted: No. A temporary refusal such as "450 4.1.1 User unknown" says this too, and so does
 //     the cached answer of a mail host that asked another one, "550 Previous (cached) callout verification failure".
 //   - One is accepted and the other one refused as unknown: Unanswered, since the server contradicts itself.
 //   - One is accepted and the other one meets a temporary answer, as at a server that greylists: Yes.
@@ -107,7 +107,8 @@ func (q *Inquiry) Recipient() string {
 func (q *Inquiry) Controlled() { q.answer, q.inferred, q.remembered = No, false, false }
 
 // Answered takes the meaning of the reply to the address that Next or Recipient returned. The inquiry may have been
-// settled by Real in the meantime. An answer that was remembered from before is replaced by a clear one.
+// settled by Real in the meantime. Where an answer is remembered from before, a refusal as unknown makes it No, and after an
+// acceptance that contradicts it the question is open again.
 func (q *Inquiry) Answered(m reply.Meaning) {
 	accepted := m.Reason == verdict.Accepted
 	unknown := m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown)
@@ -171,7 +172,7 @@ func (q *Inquiry) Lost() {
 func (q *Inquiry) Evaded() (soft bool) { return q.soft }
 
 // Real takes the meaning of the reply to a real address of the domain. If that is a clear and permanent "mailbox
-// unknown" and no invented address was accepted, the domain does not accept every address.
+// unknown", no invented address was accepted and the answer is not Yes, the domain does not accept every address.
 func (q *Inquiry) Real(m reply.Meaning) {
 	unknown := m.Reason == verdict.MailboxUnknown && m.Kind == reply.Hard && m.Sure()
 	if unknown && q.accepted == [2]bool{} && (q.answer == Open || q.answer == Unanswered) {

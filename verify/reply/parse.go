@@ -225,7 +225,7 @@ func number(digits string) int {
 }
 
 // ParseEnhanced reads an enhanced status code such as "5.1.1" (RFC 3463 section 2): class 2, 4 or 5, subject and
-// detail of at most three digits.
+// detail of at most three digits. Spaces, hyphens and colons behind it are ignored.
 func ParseEnhanced(s string) (Enhanced, error) {
 	e, rest, ok := cutEnhanced(s)
 	if !ok || rest != "" || strings.HasPrefix(s, "#") {
@@ -269,7 +269,7 @@ func (e Enhanced) String() string {
 	return strconv.Itoa(e.Class) + "." + strconv.Itoa(e.Subject) + "." + strconv.Itoa(e.Detail)
 }
 
-// Text returns the lines as one, joined by spaces, without code and enhanced code. Empty lines are left out.
+// Text returns the lines as one, joined by spaces. Empty lines are left out.
 func (r Reply) Text() string {
 	if len(r.Lines) == 1 {
 		return r.Lines[0]
