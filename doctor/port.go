@@ -297,8 +297,8 @@ func judgeClosed(kinds map[closed]int, failing failures, s source, port int, pro
 			how = "connections are refused at once, as by a firewall"
 		}
 		f.Found = fmt.Sprintf("port %d is closed from this machine: %s (%s)", port, how, failing)
-		f.Fix = "Many hosting companies and home lines close the port: ask for it to be opened, run this on a machine where " +
-			"it is open, or connect with --proxy. Until then --no-smtp checks syntax and DNS only."
+		f.Fix = "Many hosting companies and home lines close the port: ask for it to be opened, run this on a machine " +
+			"where it is open, or connect with --proxy. Until then --no-smtp checks syntax and DNS only."
 	}
 	if worked && !s.asked {
 		f.Level = Warning

@@ -53,7 +53,7 @@ func judgeFault(err error) Finding {
 			Level: Failure,
 			Found: "it has an address for a name that does not exist",
 			Means: "Domains with a typing error look alive.",
-			Fix:   "Switch this off at the resolver (it may be called search help or error page), or use another one " +
+			Fix: "Switch this off at the resolver (it may be called search help or error page), or use another one " +
 				"with --dns.",
 		}
 	case fault.Fault == mx.Empty:
@@ -62,7 +62,7 @@ func judgeFault(err error) Finding {
 			Found: "it says that well-known domains do not exist",
 			Means: "Every domain would look dead. A captive portal, a VPN, a split DNS or a sandbox answers in place of the " +
 				"internet.",
-			Fix:   "Connect this machine to the internet, or use another resolver with --dns.",
+			Fix: "Connect this machine to the internet, or use another resolver with --dns.",
 		}
 	}
 	return Finding{

@@ -24,6 +24,7 @@ const testFor = 15 * time.Second
 func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 	ctx, cancel := context.WithTimeout(ctx, testFor)
 	defer cancel()
+	begun := time.Now()
 	errs := make([]error, len(o.targets))
 	var group sync.WaitGroup
 	for i, target := range o.targets {
@@ -38,7 +39,7 @@ func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 			err = d.outside(ctx, o.source, o.way.v6)
 		}
 	}
-	return tested{way: o.way, err: err, gaveUp: errors.Is(ctx.Err(), context.Canceled)}
+	return tested{way: o.way, err: err, took: time.Since(begun), gaveUp: errors.Is(ctx.Err(), context.Canceled)}
 }
 
 // answers opens a session and leaves it. A host that refuses the session has answered.

@@ -20,6 +20,7 @@ type Task struct {
 	Address syntax.Address
 	Memory  verdict.Memory // what is remembered of how it was asked before
 	Source  netip.Addr     // our address that met a temporary answer, from which a retry should come; invalid: any
+	doubted bool           // asked again in this run, since it was not known whose fault it was
 	Heard   *Result        // its mail host accepted it before and the catch-all question stayed open; nil: not so
 }
 

@@ -263,7 +263,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 			switch {
 			case t.Heard != nil: // it was accepted before
 				s.held = append(s.held, held{t, heardEvidence(t.Heard)})
-			case t.refusal != nil:
+			case t.refusal != nil && (t.refusal.reply != nil || !e.mayBeOurs()):
 				p.finish(d, t, *t.refusal)
 			default:
 				p.finish(d, t, e)
