@@ -247,7 +247,7 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
-		if verdict, ok := rules[f]; ok && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
+		if verdict, ok := rules[f]; ok && r.Verdict != "" && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
 			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
 			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)
