@@ -357,7 +357,7 @@ func (w *sim) test(o testOrder) error {
 			return nil
 		}
 	}
-	if !o.outside {
+	if !w.plan.rules.outside {
 		return errDown
 	}
 	return w.outside
