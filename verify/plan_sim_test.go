@@ -37,6 +37,7 @@ type sim struct {
 	cancels []sessionID
 	ends    []sessionID
 	refills []refillOrder
+	tests   []testOrder
 	script  strings.Builder // orders, as text
 	checked bool            // invariants are checked after each event
 
@@ -332,6 +333,7 @@ func (w *sim) carryOut(o order) {
 		s.quit = true
 		w.later(s.host.trip, closed{o.session}, nil)
 	case testOrder:
+		w.tests = append(w.tests, o)
 		w.later(time.Second, nil, func() { w.feed(tested{way: o.way, err: w.test(o), took: time.Second}) })
 	case refillOrder:
 		w.refill(o)
