@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -24,8 +25,8 @@ func (w *sim) visitHosts(from, count int, dead error) (reasons map[Reason]int) {
 func TestOnlyDestinationsInARowMakeAWayDoubtful(t *testing.T) {
 	for name, test := range map[string]struct {
 		between int // hosts that answer after each one that is down
-		tested  bool
-	}{"others answer between them": {1, false}, "nothing answers between them": {0, true}} {
+		tests   int
+	}{"others answer between them": {1, 0}, "nothing answers between them": {0, 1}} {
 		t.Run(name, func(t *testing.T) {
 			w := newSim(t, nil)
 			w.visitHosts(1, 2, nil)
@@ -33,8 +34,8 @@ func TestOnlyDestinationsInARowMakeAWayDoubtful(t *testing.T) {
 				w.visitHosts(10+i, 1, errDown)
 				w.visitHosts(50+i, test.between, nil)
 			}
-			if tested := len(w.tests) > 0; tested != test.tested {
-				t.Errorf("%d tests", len(w.tests))
+			if len(w.tests) != test.tests { // a test that had an answer doubles how many it takes
+				t.Errorf("%d tests, want %d", len(w.tests), test.tests)
 			}
 		})
 	}
@@ -54,5 +55,90 @@ func TestAWayThatWasGivenUpIsTriedAgainAfterAWhile(t *testing.T) {
 	w.now = w.now.Add(30 * time.Second)
 	if got := w.visitHosts(3, 1, nil); got[Accepted] != 1 {
 		t.Errorf("after the time: %v", got)
+	}
+}
+
+func TestHostsThatAreDownAreAskedOnceMoreAfterATest(t *testing.T) {
+	w := newSim(t, nil)
+	w.visitHosts(1, 2, nil)
+	r := w.begin(50)
+	for i := range 60 {
+		addr, name := fmt.Sprintf("10.0.2.%d", i), fmt.Sprintf("x%d.lab", i)
+		w.host(addr).dead = errDown
+		w.find(r, answerOf(name, fmt.Sprintf("10 mx.%s %s", name, addr)), "good1@"+name)
+	}
+	w.feed(fed{r.id})
+	w.run()
+	if got := r.reasons(); got[Unreachable] != 60 {
+		t.Errorf("%v", got)
+	}
+	opens := map[string]int{}
+	for _, o := range w.opens {
+		opens[o.target.Host]++
+	}
+	for host, n := range opens {
+		if n > 2 {
+			t.Errorf("%s was connected to %d times", host, n)
+		}
+	}
+	if len(w.tests) < 2 {
+		t.Errorf("%d tests", len(w.tests))
+	}
+}
+
+func TestAHostThatFailedWhenTheNetworkWentDownIsTheFirstAgain(t *testing.T) {
+	w := newSim(t, nil)
+	w.visitHosts(1, 2, nil)
+	set := func(dead error) {
+		for _, h := range w.hosts {
+			h.dead = dead
+		}
+	}
+	r := w.begin(50)
+	w.plan.runs[r.id].patience = time.Hour
+	for i := range doubtLater {
+		name := fmt.Sprintf("x%d.lab", i)
+		first, second := fmt.Sprintf("10.0.2.%d", i), fmt.Sprintf("10.0.3.%d", i)
+		w.host(first)
+		w.host(second)
+		set(errDown)
+		w.find(r, answerOf(name, fmt.Sprintf("10 first.%s %s", name, first), fmt.Sprintf("20 second.%s %s", name, second)),
+			"good1@"+name)
+	}
+	w.later(time.Minute, nil, func() { set(nil) })
+	w.feed(fed{r.id})
+	w.run()
+	if got := r.reasons(); got[Accepted] != doubtLater {
+		t.Errorf("%v", got)
+	}
+	for _, f := range r.results {
+		if host := f.evidence.host; !strings.HasPrefix(host, "first.") {
+			t.Errorf("%s was asked at %s", f.task.Address, host)
+		}
+	}
+}
+
+func TestTheNetworkIsWaitedForAsLongAsTheMostPatientRunWaits(t *testing.T) {
+	for _, order := range [][]time.Duration{{0, time.Hour, time.Minute}, {time.Hour, 0}, {0, time.Hour}} {
+		p := newSim(t, nil).plan
+		for i, patience := range order {
+			p.addRun(&runState{id: runID(i), patience: patience})
+		}
+		for range 20 { // in any order
+			if got := p.patience(); got != time.Hour {
+				t.Fatalf("%v: %v", order, got)
+			}
+		}
+	}
+}
+
+func TestARunTakesNoMoreInWhenTooMuchOfItIsInDoubt(t *testing.T) {
+	r := &runState{doubtful: make([]finding, doubtfulMost-1)}
+	if r.full() {
+		t.Error("it is full too early")
+	}
+	r.doubtful = append(r.doubtful, finding{})
+	if !r.full() {
+		t.Error("it is never full")
 	}
 }
