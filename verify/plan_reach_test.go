@@ -142,3 +142,37 @@ func TestARunTakesNoMoreInWhenTooMuchOfItIsInDoubt(t *testing.T) {
 		t.Error("it is never full")
 	}
 }
+
+func TestAnAnswerOfShortlyBeforeARunCountsForIt(t *testing.T) {
+	for after, ours := range map[time.Duration]bool{answerFor - 30*time.Second: false, answerFor + time.Second: true} {
+		w := newSim(t, nil)
+		w.visitHosts(1, 1, nil)
+		w.now = w.now.Add(after)
+		w.host("10.0.2.1").dead = errDown
+		e := w.verifyAll(answerOf("x.lab", "10 mx.x.lab 10.0.2.1"), "good1@x.lab").of(t, "good1@x.lab")
+		if e.reason != Unreachable || e.ours != ours {
+			t.Errorf("%v after an answer: %s (%s), ours %v", after, e.reason, e.detail, e.ours)
+		}
+	}
+}
+
+func TestOnlyLookUpsInARowLetDNSBeTested(t *testing.T) {
+	var l lookups
+	for range unresolvedRow - 1 {
+		if l.failed(unresolved{}, true) {
+			t.Fatal("DNS is tested too early")
+		}
+	}
+	l.took()
+	for range unresolvedRow - 1 {
+		if l.failed(unresolved{}, true) {
+			t.Fatal("an answer between them did not count")
+		}
+	}
+	if !l.failed(unresolved{}, true) {
+		t.Error("DNS is not tested")
+	}
+	if l.failed(unresolved{}, true) {
+		t.Error("DNS is tested twice at a time")
+	}
+}
