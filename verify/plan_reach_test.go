@@ -176,3 +176,29 @@ func TestOnlyLookUpsInARowLetDNSBeTested(t *testing.T) {
 		t.Error("DNS is tested twice at a time")
 	}
 }
+
+func TestAServerThatNamesALimitOnDomainsIsAskedAboutSoManyInASession(t *testing.T) {
+	s := &session{dest: &destination{budget: budget{rcptDomains: 2}}}
+	for _, test := range []struct {
+		name   string
+		admits bool
+	}{{"a.lab", true}, {"b.lab", true}, {"c.lab", false}, {"a.lab", true}} {
+		if got := s.admits(&domain{name: test.name}); got != test.admits {
+			t.Errorf("%s: %v", test.name, got)
+		}
+	}
+}
+
+func TestOnlySoManyDomainsWaitForAnAnswerOfDNS(t *testing.T) {
+	var l lookups
+	for range unresolvedMost {
+		l.failed(unresolved{}, false)
+	}
+	if list, _ := l.overflow(unresolvedMost); len(list) != 0 {
+		t.Errorf("%d are over the bound too early", len(list))
+	}
+	l.failed(unresolved{}, false)
+	if list, answered := l.overflow(unresolvedMost); len(list) != 1 || answered {
+		t.Errorf("%d are over the bound, want one; anything was answered: %v", len(list), answered)
+	}
+}
