@@ -22,34 +22,21 @@ import (
 	"presend/internal/lab"
 )
 
-// networkEnv tells a copy of the test that it has a network of its own, and names the verify binary to test.
-const networkEnv = "PRESEND_NETWORK_VERIFY"
-
 // withNetwork runs body in a network namespace that holds nothing but loopback, which body may break as it likes.
 func withNetwork(t *testing.T, body func(binary string)) {
 	t.Helper()
-	if binary := os.Getenv(networkEnv); binary != "" {
+	if binary := os.Getenv(insideEnv); binary != "" {
 		if err := loopbackUp(); err != nil {
 			t.Fatal(err)
 		}
 		body(binary)
 		return
 	}
-	unlock, err := lock(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	run(t, "./setup.sh")
-	binary := filepath.Join(t.TempDir(), "verify")
-	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
-	inside := exec.CommandContext(t.Context(), os.Args[0], arguments(t)...)
-	inside.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	inside.Env = append(os.Environ(), networkEnv+"="+binary)
-	inside.Stdout, inside.Stderr = os.Stdout, os.Stderr
+	binary, _ := prepared(t)
+	inside := copyIn(t, syscall.CLONE_NEWNET, binary)
 	runtime.LockOSThread() // the kernel ends the copy when the thread that started it ends
 	defer runtime.UnlockOSThread()
-	err = inside.Start()
+	err := inside.Start()
 	if errors.Is(err, syscall.EPERM) {
 		t.Skip("the kernel allows no network of its own here")
 	}
