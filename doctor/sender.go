@@ -211,7 +211,7 @@ func (e *exam) dmarc(ctx context.Context) []Finding {
 		places = append(places, org)
 	}
 	for _, place := range places {
-		texts, _, err := e.texts(ctx, "_dmarc."+place)
+		texts, err := e.texts(ctx, "_dmarc."+place)
 		if err != nil {
 			f.Level, f.Found, f.Fix = Warning, fmt.Sprintf("DMARC could not be looked up: %v", err), "Run this again later."
 			return []Finding{f}
