@@ -104,7 +104,7 @@ func judgeDNSSEC(good, bad signed) Finding {
 	vouches := good.err == nil && good.reply.AuthenticatedData && len(good.reply.Answer) > 0
 	withholds := bad.err == nil && bad.reply.Rcode == dns.RcodeServerFailure
 	const (
-		means = "Whoever is between it and the domain can make up mail hosts."
+		means = "Anybody on the way between it and the domain can make up mail hosts."
 		fix   = "Nothing breaks without it. A resolver of your own that validates is best: Unbound does as Debian installs " +
 			"it."
 	)
