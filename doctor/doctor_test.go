@@ -244,8 +244,15 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 			findings, worst := w.examine(t, test.check, test.config)
 			compare(t, findings, test.want)
 			for _, f := range findings {
-				if f.Level != OK && f.Fix == "" && !strings.HasPrefix(f.Found, "not checked") {
+				checked := !strings.HasPrefix(f.Found, "not checked")
+				if checked && f.Level != OK && f.Fix == "" {
 					t.Errorf("%s does not say how to fix it", f.Found)
+				}
+				if f.Level == Failure && f.Means == "" && !strings.Contains(f.Found, "could not be tested") {
+					t.Errorf("%s does not say what it means", f.Found)
+				}
+				if checked && f.About == "" && f.Check != "open-files" {
+					t.Errorf("%s does not say what it is about", f.Found)
 				}
 				if f.Level.Worse(worst) {
 					t.Errorf("the worst level is %s", worst)
