@@ -37,21 +37,33 @@ func TestWhatARowAddsToAResult(t *testing.T) {
 		want  report.Row // without the scores
 	}{
 		{
-			"nothing", rowResult{Result: accepted()}, nil, []verify.Flag{verify.FlagRole}, 97,
+			"nothing",
+			rowResult{Result: accepted()},
+			nil,
+			[]verify.Flag{verify.FlagRole},
+			97,
 			report.Row{Verdict: verify.Deliverable, Reason: verify.Accepted, Action: "send"},
 		},
 		{
-			"that it is a duplicate", rowResult{Result: accepted(), duplicate: true}, nil,
-			[]verify.Flag{verify.FlagRole, verify.FlagDuplicate}, 97,
+			"that it is a duplicate",
+			rowResult{Result: accepted(), duplicate: true},
+			nil,
+			[]verify.Flag{verify.FlagRole, verify.FlagDuplicate},
+			97,
 			report.Row{Verdict: verify.Deliverable, Reason: verify.Accepted, Action: "send"},
 		},
 		{
-			"its age", year, nil, []verify.Flag{verify.FlagRole}, 75,
+			"its age", year, nil,
+			[]verify.Flag{verify.FlagRole},
+			75,
 			report.Row{Verdict: verify.Deliverable, Reason: verify.Accepted, Action: "send"},
 		},
 		{
-			"what the user asked for", rowResult{Result: accepted()},
-			map[verify.Flag]verify.Verdict{verify.FlagRole: verify.Risky}, []verify.Flag{verify.FlagRole}, 97,
+			"what the user asked for",
+			rowResult{Result: accepted()},
+			map[verify.Flag]verify.Verdict{verify.FlagRole: verify.Risky},
+			[]verify.Flag{verify.FlagRole},
+			97,
 			report.Row{Verdict: verify.Risky, Reason: verify.Accepted, Action: "send_with_care"},
 		},
 	} {
