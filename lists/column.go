@@ -49,7 +49,7 @@ func (r *Reader) surveyColumns(rows []sampled, width int) (columns []column) {
 			if hasAt(row.cells[i]) {
 				c.withAt++
 			}
-			if holdsAddresses(row.cells[i]) {
+			if row.addresses[i] {
 				c.addresses++
 				seen[strings.ToLower(strings.TrimSpace(row.cells[i]))] = true
 			}
