@@ -122,15 +122,14 @@ func splitBare(part string) []string {
 	}
 	var all []string
 	divides := func(r rune) bool { return unicode.IsSpace(r) || r == '/' || r == '|' }
-	for _, word := range strings.FieldsFunc(part, divides) {
-		if at := strings.IndexByte(word, '@'); at >= 0 {
-			all = append(all, word)
+	for word := range strings.FieldsFuncSeq(part, divides) {
+		if strings.IndexByte(word, '@') < 0 {
+			continue
 		}
-	}
-	for _, word := range all {
 		if !IsAddress(word) {
 			return []string{part}
 		}
+		all = append(all, word)
 	}
 	return all
 }

@@ -175,7 +175,7 @@ func (r *Reader) columnName(index int) string {
 }
 
 func (r *Reader) describe(width int) (names []string) {
-	for i := range max(width, len(r.columns)) {
+	for i := range width {
 		names = append(names, quoteName(r.columns, i))
 	}
 	return names

@@ -119,7 +119,7 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 	if len(headers) == 0 {
 		return headlessTable(records, d)
 	}
-	best, most := table{}, -1
+	best, most := 0, -1
 	held := make([]map[string]bool, len(headers))
 	tables := make([]table, len(headers))
 	for i, header := range headers {
@@ -137,26 +137,26 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 			}
 		}
 		if n := len(held[i])*1000 + min(len(rows), 999); n > most && (len(held[i]) > 0 || most < 0) {
-			best, most = t, n
+			best, most = i, n
 		}
 	}
-	of := held[slices.IndexFunc(tables, func(t table) bool { return t.header == best.header })]
+	chosen := tables[best]
+	chosen.held = len(held[best])
 	for i, t := range tables {
 		missing := 0
 		for address := range held[i] {
-			if !of[address] {
+			if !held[best][address] {
 				missing++
 			}
 		}
-		if best.missing += missing; missing > 0 {
-			best.others = append(best.others, t.header)
+		if chosen.missing += missing; missing > 0 {
+			chosen.others = append(chosen.others, t.header)
 		}
 	}
-	best.held = len(of)
-	return best
+	return chosen
 }
 
-// isOneOfSeveral reports whether other tables hold so many addresses that this one cannot stand for the list. A meeting's
+// isOneOfSeveral reports whether other tables hold so many addresses that this one is not the whole list. A meeting's
 // block with its host is no such table.
 func (t table) isOneOfSeveral() bool { return t.missing > 1 && t.missing*4 > t.held }
 
