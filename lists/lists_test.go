@@ -333,8 +333,8 @@ func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
 	}
 }
 
-func TestTextOfServersCannotTurnTheDirectionOfWritingInJSON(t *testing.T) {
-	r := open(t, "email\na@x.lab\n", lists.Options{})
+func TestJSONHoldsNeitherWhatTurnsTheDirectionOfWritingNorAnEarlierRun(t *testing.T) {
+	r := open(t, "verify_detail,email\nold,a@x.lab\n", lists.Options{})
 	var b bytes.Buffer
 	w, err := lists.NewJSONWriter(&b, r)
 	if err != nil {
@@ -348,7 +348,7 @@ func TestTextOfServersCannotTurnTheDirectionOfWritingInJSON(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(b.String(), `"verify_detail":"gnp x"`) {
+	if !strings.Contains(b.String(), `"verify_detail":"gnp x"`) || strings.Contains(b.String(), "old") {
 		t.Errorf("%q", b.String())
 	}
 }
