@@ -47,9 +47,14 @@ func scripted(
 
 // refusing returns a script that gives one reply to every recipient that is no mailbox.
 func refusing(reply string) lab.Script {
+	return refusingBy(func(lab.Visit) string { return reply })
+}
+
+// refusingBy returns a script that gives every recipient that is no mailbox the reply of a function.
+func refusingBy(reply func(lab.Visit) string) lab.Script {
 	return func(v lab.Visit) (string, time.Duration) {
 		if v.Command == "RCPT" && !v.Known {
-			return reply, 0
+			return reply(v), 0
 		}
 		return "", 0
 	}
