@@ -95,6 +95,17 @@ func TestOtherFormatsAreReadAsTheyAreDocumented(t *testing.T) {
 			[]string{"name", "email", "email 2", "organization", "title", "phone", "categories", "note"},
 			[]string{"Jörg|j@x.lab|k@x.lab|||1||one\ntwo three"},
 		},
+		{
+			"the preferred address of a vCard, and another character set",
+			"BEGIN:VCARD\nVERSION:2.1\nFN;CHARSET=ISO-8859-2:\xa3ukasz\nEMAIL;HOME:j@x.lab\nEMAIL;PREF:k@x.lab\nEND:VCARD\n",
+			[]string{"name", "email", "email 2", "organization", "title", "phone", "categories", "note"},
+			[]string{"Łukasz|k@x.lab|j@x.lab|||||"},
+		},
+		{
+			"an entry without a value in the only column", `[{"email":"a@x.lab"},{"email":null},{"email":"b@x.lab"}]`,
+			[]string{"email"},
+			[]string{"a@x.lab", " ", "b@x.lab"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := open(t, test.in, lists.Options{})

@@ -157,7 +157,7 @@ func TestSeveralColumnsGetColumnsEach(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := open(t, in, test.options)
-			if diff := cmp.Diff(test.columns, r.AddressColumns()) + cmp.Diff(test.others, r.OtherColumns()); diff != "" {
+			if diff := cmp.Diff(test.columns, r.AddressColumns()) + cmp.Diff(test.others, r.Understood().Others); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 			var out bytes.Buffer
@@ -223,7 +223,7 @@ func TestColumnsOfAnEarlierRunAreReplacedWhereverTheyAre(t *testing.T) {
 			if diff := cmp.Diff("email,n"+head+"\na@x.lab,1"+tail+"\n", annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if len(r.OtherColumns()) > 0 || r.Understood().Replaced == 0 {
+			if len(r.Understood().Others) > 0 || r.Understood().Replaced == 0 {
 				t.Errorf("%+v", r.Understood())
 			}
 		})

@@ -333,6 +333,26 @@ func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
 	}
 }
 
+func TestJSONHoldsNeitherWhatTurnsTheDirectionOfWritingNorAnEarlierRun(t *testing.T) {
+	r := open(t, "verify_detail,email\nold,a@x.lab\n", lists.Options{})
+	var b bytes.Buffer
+	w, err := lists.NewJSONWriter(&b, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for row, err := range r.Rows() {
+		if err := errors.Join(err, w.Write(row, lists.Record{Detail: "\u202egnp\u2028x"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.String(), `"verify_detail":"gnp x"`) || strings.Contains(b.String(), "old") {
+		t.Errorf("%q", b.String())
+	}
+}
+
 // full has something else in every column.
 var full = lists.Record{
 	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p", MX: "mx.x.lab",

@@ -201,6 +201,37 @@ func TestColumnsOfAnEarlierRunAreReplacedInAWorkbook(t *testing.T) {
 	}
 }
 
+func TestAColumnOfAnEarlierRunBeforeOthersLosesItsCells(t *testing.T) {
+	path := sheet(t, [][]any{{"verify_verdict", "Email", "Name"}, {"old", "ann@x.lab", "Ann"}}, nil)
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	book, _ := withWorkbook(t, r, func(lists.Row) []lists.Record { return []lists.Record{{Verdict: "new"}} })
+	got := cellsOf(t, book, "Sheet1")
+	if diff := cmp.Diff([]string{"", "ann@x.lab", "Ann", "new"}, got[1]); diff != "" || got[0][0] != "" || got[0][3] != "verify_verdict" {
+		t.Errorf("header %q, row (-want +got):\n%s", got[0], diff)
+	}
+}
+
+func TestASheetThatIsHiddenIsNotTakenUnasked(t *testing.T) {
+	path := sheet(t, people, func(book *excelize.File) {
+		book.SetActiveSheet(1)
+		if err := book.SetSheetVisible("Sheet1", false); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Understood().Sheet; got != "Other" {
+		t.Errorf("sheet %q, want the one that is visible", got)
+	}
+}
+
 func TestASheetIsTakenByNameOrNumber(t *testing.T) {
 	path := sheet(t, people, nil)
 	for _, wanted := range []string{"other", "2"} {

@@ -46,6 +46,7 @@ func TestWhatListsWrapAroundAnAddressIsTakenAway(t *testing.T) {
 		{"bob@corp.lab.;", "bob@corp.lab", []string{"trailing semicolon", "trailing dot"}},
 		{"<bob@corp.lab", "bob@corp.lab", []string{"leading <"}},
 		{", bob@corp.lab", "bob@corp.lab", []string{"leading comma"}},
+		{`"<bob@corp.lab>"`, "bob@corp.lab", []string{"wrapping quotes", "angle brackets"}}, // needs a second round
 		{"bob@corp.lab <Bob Smith>", "bob@corp.lab", []string{"name behind the address"}},
 		{"bob@corp.lab (Bob Smith)", "bob@corp.lab", []string{"name behind the address"}},
 		{"Bob Smith (bob@corp.lab)", "bob@corp.lab", []string{"display name"}},
@@ -96,7 +97,7 @@ func TestWhatIsNotSafeToRepairGetsASuggestion(t *testing.T) {
 		"joe,smith@acme.com": "joe.smith@acme.com", "joe@acme,co,uk": "joe@acme.co.uk", "joe#acme.com": "joe@acme.com", "mail=joe@acme.com": "joe@acme.com",
 		"Joe Smith joe@acme.com": "joe@acme.com", "joe..smith@acme.com": "joe.smith@acme.com", ".joe@acme.com": "joe@acme.com", `"joe@acme.com`: "joe@acme.com",
 		"joe@acme.com. Call him": "joe@acme.com", "joe smith@acme.com": "smith@acme.com",
-		"joe": "", "joe@": "", "a@x.com, b@x.com": "", "": "", "no address here": "", "joe@localhost": "",
+		"joe": "", "joe@": "", "a@x.com, b@x.com": "", "": "", "no address here": "", "joe@localhost": "", "joe@aol": "",
 	} {
 		_, err := syntax.Parse(in)
 		var problem *syntax.Error
