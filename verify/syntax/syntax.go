@@ -32,7 +32,6 @@ type Address struct {
 	Local      string   // as on the wire, quoted where it was written so
 	Domain     string   // A-labels in lower case
 	Repairs    []string // what had to be repaired to read it, in words
-	Fallback   string   // what it may mean if it does not exist, as sam@corp.lab for 'sam@corp.lab; empty: nothing else
 	Quoted     bool     // the local part is quoted
 	SMTPUTF8   bool     // the local part needs RFC 6531
 	Subaddress bool     // the local part is user+detail (RFC 5233)
@@ -85,7 +84,7 @@ func Parse(s string) (Address, error) {
 	}
 	literal, err := parse(text)
 	if err == nil && !isKeyed(text) {
-		literal.Repairs, literal.Fallback = repairs, fallback(text)
+		literal.Repairs = repairs
 		return literal, nil
 	}
 	if !utf8.ValidString(s) {
@@ -97,7 +96,7 @@ func Parse(s string) (Address, error) {
 	}
 	a, err := parse(repaired)
 	if err == nil {
-		a.Repairs, a.Fallback = repairs, fallback(repaired)
+		a.Repairs = repairs
 		return a, nil
 	}
 	var wrong *Error
