@@ -89,15 +89,7 @@ func TestWhatIsNoRowIsPassedThroughAndNotCounted(t *testing.T) {
 		{"a line that is only a byte order mark", "email,n\na@x.lab,1\n\ufeff\nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\n\ufeff\nb@x.lab,2" + tail + "\n"},
 		{"one address a line with commas in some", "a@x.lab\nb@x.lab, Bob\nc@x.lab\n", []string{"a@x.lab", "b@x.lab, Bob", "c@x.lab"}, "a@x.lab" + semi(tail) + "\nb@x.lab, Bob" + semi(tail) + "\nc@x.lab" + semi(tail) + "\n"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := open(t, test.in, lists.Options{})
-			if diff := cmp.Diff(test.addresses, addresses(t, r)); diff != "" {
-				t.Errorf("addresses (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.want, annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
-				t.Errorf("output (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { comesOut(t, test.in, test.addresses, test.want) })
 	}
 }
 

@@ -54,19 +54,7 @@ func withWorkbook(t testing.TB, r *lists.Reader, record func(lists.Row) []lists.
 	if err != nil {
 		t.Fatal(err)
 	}
-	for row, err := range r.Lines() {
-		if err == nil && row.Blank {
-			err = w.Blank(row)
-		} else if err == nil {
-			err = w.WriteAll(row, record(row))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	writeAll(t, w, r, record)
 	book, err := excelize.OpenReader(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)

@@ -32,16 +32,7 @@ func scripted(
 		t.Fatal(err)
 	}
 	v := verifier(t, l, l.Resolver(), change)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		defer cancel()
-		if err := v.Wait(ctx); err != nil {
-			t.Errorf("the Verifier is not idle: %v", err)
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	leaveAtEnd(t, l, v)
 	return l, v
 }
 
