@@ -39,6 +39,7 @@ type Options struct {
 	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Keep    time.Duration // forget changes and runs that are older; 0: all but the newest
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
+	Quick   bool          // of providers that accept any address, ask about a sample only
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
 	Patience  time.Duration // how long to wait for a network that goes down
@@ -68,6 +69,8 @@ const (
 // Observer learns of a job's progress. Its methods are called from several goroutines.
 type Observer interface {
 	verify.Observer
+	// Estimated tells, before mail hosts are asked, how long that takes at least.
+	Estimated(*report.Estimate)
 	// Pass begins: that many addresses are to be asked. It ends with PassEnded.
 	Pass(addresses int)
 	// PassEnded says that the pass has ended.
@@ -215,7 +218,10 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if s.Plan, err = run.Plan(ctx); err != nil {
 		return s, err
 	}
-	p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.Preflight, j.stop}
+	if err := j.estimate(ctx, run); err != nil {
+		return s, err
+	}
+	p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.Preflight, j.stop, j.Quick}
 	if s.Retried, j.lies, err = p.tested(ctx, file, run); err != nil {
 		return s, err
 	}

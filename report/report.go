@@ -22,6 +22,7 @@ type Row struct {
 	Score   float64 // not rounded
 	Fresh   float64 // the score that the address would have if it had been asked just now
 	RetryAt time.Time
+	LeftOut bool // by --quick
 }
 
 // Figures say what a list came to, in the rows that were added to a Counter. The JSON names are a contract.
@@ -30,6 +31,7 @@ type Figures struct {
 	NoAddress  int                                      `json:"no_address"` // rows without one, which count nowhere else
 	Duplicates int                                      `json:"duplicates"`
 	Unengaged  int                                      `json:"unengaged"`
+	LeftOut    int                                      `json:"left_out"` // by --quick
 	Verdicts   map[verify.Verdict]int                   `json:"verdicts"`
 	Reasons    map[verify.Verdict]map[verify.Reason]int `json:"reasons"`
 	Actions    map[verify.Action]int                    `json:"actions"`
@@ -67,6 +69,9 @@ func (c *Counter) Add(r Row) {
 	}
 	if slices.Contains(r.Flags, verdict.FlagUnengaged) {
 		f.Unengaged++
+	}
+	if r.LeftOut {
+		f.LeftOut++
 	}
 	if !r.RetryAt.IsZero() {
 		f.Retries++

@@ -19,6 +19,9 @@ import (
 // number writes a number as people read it: 8,412.
 var number = message.NewPrinter(language.English)
 
+// Number writes a number as people read it: "8,412".
+func Number(n int) string { return number.Sprint(n) }
+
 // Rows returns a number of rows in words: "1 row", "8,412 rows".
 func Rows(n int) string { return Count(n, "row", "rows") }
 
@@ -107,6 +110,10 @@ func (f Figures) asides(b *strings.Builder) {
 	if f.Duplicates > 0 {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
+	if f.LeftOut > 0 {
+		fmt.Fprintf(b, "%s left out by --quick: their providers accept any address. A run without it asks about them.\n",
+			Rows(f.LeftOut))
+	}
 	if f.Unengaged > 0 {
 		fmt.Fprintf(b, "%s without a sign of life for a long time: they hurt more than they bring.\n", Count(f.Unengaged, "contact", "contacts"))
 	}
@@ -148,6 +155,11 @@ func (f Figures) forecasts(b *strings.Builder) {
 		}
 		fmt.Fprintf(b, "  %-18s %14s  %5.1f %%  (%.1f to %.1f)  %s\n", names[c.Cut], Rows(c.Rows), c.Bounces, c.Low, c.High, c.Word)
 	}
+	f.age(b)
+}
+
+// age writes how much of the forecast is age.
+func (f Figures) age(b *strings.Builder) {
 	if sendable := f.Forecast(Sendable); sendable.Age >= 0.1 {
 		fmt.Fprintf(b, "  %.1f of the %.1f %% without invalid is age: --max-age 7d asks again about what is older than a week.\n",
 			sendable.Age, sendable.Bounces)
