@@ -120,13 +120,19 @@ func (a *app) logger() (*slog.Logger, error) {
 		level = smtpprobe.LevelDialogue
 	}
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: nameDialogue}
+	var handler slog.Handler
 	switch a.flags.logFormat {
 	case "text":
-		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
+		handler = slog.NewTextHandler(a.stderr, options)
 	case "json":
-		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
+		handler = slog.NewJSONHandler(a.stderr, options)
+	default:
+		return nil, usagef("--log-format is text or json, not %q", a.flags.logFormat)
 	}
-	return nil, usagef("--log-format is text or json, not %q", a.flags.logFormat)
+	if a.heard != nil {
+		handler = &listener{Handler: handler, all: a.heard}
+	}
+	return slog.New(handler), nil
 }
 
 // nameDialogue gives the level of the SMTP dialogue a name of its own.

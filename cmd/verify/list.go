@@ -67,7 +67,12 @@ What is known is kept in a state file next to the output. Stopped at any moment,
 was; run again later, it asks only about what is new, ready to be asked again or older than its shelf life. With
 --no-smtp nothing is kept unless --state names a file. IN.csv may be - for standard input.`,
 		Args: arguments(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error { return a.list(c.Context(), args[0], f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.hintSender(); err != nil {
+				return err
+			}
+			return a.list(c.Context(), args[0], f)
+		},
 	}
 	flags := c.Flags()
 	a.flags.registerEngine(flags)

@@ -104,7 +104,8 @@ type app struct {
 	stdout, stderr io.Writer
 	stop           <-chan struct{} // closed by the first interrupt
 	flags          sharedFlags
-	args           []string // of the command, as they were given
+	args           []string   // of the command, as they were given
+	heard          *dialogues // nil: nobody asks for the SMTP dialogue as data
 
 	// What tests and the demo put in place of the network; nil: the network.
 	dial     func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
@@ -128,6 +129,7 @@ func rootCommand(a *app) *cobra.Command {
 		historyCommand(a), runsCommand(a), trendCommand(a), paceCommand(a), doctorCommand(a), versionCommand(a),
 		manCommand(a),
 	)
+	addExamples(root)
 	return root
 }
 
