@@ -42,7 +42,9 @@ func (j *job) join(out outputs, from source, answers score.List) (report.Figures
 			return report.Figures{}, err
 		}
 	}
-	return w.counter.Figures(), from.end()
+	figures := w.counter.Figures()
+	figures.UnengagedDays = int(j.Unengaged / (24 * time.Hour))
+	return figures, from.end()
 }
 
 // rowsWriter writes the rows of a list with their results, and counts them.

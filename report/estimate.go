@@ -88,17 +88,18 @@ func (e *Estimate) timed(load Load, sources, quick int) Load {
 // worth is how long a run takes at least for its estimate to be worth a line.
 const worth = 10 * time.Second
 
-// Line returns the estimate in one line; empty where no bound is known that is worth one.
-func (e *Estimate) Line() string {
+// Short returns the estimate in one line, and in another one what would shorten it most, if anything; empty where no
+// bound is known that is worth a line.
+func (e *Estimate) Short() string {
 	loads := e.Loads()
 	if len(loads) == 0 || loads[0].Takes < worth {
 		return ""
 	}
-	parts := []string{fmt.Sprintf("This takes at least %s: %s", Duration(loads[0].Takes), loads[0].words())}
+	text := fmt.Sprintf("This takes at least %s: %s.\n", Duration(loads[0].Takes), loads[0].words())
 	if advice := e.advice(loads); len(advice) > 0 {
-		parts = append(parts, advice[0])
+		text += advice[0] + ".\n"
 	}
-	return strings.Join(parts, ". ") + "."
+	return text
 }
 
 // words tells what is asked of a provider, and how fast.
@@ -112,8 +113,7 @@ func perSecond(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 
 // advice names what would shorten it, what helps most first, a sentence without a full stop each.
 func (e *Estimate) advice(loads []Load) (advice []string) {
 	if quick := e.with(e.sources, verify.QuickSample); e.quick == 0 && quick < loads[0].Takes {
-		advice = append(advice, fmt.Sprintf("With --quick at least %s: it leaves out what %s would say yes to anyway",
-			atLeast(quick), acceptors(loads)))
+		advice = append(advice, fmt.Sprintf("With --quick at least %s: %s to every address anyway", atLeast(quick), acceptors(loads)))
 	}
 	if more := e.with(e.sources+1, e.quick); more < loads[0].Takes {
 		advice = append(advice, fmt.Sprintf("With one more --source-ip at least %s", atLeast(more)))
@@ -129,7 +129,7 @@ func (e *Estimate) with(sources, quick int) (longest time.Duration) {
 	return longest
 }
 
-// acceptors names the providers that accept any address.
+// acceptors names the providers that accept any address, with "says yes" or "say yes".
 func acceptors(loads []Load) string {
 	var names []string
 	for _, load := range loads {
@@ -137,7 +137,7 @@ func acceptors(loads []Load) string {
 			names = append(names, load.Provider)
 		}
 	}
-	return strings.Join(names, " and ")
+	return strings.Join(names, " and ") + " " + either(len(names), "says yes", "say yes")
 }
 
 // atLeast writes a bound: of nothing that is worth a word as "a few seconds".

@@ -33,6 +33,14 @@ func Count(n int, one, many string) string {
 	return number.Sprintf("%d %s", n, many)
 }
 
+// either returns the words for one or for another number.
+func either(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
 // Text writes the figures for a person: first what to do, then the counts, then the forecast. Now tells how to write
 // times.
 func (f Figures) Text(w io.Writer, now time.Time) error {
@@ -67,8 +75,8 @@ func (f Figures) Answer(now time.Time) string {
 	var b strings.Builder
 	refused := f.refused()
 	if refused > 0 {
-		fmt.Fprintf(&b, "%s: the receiving servers refuse this machine, not the address. Fix that first, then run again.\n",
-			Rows(refused))
+		fmt.Fprintf(&b, "%s: the receiving %s this machine, not the address. Fix that first, then run again.\n",
+			Rows(refused), either(refused, "server refuses", "servers refuse"))
 	}
 	if n := f.Actions[verdict.FixSender] - refused; n > 0 {
 		fmt.Fprintf(&b, "%s: this machine could not ask. Fix that first, then run again.\n", Rows(n))
@@ -105,17 +113,23 @@ func moment(t, now time.Time) string {
 // asides writes what is counted apart from the verdicts.
 func (f Figures) asides(b *strings.Builder) {
 	if f.NoAddress > 0 {
-		fmt.Fprintf(b, "%s without an address: left as they are, counted nowhere.\n", Rows(f.NoAddress))
+		fmt.Fprintf(b, "%s without an address: left as %s, counted nowhere.\n", Rows(f.NoAddress),
+			either(f.NoAddress, "it is", "they are"))
 	}
 	if f.Duplicates > 0 {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
 	if f.LeftOut > 0 {
-		fmt.Fprintf(b, "%s left out by --quick: their providers accept any address. A run without it asks about them.\n",
-			Rows(f.LeftOut))
+		fmt.Fprintf(b, "%s left out by --quick, since %s any address. A run without it asks.\n",
+			Rows(f.LeftOut), either(f.LeftOut, "its provider accepts", "their providers accept"))
 	}
 	if f.Unengaged > 0 {
-		fmt.Fprintf(b, "%s without a sign of life for a long time: they hurt more than they bring.\n", Count(f.Unengaged, "contact", "contacts"))
+		long := "a long time"
+		if f.UnengagedDays > 0 {
+			long = Count(f.UnengagedDays, "day", "days") + " or more"
+		}
+		fmt.Fprintf(b, "%s without a sign of life for %s: %s.\n", Count(f.Unengaged, "contact", "contacts"), long,
+			either(f.Unengaged, "it hurts more than it brings", "they hurt more than they bring"))
 	}
 }
 
@@ -148,12 +162,18 @@ func (f Figures) forecasts(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nExpected bounces\n")
+	cannot := false
 	for _, c := range f.Forecasts {
 		if c.Rows == 0 {
-			fmt.Fprintf(b, "  %-18s %14s  %s\n", names[c.Cut], Rows(0), c.Word)
+			fmt.Fprintf(b, "  %-17s %12s  %s\n", names[c.Cut], Rows(0), c.Word)
 			continue
 		}
-		fmt.Fprintf(b, "  %-18s %14s  %5.1f %%  (%.1f to %.1f)  %s\n", names[c.Cut], Rows(c.Rows), c.Bounces, c.Low, c.High, c.Word)
+		interval := fmt.Sprintf("(%.1f to %.1f)", c.Low, c.High)
+		fmt.Fprintf(b, "  %-17s %12s  %5.1f %%  %-14s  %s\n", names[c.Cut], Rows(c.Rows), c.Bounces, interval, c.Word)
+		cannot = cannot || c.Word == CannotBeTold
+	}
+	if cannot {
+		b.WriteString("  More than a third of the rows to be sent are unknown, so what would bounce cannot be told.\n")
 	}
 	f.age(b)
 }

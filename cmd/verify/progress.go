@@ -123,8 +123,8 @@ func (p *progress) Waiting(ahead verify.Ahead) {
 
 // Estimated implements job.Observer.
 func (p *progress) Estimated(e *report.Estimate) {
-	if line := e.Line(); line != "" && !p.app.flags.quiet {
-		fmt.Fprintln(p.app.stderr, line)
+	if !p.app.flags.quiet {
+		fmt.Fprint(p.app.stderr, e.Short())
 	}
 }
 
@@ -189,7 +189,8 @@ func (p pass) line(now time.Time, width int) string {
 		try(verdicts, left+" ("+name+")")
 	}
 	try(verdicts, left)
-	try(strings.Join(long, " "), strings.TrimPrefix(left, "about ")) // what 80 columns have space for
+	bare := strings.TrimPrefix(strings.TrimPrefix(left, "about "), "at least ")
+	try(strings.Join(long, " "), bare) // what 80 columns have space for
 	try(fmt.Sprint(p.done), shorter, left)
 	try(shorter, left)
 	try(shorter)

@@ -44,7 +44,11 @@ func (a *app) summarise(s job.Summary, o job.Options, industry bool) error {
 		fmt.Fprintf(a.stderr, "\n%s\n", planOf(s))
 	}
 	if s.Retries > 0 {
-		fmt.Fprintf(a.stderr, "Temporary answers for %s: run the same command again later, or with --wait 30m.\n", report.Rows(s.Retries))
+		answers := "Temporary answers"
+		if s.Retries == 1 {
+			answers = "A temporary answer"
+		}
+		fmt.Fprintf(a.stderr, "%s for %s: run the same command again later, or with --wait 30m.\n", answers, report.Rows(s.Retries))
 	}
 	switch {
 	case o.Output == "-":
@@ -72,7 +76,7 @@ func planOf(s job.Summary) string {
 		{s.Retried - p.Due, "asked again while waiting"},
 	} {
 		if part.n > 0 {
-			words += fmt.Sprintf("%s%d %s", sep, part.n, part.words)
+			words += fmt.Sprintf("%s%s %s", sep, report.Number(part.n), part.words)
 			sep = ", "
 		}
 	}
