@@ -85,15 +85,15 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.As(err, &exit):
 		if exit.message != "" {
-			fmt.Fprintln(a.stderr, "verify:", exit.message)
+			a.complain(exit.message)
 		}
 		return exit.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
-	fmt.Fprintln(a.stderr, "verify:", err)
+	a.complain(err.Error())
 	if advice := state.Advice(err); advice != "" {
-		fmt.Fprintln(a.stderr, "verify:", advice)
+		a.complain(advice)
 	}
 	return exitFailed
 }

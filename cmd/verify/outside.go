@@ -80,14 +80,14 @@ func (f *sharedFlags) helloName() (string, error) {
 // name that DNS can know.
 func (a *app) hintSender() error {
 	from, err := a.flags.sender()
-	if err != nil || from != "" || a.flags.noSMTP || a.flags.quiet {
+	if err != nil || from != "" || a.flags.noSMTP {
 		return err
 	}
 	name, err := a.flags.helloName()
 	if err != nil || strings.Contains(strings.Trim(name, "."), ".") {
 		return err
 	}
-	_, err = fmt.Fprintf(a.stderr, "verify: mail hosts are told the name %s and the sender <>, which many refuse: "+
-		"give --helo a name that DNS knows this machine by, and --from an address of yours\n", printable(name))
-	return err
+	a.say("Mail hosts are told the name " + printable(name) + " and the sender <>, which many refuse: " +
+		"give --helo a name that DNS knows this machine by, and --from an address of yours.")
+	return nil
 }

@@ -36,9 +36,7 @@ func newProgress(a *app) *progress { return &progress{app: a} }
 
 // Opened implements job.Observer.
 func (p *progress) Opened(list lists.Understood) {
-	if !p.app.flags.quiet {
-		fmt.Fprintln(p.app.stderr, list)
-	}
+	p.app.say(list.String())
 }
 
 // Pass implements job.Observer.
@@ -85,9 +83,7 @@ func (p *progress) PassEnded() {
 
 // WaitingUntil implements job.Observer.
 func (p *progress) WaitingUntil(due time.Time) {
-	if !p.app.flags.quiet {
-		fmt.Fprintf(p.app.stderr, "waiting until %s for temporary answers that can be asked again\n", due.Local().Format(time.TimeOnly))
-	}
+	p.app.say(fmt.Sprintf("waiting until %s for temporary answers that can be asked again", due.Local().Format(time.TimeOnly)))
 }
 
 // Done implements verify.Observer.
@@ -116,15 +112,13 @@ func (p *progress) Waiting(ahead verify.Ahead) {
 	if p.bar != nil {
 		_ = p.bar.Clear() // as in PassEnded
 	}
-	if !p.app.flags.quiet {
-		fmt.Fprintf(p.app.stderr, "verify: closing %s\n", ahead.Words)
-	}
+	p.app.say("closing " + ahead.Words)
 }
 
 // Estimated implements job.Observer.
 func (p *progress) Estimated(e *report.Estimate) {
-	if !p.app.flags.quiet {
-		fmt.Fprint(p.app.stderr, e.Short())
+	for line := range strings.Lines(e.Short()) {
+		p.app.say(strings.TrimSpace(line))
 	}
 }
 
@@ -134,9 +128,9 @@ func (p *progress) show() {
 	case p.bar != nil && now.Sub(p.spoke) > barEvery:
 		p.spoke = now
 		p.bar.Describe(p.words(now))
-	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoke) > plainEvery:
+	case p.bar == nil && now.Sub(p.spoke) > plainEvery:
 		p.spoke = now
-		fmt.Fprintln(p.app.stderr, p.pass.line(now, 0))
+		p.app.say(p.pass.line(now, 0))
 	}
 }
 

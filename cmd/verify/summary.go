@@ -13,6 +13,11 @@ import (
 // gates returns the first gate that is not met.
 func (f listFlags) gates(s job.Summary) error {
 	forecast := s.Forecast(report.Cut(f.failOverOf))
+	if f.failOver >= 0 && forecast.Low > float64(f.failOver) && forecast.Word == report.CannotBeTold {
+		return &exitError{exitGate, fmt.Sprintf(
+			"what would bounce cannot be told, since more than a third of what would be sent is unknown; --fail-over %v is not met",
+			&f.failOver)}
+	}
 	if f.failOver >= 0 && forecast.Low > float64(f.failOver) {
 		return &exitError{exitGate, fmt.Sprintf(
 			"%.1f %% (at least %.1f %%) of what would be sent is expected to bounce, more than --fail-over %v allows",
