@@ -187,6 +187,7 @@ func (p pass) line(now time.Time, width int) string {
 	try(strings.Join(long, " "), bare) // what 80 columns have space for
 	try(fmt.Sprint(p.done), shorter, left)
 	try(shorter, left)
+	try(shorter, bare)
 	try(shorter)
 	try(fmt.Sprint(p.done))
 	for _, line := range tries {

@@ -35,6 +35,7 @@ func TestTheLineOfAPassFitsTheTerminal(t *testing.T) {
 		64:  "5000 deliverable 600 risky 500 invalid 100 unknown; 10 min left",
 		50:  "6200; 5000 d 600 r 500 i 100 u; about 10 min left",
 		45:  "5000 d 600 r 500 i 100 u; about 10 min left",
+		38:  "5000 d 600 r 500 i 100 u; 10 min left",
 		30:  "5000 d 600 r 500 i 100 u",
 		10:  "6200",
 		1:   "6200",
