@@ -13,6 +13,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"presend/lists"
@@ -20,6 +21,7 @@ import (
 	"presend/state"
 	"presend/verify"
 	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // Options say what a job is to do. Input and Output are required.
@@ -93,11 +95,34 @@ type Summary struct {
 // Text writes the summary for a person: first what is wrong on our side.
 func (s Summary) Text(w io.Writer, now time.Time) error {
 	for _, t := range s.Troubles {
-		if _, err := fmt.Fprintf(w, "%s.\n%s\n\n", t.Text, t.Advice); err != nil {
+		what, met, _ := strings.Cut(t.Text, ": ")
+		what = strings.ToUpper(what[:1]) + what[1:]
+		if s.nothingAsked() {
+			what += ": no mail host was asked"
+		}
+		if met != "" {
+			met = "What was met: " + met + ".\n"
+		}
+		if _, err := fmt.Fprintf(w, "%s.\n%s\n%s\n", what, t.Advice, met); err != nil {
 			return err
 		}
 	}
 	return s.Figures.Text(w, now)
+}
+
+// nothingAsked reports whether no row has an answer of a mail host.
+func (s Summary) nothingAsked() bool {
+	for _, reasons := range s.Reasons {
+		for reason := range reasons {
+			switch reason {
+			case verdict.NotProbed, verdict.DNSFailure, verdict.Syntax, verdict.SpecialUseDomain, verdict.NoSuchDomain,
+				verdict.NullMX, verdict.NoMailHost, verdict.Disposable, verdict.SpamTrapSuspect, verdict.Suppressed:
+			default:
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file, if it has

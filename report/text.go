@@ -173,7 +173,7 @@ func (f Figures) forecasts(b *strings.Builder) {
 		cannot = cannot || c.Word == CannotBeTold
 	}
 	if cannot {
-		b.WriteString("  More than a third of the rows to be sent are unknown, so what would bounce cannot be told.\n")
+		b.WriteString("  Cannot be told: more than a third of what would be sent is unknown.\n")
 	}
 	f.age(b)
 }
@@ -181,7 +181,7 @@ func (f Figures) forecasts(b *strings.Builder) {
 // age writes how much of the forecast is age.
 func (f Figures) age(b *strings.Builder) {
 	if sendable := f.Forecast(Sendable); sendable.Age >= 0.1 {
-		fmt.Fprintf(b, "  %.1f of the %.1f %% without invalid is age: --max-age 7d asks again about what is older than a week.\n",
+		fmt.Fprintf(b, "  Age makes %.1f of the %.1f %% without invalid: --max-age 7d asks again.\n",
 			sendable.Age, sendable.Bounces)
 	}
 }

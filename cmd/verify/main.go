@@ -59,7 +59,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		case <-ctx.Done():
 			return
 		}
-		fmt.Fprintln(stderr, "\nverify: stopping: answers in flight are kept; interrupt again to stop now")
+		fmt.Fprintln(stderr, "\nverify: stopping in 5 s at most: answers in flight are kept; interrupt again to stop now")
 		close(stop)
 		select {
 		case <-signals:

@@ -136,7 +136,7 @@ func (p *progress) show() {
 
 // barWidth is how wide the bar itself is, and barRest what the library writes around it.
 const (
-	barWidth = 6
+	barWidth = 5
 	barRest  = len(" 100% |") + barWidth + len("|  ")
 )
 
@@ -179,7 +179,10 @@ func (p pass) line(now time.Time, width int) string {
 		try(count, verdicts, left, "waiting for "+words)
 	}
 	try(count, verdicts, left)
-	if name := p.ahead.Slowest; name != "" {
+	switch name := p.ahead.Slowest; {
+	case name != "" && left == leftUnknown:
+		left = "waiting for " + name
+	case name != "":
 		try(verdicts, left+" ("+name+")")
 	}
 	try(verdicts, left)
@@ -205,6 +208,7 @@ const (
 	basisAlways = 20 * time.Second
 	basisShare  = 2
 	silenceMost = 5 * time.Second
+	leftUnknown = "time left unknown"
 )
 
 // left says how long the pass will take: as long as it took so far for its part, and at least what the engine knows of
@@ -220,5 +224,5 @@ func (p pass) left(now time.Time) string {
 	case known >= silenceMost:
 		return "at least " + report.Duration(known) + " left"
 	}
-	return "time left unknown"
+	return leftUnknown
 }

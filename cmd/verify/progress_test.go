@@ -44,6 +44,18 @@ func TestTheLineOfAPassFitsTheTerminal(t *testing.T) {
 			t.Errorf("at %d cells %q, want %q", width, got, want)
 		}
 	}
+	silent := someProgress()
+	silent.ahead, silent.last = verify.Ahead{Slowest: "slow.lab", Words: "slow.lab to answer"}, began
+	for width, want := range map[int]string{
+		200: "6,200 of 12,400 addresses; 5000 deliverable, 600 risky, 500 invalid, 100 unknown; time left unknown; " +
+			"waiting for slow.lab to answer",
+		76: "5000 deliverable, 600 risky, 500 invalid, 100 unknown; waiting for slow.lab",
+		65: "6200; 5000 d 600 r 500 i 100 u; waiting for slow.lab",
+	} {
+		if got := silent.line(now, width); got != want {
+			t.Errorf("at %d cells %q, want %q", width, got, want)
+		}
+	}
 	wide := someProgress()
 	wide.ahead.Words = strings.Repeat("日本", 20) // two cells a letter
 	for width := 10; width < 200; width++ {
