@@ -90,7 +90,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
 	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
-	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries next to the forecast")
+	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries below the forecast")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
 	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")

@@ -24,8 +24,18 @@ func TestAnInterruptEndsTheProgramWithinFiveSeconds(t *testing.T) {
 				if took := time.Since(interrupted); code != exitInterrupted || took > 5*time.Second {
 					t.Errorf("exit %d after %v: %s", code, took, stderr)
 				}
-				if !strings.Contains(stderr, "closing 1 session with slow.lab\n") {
-					t.Errorf("it does not say what is being closed: %s", stderr)
+				for _, want := range []string{"stopping in 5 s at most: ", "closing 1 session with slow.lab\n", "To go on: verify list"} {
+					if !strings.Contains(stderr, want) {
+						t.Errorf("it does not say %q: %s", want, stderr)
+					}
+				}
+			})
+			simulate(t, world, func(s *simulation) {
+				time.AfterFunc(26*time.Second, func() { close(s.stop) })
+				_, _, stderr := s.verify("list", s.list("ann@slow.lab", "bob@slow.lab"), "-q", "--state", s.path("s.db"),
+					"-o", s.path("out.csv"))
+				if strings.Count(stderr, "\n") != 1 || !strings.HasPrefix(stderr, "verify: stopped; ") {
+					t.Errorf("with -q it says %q, want only how to go on", stderr)
 				}
 			})
 		})
