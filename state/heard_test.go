@@ -16,9 +16,8 @@ import (
 	"presend/state"
 	"presend/verify"
 	"presend/verify/catchall"
-	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // inTime runs a test in a synctest bubble, with a state file that is closed before the bubble ends.
@@ -39,7 +38,7 @@ var ours = netip.MustParseAddr("192.0.2.7")
 // unsettled is an accepted address whose catch-all question is open, and is asked again after a wait.
 func unsettled(wait time.Duration) verify.Result {
 	return verify.Result{
-		Verdict: score.Risky, Score: 90, Reason: reply.CatchAllUnknown, Detail: "accepted", Flags: []verify.Flag{score.Role},
+		Verdict: verdict.Risky, Score: 90, Reason: verdict.CatchAllUnknown, Detail: "accepted", Flags: []verify.Flag{verdict.FlagRole},
 		Suggestion: "b@c.lab", Provider: "google", MX: "mx.one.lab", Source: ours,
 		Reply:     &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "fine", Command: "RCPT TO"},
 		CheckedAt: time.Now().UTC(), RetryAt: time.Now().Add(wait).UTC(),
@@ -48,7 +47,7 @@ func unsettled(wait time.Duration) verify.Result {
 
 func greylisted() verify.Result {
 	return verify.Result{
-		Verdict: score.Unknown, Reason: reply.Greylisted, Source: ours,
+		Verdict: verdict.Unknown, Reason: verdict.Greylisted, Source: ours,
 		CheckedAt: time.Now(), RetryAt: time.Now().Add(15 * time.Minute),
 	}
 }
@@ -125,7 +124,8 @@ func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *tes
 				_, tasks := lease(t, run)
 				want := unsettled(0)
 				want.Normalized = "heard@one.lab"
-				gone := verify.Result{Verdict: score.Invalid, Reason: reply.MailboxUnknown, CheckedAt: time.Now()}
+				want.Judge()
+				gone := verify.Result{Verdict: verdict.Invalid, Reason: verdict.MailboxUnknown, CheckedAt: time.Now()}
 				record(t, run, verify.Done{Task: tasks[0], Result: gone}, provisional(tasks[1]))
 
 				time.Sleep(time.Minute)
@@ -156,7 +156,7 @@ func TestAProvisionalResultStaysInTheWorkOfItsRun(t *testing.T) {
 		if p, err := run.Plan(t.Context()); err != nil || p.Pending() != 1 {
 			t.Errorf("plan %+v, %v; want one pending", p, err)
 		}
-		if r := results(t, run)[0].Result; r == nil || r.Reason != reply.CatchAllUnknown || !r.RetryAt.Equal(time.Now()) {
+		if r := results(t, run)[0].Result; r == nil || r.Reason != verdict.CatchAllUnknown || !r.RetryAt.Equal(time.Now()) {
 			t.Errorf("result %+v, want catch_all_unknown to be asked again now", r)
 		}
 		record(t, run, verify.Done{Task: tasks[0], Result: accepted(tasks[0])})
@@ -175,7 +175,7 @@ func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
 		run := begin(t, f, state.Policy{}, "a@one.lab")
 		_, tasks := lease(t, run)
 		done := provisional(tasks[0])
-		done.Result.Reason = reply.Disposable
+		done.Result.Reason = verdict.Disposable
 		record(t, run, done)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard == nil {
 			t.Errorf("tasks %+v, want one that was heard", tasks)
@@ -184,8 +184,8 @@ func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
 }
 
 func TestHistoryHoldsSettledResultsOnly(t *testing.T) {
-	catchAll := verify.Result{Verdict: score.Risky, Reason: reply.CatchAll}
-	settled := verify.Result{Verdict: score.Deliverable, Reason: reply.Accepted}
+	catchAll := verify.Result{Verdict: verdict.Risky, Reason: verdict.CatchAll}
+	settled := verify.Result{Verdict: verdict.Deliverable, Reason: verdict.Accepted}
 	for _, test := range []struct {
 		name   string
 		before []verify.Result
@@ -193,14 +193,14 @@ func TestHistoryHoldsSettledResultsOnly(t *testing.T) {
 		want   []verify.Reason
 	}{
 		{"heard and never settled", nil, nil, nil},
-		{"heard and settled", nil, &settled, []verify.Reason{reply.Accepted}},
-		{"accepted as before", []verify.Result{settled}, &settled, []verify.Reason{reply.Accepted}},
-		{"another result than before", []verify.Result{settled}, &catchAll, []verify.Reason{reply.Accepted, reply.CatchAll}},
+		{"heard and settled", nil, &settled, []verify.Reason{verdict.Accepted}},
+		{"accepted as before", []verify.Result{settled}, &settled, []verify.Reason{verdict.Accepted}},
+		{"another result than before", []verify.Result{settled}, &catchAll, []verify.Reason{verdict.Accepted, verdict.CatchAll}},
 		{
 			"as it once was",
 			[]verify.Result{settled, catchAll},
 			&settled,
-			[]verify.Reason{reply.Accepted, reply.CatchAll, reply.Accepted},
+			[]verify.Reason{verdict.Accepted, verdict.CatchAll, verdict.Accepted},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -240,7 +240,7 @@ func TestAQuestionThatMetATemporaryAnswerIsAskedAgainWithWhatWasHeard(t *testing
 		if err := run.Record(t.Context(), nil, []verify.Facts{facts}); err != nil {
 			t.Fatal(err)
 		}
-		if got := reasons(t, f, "a@one.lab"); !slices.Equal(got, []verify.Reason{reply.CatchAllUnknown}) {
+		if got := reasons(t, f, "a@one.lab"); !slices.Equal(got, []verify.Reason{verdict.CatchAllUnknown}) {
 			t.Errorf("history %v, want the settled result", got)
 		}
 		if p, err := run.Plan(t.Context()); err != nil || p.Pending() != 0 {
@@ -261,7 +261,7 @@ func TestAQuestionThatMetATemporaryAnswerIsAskedAgainWithWhatWasHeard(t *testing
 		if domain.CatchAll != catchall.Open {
 			t.Errorf("catch-all is %q, want the question asked again", domain.CatchAll)
 		}
-		if len(tasks) != 1 || tasks[0].Heard == nil || tasks[0].Tries != 1 || tasks[0].Source != ours {
+		if len(tasks) != 1 || tasks[0].Heard == nil || tasks[0].Memory.Tries != 1 || tasks[0].Source != ours {
 			t.Errorf("tasks %+v, want one that was heard, tried once from %v", tasks, ours)
 		}
 	})
@@ -318,14 +318,14 @@ func TestTriesGrowByOneANightAndTheFirstIsRemembered(t *testing.T) {
 				t.Fatalf("night %d: %d tasks, want one", night, len(tasks))
 			}
 			task := tasks[0]
-			if task.Tries != night {
-				t.Errorf("night %d: %d tries", night, task.Tries)
+			if task.Memory.Tries != night {
+				t.Errorf("night %d: %d tries", night, task.Memory.Tries)
 			}
-			if night == 0 && (!task.Since.IsZero() || task.Source.IsValid()) {
-				t.Errorf("a new address comes with %v and %v", task.Since, task.Source)
+			if night == 0 && (!task.Memory.Since.IsZero() || task.Source.IsValid()) {
+				t.Errorf("a new address comes with %v and %v", task.Memory.Since, task.Source)
 			}
-			if night > 0 && (!task.Since.Equal(first) || task.Source != ours) {
-				t.Errorf("night %d: since %v from %q, want %v from %v", night, task.Since, task.Source, first, ours)
+			if night > 0 && (!task.Memory.Since.Equal(first) || task.Source != ours) {
+				t.Errorf("night %d: since %v from %q, want %v from %v", night, task.Memory.Since, task.Source, first, ours)
 			}
 			record(t, run, verify.Done{Task: task, Result: greylisted()})
 			finish(t, run)
@@ -337,7 +337,7 @@ func TestTriesGrowByOneANightAndTheFirstIsRemembered(t *testing.T) {
 		finish(t, run)
 		time.Sleep(31 * 24 * time.Hour)
 		_, tasks = lease(t, begin(t, f, state.Policy{}, "a@one.lab"))
-		if task := tasks[0]; task.Tries != 0 || !task.Since.IsZero() || task.Source.IsValid() {
+		if task := tasks[0]; task.Memory.Tries != 0 || !task.Memory.Since.IsZero() || task.Source.IsValid() {
 			t.Errorf("after an answer: %+v, want no tries", task)
 		}
 	})
@@ -353,7 +353,7 @@ func TestAProvisionalResultChangesNeitherTriesNorTheFirstOfThem(t *testing.T) {
 			time.Sleep(24 * time.Hour)
 			run = begin(t, f, state.Policy{}, "a@one.lab")
 			_, tasks = lease(t, run)
-			if task := tasks[0]; task.Tries != 1 || !task.Since.Equal(first) || task.Source != ours {
+			if task := tasks[0]; task.Memory.Tries != 1 || !task.Memory.Since.Equal(first) || task.Source != ours {
 				t.Errorf("%+v, want one try, the first at %v, from %v", task, first, ours)
 			}
 			record(t, run, provisional(tasks[0]))
@@ -423,7 +423,7 @@ func TestAFreshRunUsesWhatItLearnedItself(t *testing.T) {
 
 func TestPruneKeepsTheNewestChangeOfEachAddress(t *testing.T) {
 	inTime(t, func(t *testing.T, f *state.File) {
-		for _, reason := range []verify.Reason{reply.Accepted, reply.MailboxFull, reply.Accepted} {
+		for _, reason := range []verify.Reason{verdict.Accepted, verdict.MailboxFull, verdict.Accepted} {
 			run := begin(t, f, state.Policy{Fresh: true}, "a@one.lab", "b@one.lab")
 			work(t, run, func(task verify.Task) verify.Result {
 				r := accepted(task)
@@ -439,7 +439,7 @@ func TestPruneKeepsTheNewestChangeOfEachAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, address := range []string{"a@one.lab", "b@one.lab"} {
-			if got := reasons(t, f, address); !slices.Equal(got, []verify.Reason{reply.Accepted}) {
+			if got := reasons(t, f, address); !slices.Equal(got, []verify.Reason{verdict.Accepted}) {
 				t.Errorf("%s: history %v, want the newest change", address, got)
 			}
 		}

@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"presend/verify"
 	"presend/verify/catchall"
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // statements are what every batch of a run needs. They are prepared once for the life of a file.
@@ -149,16 +148,18 @@ func (r *Run) waiting(
 	var t verify.Task
 	var at place
 	var local string
+	var tries int
 	var since int64
 	var heard bool
-	targets := append([]any{&t.ID, &local, &at.folded, &t.Tries, &since, &heard}, s.targets()...)
+	targets := append([]any{&t.ID, &local, &at.folded, &tries, &since, &heard}, s.targets()...)
 	for rows.Next() {
 		if err := rows.Scan(targets...); err != nil {
 			return nil, nil, err
 		}
-		t.Address, t.Since, t.Source, t.Heard = syntax.Stored(local, domain), fromUnix(since), netip.Addr{}, nil
+		t.Address, t.Source, t.Heard = syntax.Stored(local, domain), netip.Addr{}, nil
+		t.Memory = s.memory(tries, fromUnix(since))
 		// Only a server that greylists must meet the same client again.
-		if t.Tries > 0 && (heard || verify.Reason(s.reason.String) == reply.Greylisted) {
+		if tries > 0 && (heard || verify.Reason(s.reason.String) == verdict.Greylisted) {
 			if t.Source, err = s.sourceAddress(); err != nil {
 				return nil, nil, fmt.Errorf("address %d: %w", t.ID, err)
 			}
@@ -237,24 +238,18 @@ func keep(ctx context.Context, statement *sql.Stmt, d verify.Done) error {
 	if x.Source.IsValid() {
 		source = x.Source.String()
 	}
-	tries, since := triesAfter(d)
-	heard := d.Provisional || x.Reason == reply.CatchAllUnknown && !x.RetryAt.IsZero()
+	memory := memoryAfter(d)
+	heard := d.Provisional || x.Reason == verdict.CatchAllUnknown && !x.RetryAt.IsZero()
 	_, err := statement.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
 		strings.Join(flags, " "), x.Suggestion, x.Provider, x.MX, said.Code, said.Enhanced, said.Text, said.Command,
-		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, tries, toUnix(since), heard)
+		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, memory.Tries, toUnix(memory.Since), heard)
 	return err
 }
 
-// triesAfter returns how many temporary answers in a row an address has met, and when it met the first. A provisional
-// result changes neither.
-func triesAfter(d verify.Done) (tries int, since time.Time) {
-	switch {
-	case d.Provisional:
-		return d.Task.Tries, d.Task.Since
-	case d.Result.RetryAt.IsZero():
-		return 0, time.Time{}
-	case d.Task.Since.IsZero():
-		return d.Task.Tries + 1, d.Result.CheckedAt
+// memoryAfter returns what is remembered of an address once a result is recorded. A provisional result changes nothing.
+func memoryAfter(d verify.Done) verdict.Memory {
+	if d.Provisional {
+		return d.Task.Memory
 	}
-	return d.Task.Tries + 1, d.Task.Since
+	return d.Task.Memory.After(d.Result.Reason, d.Result.CheckedAt, d.Result.RetryAt)
 }

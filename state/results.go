@@ -7,9 +7,11 @@ import (
 	"iter"
 	"net/netip"
 	"strings"
+	"time"
 
 	"presend/verify"
 	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // RowResult is what is known of a row of the list.
@@ -47,6 +49,34 @@ func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
 		}
 	}
+}
+
+// Answers counts the clear answers that the run's rows have, from which scores are made.
+func (r *Run) Answers(ctx context.Context) (list score.List, err error) {
+	rows, err := r.file.db.QueryContext(ctx, `SELECT s.reason, s.flags, count(*) FROM rows
+		JOIN results s ON s.address = rows.address WHERE rows.suppressed = 0 GROUP BY s.reason, s.flags`)
+	if err != nil {
+		return list, fmt.Errorf("state: counting answers: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var reason, flags string
+		var n int
+		if err := rows.Scan(&reason, &flags, &n); err != nil {
+			return list, fmt.Errorf("state: counting answers: %w", err)
+		}
+		list.Add(verdict.Reason(reason), flagsOf(flags), n)
+	}
+	return list, rows.Err()
+}
+
+// flagsOf reads flags as the database holds them.
+func flagsOf(text string) []verdict.Flag {
+	flags := []verdict.Flag{}
+	for _, word := range strings.Fields(text) {
+		flags = append(flags, verdict.Flag(word))
+	}
+	return flags
 }
 
 func scanRow(rows *sql.Rows) (row RowResult, err error) {
@@ -91,6 +121,18 @@ func (s *storedResult) sourceAddress() (netip.Addr, error) {
 	return netip.ParseAddr(s.source.String)
 }
 
+// memory returns what is remembered of how the address was asked.
+func (s *storedResult) memory(tries int, since time.Time) verdict.Memory {
+	m := verdict.Memory{
+		Reason: verdict.Reason(s.reason.String), At: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
+		Times: 1, Tries: tries, Counted: tries, Since: since,
+	}
+	if tries > 0 {
+		m.LastTry = m.At
+	}
+	return m
+}
+
 // result returns the result for an address; nil where there is none.
 func (s *storedResult) result(address string) (*verify.Result, error) {
 	if !s.verdict.Valid {
@@ -101,14 +143,11 @@ func (s *storedResult) result(address string) (*verify.Result, error) {
 		return nil, err
 	}
 	x := &verify.Result{
-		Normalized: address, Verdict: verify.Verdict(s.verdict.String), Score: int(s.score.Int64),
-		Reason: verify.Reason(s.reason.String), Detail: s.detail.String, Flags: []verify.Flag{},
+		Normalized: address, Reason: verify.Reason(s.reason.String), Detail: s.detail.String, Flags: flagsOf(s.flags.String),
 		Suggestion: s.suggestion.String, Provider: s.provider.String, MX: s.mx.String, Source: source,
 		CheckedAt: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
 	}
-	for _, flag := range strings.Fields(s.flags.String) {
-		x.Flags = append(x.Flags, score.Flag(flag))
-	}
+	x.Judge()
 	if s.code.Int64 > 0 {
 		x.Reply = &verify.Reply{
 			Code: int(s.code.Int64), Enhanced: s.enhanced.String, Text: s.text.String, Command: s.command.String,

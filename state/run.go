@@ -12,23 +12,23 @@ import (
 	"time"
 
 	"presend/verify"
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 const day = 24 * time.Hour
 
 // shelf is how long a result of a reason stands before it is due again. What is not listed stands for a month.
 var shelf = map[verify.Reason]time.Duration{
-	reply.MailboxUnknown:  3650 * day, // a mailbox that did not exist is not asked about again unless --fresh says so
-	reply.MailboxDisabled: 3650 * day,
-	reply.Suppressed:      3650 * day,
-	reply.GaveUp:          90 * day,
-	reply.NoSuchDomain:    90 * day,
-	reply.SenderBlocked:   day, // about us: worth another look once it may have been mended
-	reply.SenderAuth:      day,
-	reply.Policy:          day,
-	reply.ProtocolError:   day,
+	verdict.MailboxUnknown:  3650 * day, // a mailbox that did not exist is not asked about again unless --fresh says so
+	verdict.MailboxDisabled: 3650 * day,
+	verdict.Suppressed:      3650 * day,
+	verdict.GaveUp:          90 * day,
+	verdict.NoSuchDomain:    90 * day,
+	verdict.SenderBlocked:   day, // about us: worth another look once it may have been mended
+	verdict.SenderAuth:      day,
+	verdict.Policy:          day,
+	verdict.ProtocolError:   day,
 }
 
 const defaultShelf = 30 * day
@@ -281,7 +281,7 @@ func (r *Run) why() (expression string, args []any) {
 		when("s.checked_at < ?", 2, r.begun)
 	}
 	if r.policy.Probing {
-		when("s.reason = ?", 2, string(reply.NotProbed))
+		when("s.reason = ?", 2, string(verdict.NotProbed))
 	}
 	if r.policy.MaxAge > 0 {
 		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-int64(r.policy.MaxAge.Seconds()))

@@ -15,9 +15,8 @@ import (
 
 	"presend/state"
 	"presend/verify"
-	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func open(t testing.TB, path string) *state.File {
@@ -91,7 +90,7 @@ func work(t testing.TB, run *state.Run, result func(verify.Task) verify.Result) 
 }
 
 func accepted(verify.Task) verify.Result {
-	return verify.Result{Verdict: score.Deliverable, Score: 98, Reason: reply.Accepted, CheckedAt: time.Now(), Flags: []verify.Flag{score.Role}}
+	return verify.Result{Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, CheckedAt: time.Now(), Flags: []verify.Flag{verdict.FlagRole}}
 }
 
 func results(t testing.TB, run *state.Run) []state.RowResult {
@@ -122,7 +121,7 @@ func TestWorkGoesOutOnceByDomainAndComesBackInTheOrderOfTheRows(t *testing.T) {
 		switch r := got[i].Result; {
 		case want == "" && r != nil:
 			t.Errorf("row %d has a result, want none", i)
-		case want != "" && (r == nil || r.Normalized != want || r.Reason != reply.Accepted || len(r.Flags) != 1):
+		case want != "" && (r == nil || r.Normalized != want || r.Reason != verdict.Accepted || len(r.Flags) != 1):
 			t.Errorf("row %d: %+v, want %s accepted", i, r, want)
 		}
 		if got[i].Duplicate != (i == 3) {
@@ -139,13 +138,13 @@ func TestASecondRunAsksOnlyForWhatIsNewOrDue(t *testing.T) {
 		r := accepted(task)
 		switch task.Address.Local {
 		case "due":
-			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(-time.Minute)
+			r.Reason, r.RetryAt = verdict.Greylisted, time.Now().Add(-time.Minute)
 		case "later":
-			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(time.Hour)
+			r.Reason, r.RetryAt = verdict.Greylisted, time.Now().Add(time.Hour)
 		case "old":
 			r.CheckedAt = time.Now().Add(-31 * 24 * time.Hour)
 		case "bad":
-			r.Reason, r.CheckedAt = reply.MailboxUnknown, time.Now().Add(-31*24*time.Hour)
+			r.Reason, r.CheckedAt = verdict.MailboxUnknown, time.Now().Add(-31*24*time.Hour)
 		}
 		return r
 	})
@@ -157,7 +156,7 @@ func TestASecondRunAsksOnlyForWhatIsNewOrDue(t *testing.T) {
 	run = begin(t, f, state.Policy{}, "known@one.lab", "due@one.lab", "later@one.lab", "old@one.lab", "bad@one.lab", "new@one.lab")
 	tries := map[string]int{}
 	taken := work(t, run, func(task verify.Task) verify.Result {
-		tries[task.Address.Local] = task.Tries
+		tries[task.Address.Local] = task.Memory.Tries
 		return accepted(task)
 	})
 	if len(taken) != 3 || tries["due"] != 1 {
@@ -176,13 +175,13 @@ func TestThePlanSaysWhatIsNewDueStaleAndReused(t *testing.T) {
 		r := accepted(task)
 		switch task.Address.Local {
 		case "due":
-			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(-time.Minute)
+			r.Reason, r.RetryAt = verdict.Greylisted, time.Now().Add(-time.Minute)
 		case "later":
-			r.Reason, r.RetryAt = reply.Greylisted, time.Now().Add(time.Hour)
+			r.Reason, r.RetryAt = verdict.Greylisted, time.Now().Add(time.Hour)
 		case "old":
 			r.CheckedAt = time.Now().Add(-31 * 24 * time.Hour)
 		case "gone":
-			r.Reason, r.Verdict, r.CheckedAt = reply.MailboxUnknown, score.Invalid, time.Now().Add(-100*24*time.Hour)
+			r.Reason, r.Verdict, r.CheckedAt = verdict.MailboxUnknown, verdict.Invalid, time.Now().Add(-100*24*time.Hour)
 		}
 		return r
 	})
@@ -287,18 +286,11 @@ func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
 	at := time.Now().Add(-500 * 24 * time.Hour)
-	for _, reason := range []verify.Reason{reply.Accepted, reply.Accepted, reply.MailboxFull, reply.MailboxUnknown} {
+	for _, reason := range []verify.Reason{verdict.Accepted, verdict.Accepted, verdict.MailboxFull, verdict.MailboxUnknown} {
 		at = at.Add(100 * 24 * time.Hour)
 		run := begin(t, f, state.Policy{Fresh: true, MaxAge: time.Second}, "ann@one.lab")
 		taken := work(t, run, func(verify.Task) verify.Result {
-			verdict := score.Deliverable
-			switch reason {
-			case reply.MailboxFull:
-				verdict = score.Risky
-			case reply.MailboxUnknown:
-				verdict = score.Invalid
-			}
-			return verify.Result{Reason: reason, Verdict: verdict, CheckedAt: at}
+			return verify.Result{Reason: reason, Verdict: reason.Verdict(), CheckedAt: at}
 		})
 		if len(taken) != 1 {
 			t.Fatalf("taken %v", taken)
@@ -312,7 +304,7 @@ func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	changes, err := f.History(t.Context(), ann)
-	if err != nil || len(changes) != 3 || changes[2].Reason != reply.MailboxUnknown {
+	if err != nil || len(changes) != 3 || changes[2].Reason != verdict.MailboxUnknown {
 		t.Errorf("%+v, %v; want three changes, the last to mailbox_unknown", changes, err)
 	}
 	months, err := f.Trend(t.Context())

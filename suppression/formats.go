@@ -11,6 +11,7 @@ import (
 	"github.com/gocarina/gocsv"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // typed is a record as one service writes it: a struct with its columns as gocsv tags.
@@ -168,7 +169,7 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 		r.Enhanced = e
 	}
 	m := c.Classify(r, reply.CommandIn(text), "")
-	if m.Suppresses() || m.Reason == reply.Unknown && m.Kind == reply.Hard {
+	if m.Suppresses() || m.Reason == verdict.Unclear && m.Kind == reply.Hard {
 		return s, ""
 	}
 	return s, fmt.Sprintf("the bounce is not about the address (%s)", m.Reason)

@@ -10,7 +10,7 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/mx"
-	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 const (
@@ -236,7 +236,7 @@ func (d *domain) exhausted(p *plan) evidence {
 			continue
 		}
 		e := p.whyNot(d, h)
-		if e.reason == reply.NotProbed { // about us: nothing else is to be concluded
+		if e.reason == verdict.NotProbed { // about us: nothing else is to be concluded
 			return e
 		}
 		if first == nil {
@@ -246,14 +246,14 @@ func (d *domain) exhausted(p *plan) evidence {
 	if first != nil {
 		return *first
 	}
-	return evidence{reason: reply.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}
+	return evidence{reason: verdict.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}
 }
 
 // whyNot returns why a mail host cannot be asked from any of our addresses.
 func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 	if h.Err != nil {
 		return evidence{
-			reason: reply.DNSFailure,
+			reason: verdict.DNSFailure,
 			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
 		}
 	}
@@ -272,18 +272,18 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 	if e != nil {
 		return *e
 	}
-	return evidence{reason: reply.NotProbed, detail: "not asked: " + p.noRoute(h)}
+	return evidence{reason: verdict.NotProbed, detail: "not asked: " + p.noRoute(h)}
 }
 
 // acceptance returns what a 2xx means, given the answer to the catch-all question.
 func acceptance(c catchall.Answer) (reason Reason, detail string, flag bool) {
 	switch c {
 	case catchall.Yes:
-		return reply.CatchAll, "accepted, but so was an address that cannot exist", true
+		return verdict.CatchAll, "accepted, but so was an address that cannot exist", true
 	case catchall.No:
-		return reply.Accepted, "the mail host accepts mail for it, and refuses an address that cannot exist", false
+		return verdict.Accepted, "the mail host accepts mail for it, and refuses an address that cannot exist", false
 	default:
-		return reply.CatchAllUnknown, "accepted, but the mail host would not say whether it accepts everybody", false
+		return verdict.CatchAllUnknown, "accepted, but the mail host would not say whether it accepts everybody", false
 	}
 }
 

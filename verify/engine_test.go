@@ -13,8 +13,8 @@ import (
 
 	"presend/internal/lab"
 	"presend/verify"
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func TestAThousandAddressesAtOneHostCostTensOfConnections(t *testing.T) {
@@ -145,9 +145,9 @@ func TestADomainThatAcceptsWhatCannotExistAndRefusesAMailboxIsACatchAllWithExcep
 			addresses = append(addresses, fmt.Sprintf("a%d@semi.lab", i))
 		}
 		for i, r := range verifyAll(t, v, append(addresses, "zz@semi.lab")) {
-			want := reply.CatchAll
+			want := verdict.CatchAll
 			if i == len(addresses) {
-				want = reply.MailboxUnknown
+				want = verdict.MailboxUnknown
 			}
 			if r.Reason != want {
 				t.Errorf("%s: %s, want %s", r.Normalized, r.Reason, want)
@@ -177,7 +177,7 @@ func TestNoServerIsDrivenToEndASessionForRefusals(t *testing.T) {
 			)
 			unknown := 0
 			for _, r := range verifyAll(t, v, addresses) {
-				if r.Reason == reply.MailboxUnknown {
+				if r.Reason == verdict.MailboxUnknown {
 					unknown++
 				}
 			}
@@ -315,7 +315,7 @@ type bound struct {
 func (q *bound) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
 	tasks, err := q.MemoryQueue.Lease(ctx, domain, max)
 	for i := range tasks {
-		tasks[i].Tries, tasks[i].Source = 1, q.first[tasks[i].ID].Source
+		tasks[i].Memory.Tries, tasks[i].Source = 1, q.first[tasks[i].ID].Source
 	}
 	return tasks, err
 }

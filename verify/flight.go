@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // flight is what a session asks without being told anything in between: transactions, each of one domain. It may serve
@@ -228,7 +228,7 @@ func (p *plan) group(s *session, t *transaction, x *task) {
 	d := t.domain
 	if x.Address.SMTPUTF8 && !s.smtputf8 {
 		p.finish(d, x, evidence{
-			host: s.host, reason: reply.SMTPUTF8Unsupported, detail: s.host + " takes no addresses with letters outside ASCII",
+			host: s.host, reason: verdict.SMTPUTF8Unsupported, detail: s.host + " takes no addresses with letters outside ASCII",
 		})
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // saidTransaction is what was answered to one, in the order of its recipients. Where refused is set, MAIL was refused.
@@ -188,19 +189,19 @@ func (p *plan) anotherMayAsk(s *session, d *domain) bool {
 func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, position int, m *met) {
 	d, e := t.domain, a.evidence
 	switch {
-	case a.meaning.Reason == reply.Accepted && d.answer.Provider.AcceptsAll:
-		e.reason = reply.AcceptsAllProvider
+	case a.meaning.Reason == verdict.Accepted && d.answer.Provider.AcceptsAll:
+		e.reason = verdict.AcceptsAllProvider
 		e.detail = "accepted, but " + d.answer.Provider.Name + " accepts every recipient at this step"
 		m.answered = true
 		p.finish(d, x, e)
-	case a.meaning.Reason == reply.Accepted:
+	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
 		t.share.held = append(t.share.held, held{x, e})
-	case a.meaning.AgainstAddress() && x.recipient() != x.Address.String():
+	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
 		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
 		x.aLabels = true
 		p.again(t, x)
-	case a.meaning.Reason == reply.DomainNotServed:
+	case a.evidence.reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, s.host)
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
@@ -232,10 +233,10 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &a.evidence
 		p.hostDown(d, s.source, host, a.evidence)
-	case a.meaning.Reason == reply.RateLimited:
+	case a.meaning.Reason == verdict.RateLimited:
 		m.strain = a.evidence.detail
 		p.lose(d, route{s.source, s.addr}, a.evidence)
-	case a.meaning.Reason == reply.DomainNotServed:
+	case a.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, host)
 	default:
 		p.hostDown(d, s.source, host, a.evidence)
@@ -426,13 +427,13 @@ func (p *plan) refusedBeforeRCPT(s *session, d *domain, addr netip.Addr, x said)
 	case x.meaning.Reason.AboutSender():
 		p.hostDown(d, s.source, s.host, x.evidence)
 		p.refusesUs(s, x.evidence)
-	case x.meaning.Reason == reply.RateLimited:
+	case x.meaning.Reason == verdict.RateLimited:
 		if l.sessions > 0 || l.pauses < lostLimit {
 			p.pause(s, x.evidence.detail) // too many sessions, or too fast: later, with fewer
 			return
 		}
 		p.greetedBadly(s, d, addr, x.evidence)
-	case x.meaning.Reason == reply.DomainNotServed:
+	case x.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(addr, s.host)
 	default:
 		p.greetedBadly(s, d, addr, x.evidence)

@@ -11,8 +11,8 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/mx"
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 const (
@@ -352,9 +352,9 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 	case err != nil:
 		e.reason, e.detail = dnsEvidence(domain, err)
 	case v.config.Reference != nil && v.config.Reference.Disposable(domain):
-		e.reason, e.detail = reply.Disposable, domain+" hands out throw-away addresses"
+		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"
 	default:
-		e.reason, e.detail = reply.NotProbed, "the domain takes mail; no server was asked about the mailbox"
+		e.reason, e.detail = verdict.NotProbed, "the domain takes mail; no server was asked about the mailbox"
 		worth = true
 	}
 	return e, worth
@@ -362,7 +362,7 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 
 // unprobed is the result of an address whose mail host was not asked.
 func (v *Verifier) unprobed(t Task, e evidence) Result {
-	if e.reason == reply.NotProbed && v.isTrap(t.Address) {
+	if e.reason == verdict.NotProbed && v.isTrap(t.Address) {
 		e = trapEvidence(e.answer)
 	}
 	return v.result(t, e)

@@ -8,6 +8,7 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // questions returns how often an impossible address was asked, and how often alone.
@@ -296,7 +297,7 @@ func TestARefusedRealAddressAnswersNothingWhileTheQuestionIsOut(t *testing.T) {
 	d, run := p.domains["a.lab"], p.runs[1]
 	s := d.shares[0]
 	for _, x := range s.ready {
-		s.held = append(s.held, held{x, evidence{reason: reply.Accepted, host: "mx.a.lab"}})
+		s.held = append(s.held, held{x, evidence{reason: verdict.Accepted, host: "mx.a.lab"}})
 	}
 	s.ready = nil
 	settled := func() (n int) {
@@ -309,7 +310,7 @@ func TestARefusedRealAddressAnswersNothingWhileTheQuestionIsOut(t *testing.T) {
 	}
 	d.asking = true // another session has it
 	d.inquiry.Real(reply.Meaning{
-		Reason: reply.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.99,
+		Reason: verdict.MailboxUnknown, Kind: reply.Hard, Subject: reply.SubjectMailbox, Confidence: 0.99,
 	})
 	p.settle(d)
 	if n := settled(); n != 0 || len(s.held) != 2 {

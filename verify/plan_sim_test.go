@@ -16,7 +16,6 @@ import (
 
 	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
 )
@@ -159,16 +158,12 @@ func newSim(t testing.TB, change func(*rules)) *sim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	table, err := score.New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := rules{pace: pace, addrs: []netip.Addr{{}}, slots: 200, ipv4: true, ipv6: true, sender: "check@probe.lab"}
 	if change != nil {
 		change(&r)
 	}
 	return &sim{
-		t: t, plan: newPlan(r), weigher: weigher{classifier, table}, now: simEpoch, start: simEpoch,
+		t: t, plan: newPlan(r), weigher: weigher{classifier}, now: simEpoch, start: simEpoch,
 		hosts: map[netip.Addr]*simHost{}, runs: map[runID]*simRun{}, open: map[sessionID]*simSession{}, checked: true,
 	}
 }

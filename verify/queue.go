@@ -11,16 +11,16 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // Task is one address to verify.
 type Task struct {
 	ID      int64 // the queue's own
 	Address syntax.Address
-	Tries   int        // how often it met a temporary answer before
-	Since   time.Time  // when it first did; zero if never
-	Source  netip.Addr // our address that met it, from which a retry should come; invalid: any
-	Heard   *Result    // its mail host accepted it before and the catch-all question stayed open; nil: not so
+	Memory  verdict.Memory // what is remembered of how it was asked before
+	Source  netip.Addr     // our address that met a temporary answer, from which a retry should come; invalid: any
+	Heard   *Result        // its mail host accepted it before and the catch-all question stayed open; nil: not so
 }
 
 // Domain is a domain with addresses to verify, and what is remembered of it.

@@ -4,15 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"presend/verify/reply"
 	"presend/verify/score"
-)
-
-// The words of the verdict table, under the engine's own name.
-type (
-	Verdict = score.Verdict
-	Reason  = reply.Reason
-	Flag    = score.Flag
 )
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
@@ -30,6 +22,8 @@ type Result struct {
 	Reply      *Reply     `json:"reply"`
 	CheckedAt  time.Time  `json:"checked_at"`
 	RetryAt    time.Time  `json:"retry_at,omitzero"` // when a temporary answer is worth another try
+	Action     Action     `json:"action"`            // what to do with the address
+	Advice     string     `json:"advice"`            // the same in one sentence
 	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice
 }
 
@@ -39,4 +33,11 @@ type Reply struct {
 	Enhanced string `json:"enhanced"`
 	Text     string `json:"text"`
 	Command  string `json:"command"`
+}
+
+// Judge sets what follows from a result's reason and flags: verdict, score, action and advice.
+func (r *Result) Judge() {
+	facts := r.Reason.Facts()
+	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice
+	r.Score = score.Round(score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags}, score.List{}))
 }

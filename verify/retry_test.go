@@ -1,90 +1,65 @@
 package verify
 
 import (
-	"context"
-	"fmt"
+	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"presend/verify/mx"
-	"presend/verify/reply"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
-// nowhere is a Resolver that is never asked.
-type nowhere struct{}
+// The timetable itself is tested where it is, in package verdict; these tests are about what the engine gives it.
 
-func (nowhere) Lookup(context.Context, string) (mx.Answer, error) {
-	return mx.Answer{}, &mx.TemporaryError{Kind: "network"}
-}
-
-// walk lets an address meet the same temporary answer until it has no retry any more, on a simulated clock, and
-// returns when it was tried and what was said at last.
-func walk(t *testing.T, e evidence) (tries []time.Duration, last Result) {
-	t.Helper()
-	v, err := New(Config{Resolver: nowhere{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	address, err := syntax.Parse("ann@corp.lab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	task, begun := Task{Address: address}, time.Now()
-	for {
-		tries = append(tries, time.Since(begun))
-		last = v.result(task, e)
-		if last.RetryAt.IsZero() {
-			return tries, last
-		}
-		if task.Tries == 0 {
-			task.Since = last.CheckedAt
-		}
-		task.Tries++
-		time.Sleep(time.Until(last.RetryAt)) // the bubble's clock
-	}
-}
-
-func TestTheRetryTimetable(t *testing.T) {
-	for _, reason := range []Reason{reply.Greylisted, reply.RateLimited, reply.ServerUnavailable, reply.Unreachable, reply.Timeout, reply.DNSFailure, reply.MailboxFull} {
-		t.Run(fmt.Sprintf("%s is tried five times within 72 hours", reason), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				tries, last := walk(t, evidence{reason: reason, detail: "try later"})
-				if len(tries) != 5 {
-					t.Fatalf("tried at %v, want five times", tries)
-				}
-				if tries[1] < 15*time.Minute || tries[1] > 17*time.Minute {
-					t.Errorf("the second try comes after %s, want 15 minutes and a little", tries[1])
-				}
-				for i := 2; i < len(tries); i++ {
-					if tries[i]-tries[i-1] < 2*(tries[i-1]-tries[i-2]) {
-						t.Errorf("tried at %v: the gaps do not grow", tries)
-					}
-				}
-				if tries[4] > 72*time.Hour {
-					t.Errorf("the last try comes after %s, want within 72 hours", tries[4])
-				}
-				if last.Reason != reply.GaveUp || last.Verdict != "invalid" || last.Detail == "" {
-					t.Errorf("at last %s (%s): %s; want gave_up", last.Reason, last.Verdict, last.Detail)
-				}
-			})
-		})
-	}
-	t.Run("the time that a reply names is kept to", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			if tries, _ := walk(t, evidence{reason: reply.Greylisted, after: 5 * time.Minute}); tries[1] != 5*time.Minute+time.Second {
-				t.Errorf("the second try comes after %s, want 5 minutes and a second", tries[1])
+func TestTheLastTryOfAnAddressIsTold(t *testing.T) {
+	begun := time.Date(2026, 1, 5, 3, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		reason Reason
+		memory verdict.Memory
+		detail string
+	}{
+		"servers that failed for days": {
+			ServerUnavailable,
+			verdict.Memory{Reason: ServerUnavailable, Tries: 5, Counted: 5, Since: begun},
+			"6 tries since 5 Jan 03:00 met only temporary answers, the last: it is down",
+		},
+		"a mailbox that stayed full": {
+			MailboxFull,
+			verdict.Memory{Reason: MailboxFull, Tries: 3, Times: 3, Since: begun},
+			"the mailbox stayed full since 2026-01-05",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			task := Task{Address: syntax.Stored("ann", "corp.lab"), Memory: test.memory}
+			at, reason, detail := schedule(task, begun.AddDate(0, 0, 200), evidence{reason: test.reason, detail: "it is down"})
+			if !at.IsZero() || reason != GaveUp || detail != test.detail {
+				t.Errorf("%v, %s: %s; want gave_up: %s", at, reason, detail, test.detail)
 			}
 		})
-	})
-	for _, reason := range []Reason{reply.SenderBlocked, reply.SenderAuth, reply.Policy, reply.ProtocolError, reply.MailboxUnknown, reply.Accepted} {
-		t.Run(fmt.Sprintf("%s has no retry and never becomes gave_up", reason), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				if tries, last := walk(t, evidence{reason: reason}); len(tries) != 1 || last.Reason != reason {
-					t.Errorf("tried at %v, at last %s", tries, last.Reason)
-				}
-			})
-		})
+	}
+}
+
+func TestWhatWaitsForOneQuestionComesBackAtOneTime(t *testing.T) {
+	now := time.Now()
+	times := map[time.Time]bool{}
+	for _, local := range strings.Fields("ann bob cara dave eve") {
+		at, reason, _ := schedule(
+			Task{Address: syntax.Stored(local, "corp.lab")}, now, evidence{reason: CatchAllUnknown, open: true},
+		)
+		if reason != CatchAllUnknown || at.Sub(now) < 15*time.Minute || at.Sub(now) > 17*time.Minute {
+			t.Errorf("%s is asked again after %v", reason, at.Sub(now))
+		}
+		times[at] = true
+	}
+	if len(times) != 1 {
+		t.Errorf("five addresses of one domain are asked again at %d times", len(times))
+	}
+}
+
+func TestTheWaitThatAReplyNamesIsRespected(t *testing.T) {
+	now := time.Now()
+	at, _, _ := schedule(Task{}, now, evidence{reason: Greylisted, after: 5 * time.Minute})
+	if got := at.Sub(now); got != 5*time.Minute+time.Second {
+		t.Errorf("asked again after %v, want 5 minutes and a second", got)
 	}
 }

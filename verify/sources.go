@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"presend/verify/mx"
-	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // source is one of our addresses.
@@ -129,7 +129,7 @@ func (p *plan) noRouteTo(n int, addr netip.Addr, e evidence) {
 	}
 	f.noRoute++
 	if !f.worked { // it may be us
-		e = evidence{reason: reply.NotProbed, detail: "this machine has no route to its mail host: " + e.detail}
+		e = evidence{reason: verdict.NotProbed, detail: "this machine has no route to its mail host: " + e.detail}
 	}
 	if f.noRoute < noRouteLimit {
 		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}

@@ -26,9 +26,9 @@ import (
 
 	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // Resolver finds the mail hosts of a domain; *mx.Resolver is one.
@@ -62,7 +62,6 @@ type Config struct {
 // Verifier verifies addresses. Safe for concurrent use.
 type Verifier struct {
 	config Config
-	table  *score.Table
 	engine *dispatcher
 }
 
@@ -72,10 +71,6 @@ func New(config Config) (*Verifier, error) {
 		return nil, errors.New("verify: Config.Resolver is missing")
 	}
 	classifier, err := reply.New()
-	if err != nil {
-		return nil, fmt.Errorf("verify: %w", err)
-	}
-	table, err := score.New()
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
@@ -102,9 +97,9 @@ func New(config Config) (*Verifier, error) {
 	if p, ok := config.Prober.(interface{ Sender() string }); ok {
 		sender = p.Sender()
 	}
-	v := &Verifier{config: config, table: table}
+	v := &Verifier{config: config}
 	v.engine = &dispatcher{
-		prober: config.Prober, weigher: weigher{classifier, table}, log: config.Logger, events: make(chan message, 64),
+		prober: config.Prober, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
 		plan: newPlan(rules{
 			pace: config.Pace, addrs: config.Sources, slots: config.Sessions,
 			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender,
@@ -146,18 +141,16 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 		if errors.As(err, &problem) {
 			detail = problem.Problem
 		}
-		result = Result{Address: address, Reason: reply.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now()}
-		result.Verdict, result.Score = v.table.Verdict(
-			result.Reason,
-		), v.table.Score(
-			score.Evidence{Reason: result.Reason},
-		)
+		result = Result{
+			Address: address, Reason: verdict.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now(),
+		}
+		result.Judge()
 		return parsed, result, true
 	}
 	if ref := v.config.Reference; ref != nil && ref.SpecialUse(parsed.Domain) {
 		result = v.Conclude(
 			parsed,
-			reply.SpecialUseDomain,
+			verdict.SpecialUseDomain,
 			parsed.Domain+" is reserved and never carries mail on the internet",
 		)
 		result.Address = address
@@ -169,11 +162,6 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 // Conclude gives an address a result for a reason that others know of, such as a suppression list.
 func (v *Verifier) Conclude(a syntax.Address, reason Reason, detail string) Result {
 	return v.result(Task{Address: a}, evidence{reason: reason, detail: detail})
-}
-
-// Score returns the score of a result by its reason and flags, for a caller that changed these.
-func (v *Verifier) Score(r Result) int {
-	return v.table.Score(score.Evidence{Reason: r.Reason, Flags: r.Flags})
 }
 
 // evidence is what the later stages found out about an address.
@@ -213,12 +201,9 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	if *suggested != "" {
 		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
-	if retries(e.reason) || e.open {
-		r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
-	}
+	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
-	r.Verdict = v.table.Verdict(r.Reason)
-	r.Score = v.table.Score(score.Evidence{Reason: r.Reason, Flags: r.Flags})
+	r.Judge()
 	return r
 }
 
@@ -230,27 +215,28 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 		}
 	}
 	if ref := v.config.Reference; ref != nil {
-		add(score.Role, ref.Role(a.Local))
-		add(score.Free, ref.Free(a.Domain))
-		add(score.Disposable, ref.Disposable(a.Domain))
+		add(verdict.FlagRole, ref.Role(a.Local))
+		add(verdict.FlagFree, ref.Free(a.Domain))
+		add(verdict.FlagDisposable, ref.Disposable(a.Domain))
 	}
-	add(score.CatchAll, e.catchAll)
-	add(score.Quoted, a.Quoted)
-	add(score.SMTPUTF8, a.SMTPUTF8)
-	add(score.Subaddress, a.Subaddress)
-	add(score.ImplicitMX, e.answer.Implicit)
-	add(score.Typo, typo)
+	add(verdict.FlagCatchAll, e.catchAll)
+	add(verdict.FlagQuoted, a.Quoted)
+	add(verdict.FlagSMTPUTF8, a.SMTPUTF8)
+	add(verdict.FlagSubaddress, a.Subaddress)
+	add(verdict.FlagImplicitMX, e.answer.Implicit)
+	add(verdict.FlagTypo, typo)
 	return slices.Clip(flags)
 }
 
 // Treat turns a flag into a verdict, as the user asked for: an address with the flag gets the verdict, unless its
 // own is worse for sending. It returns the result.
 func Treat(r Result, rules map[Flag]Verdict) Result {
-	severity := []Verdict{score.Deliverable, score.Unknown, score.Risky, score.Invalid}
+	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
 		if verdict, ok := rules[f]; ok && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
-			r.Verdict = verdict
+			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
+			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)
 		}
 	}
 	return r

@@ -10,8 +10,8 @@ import (
 
 	"presend/verify/mx"
 	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 // said is a reply with its meaning and what it is evidence of.
@@ -26,7 +26,7 @@ func (s said) ok() bool { return s.reply.Code/100 == 2 }
 
 // limit reports whether the reply is about how much or how fast is asked, and not about its recipient.
 func (s said) limit() bool {
-	return s.meaning.Reason == reply.RateLimited && s.meaning.Subject != reply.SubjectMailbox
+	return s.meaning.Reason == verdict.RateLimited && s.meaning.Subject != reply.SubjectMailbox
 }
 
 // tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the
@@ -35,37 +35,61 @@ func (s said) tooManyRecipients(position int) bool {
 	return position > 0 && s.reply.Enhanced == reply.Enhanced{Class: 4, Subject: 5, Detail: 3}
 }
 
-// weigher turns what a mail host says into evidence. It holds tables that nobody changes.
+// weigher turns what a mail host says into evidence. It holds rules that nobody changes.
 type weigher struct {
 	classifier *reply.Classifier
-	table      *score.Table
 }
 
 // weigh returns what a reply of a host to a command means.
 func (w weigher) weigh(r reply.Reply, command reply.Command, provider, host string, source netip.Addr) said {
 	m := w.classifier.Classify(r, command, provider)
 	e := evidence{
-		reason: m.Reason, host: host, source: source, after: m.RetryAfter,
+		host: host, source: source, after: m.RetryAfter,
 		detail: fmt.Sprintf("%s answered %s with %s", host, command, r),
 		reply:  &Reply{Code: r.Code, Text: r.Text(), Command: string(command)},
 	}
 	if r.Enhanced != (reply.Enhanced{}) {
 		e.reply.Enhanced = r.Enhanced.String()
 	}
+	s := said{reply: r, meaning: m, evidence: e}
+	s.evidence.reason = s.reason()
+	return s
+}
+
+// reason returns what a reply is evidence of. Whatever it says of a domain, this domain exists and has a mail host, for
+// that has just answered.
+func (s said) reason() Reason {
+	m, hard := s.meaning, s.reply.Code/100 == 5
 	switch {
-	case e.reason == reply.Unknown, e.reason == reply.MessageTooLarge,
-		w.table.Verdict(e.reason) == score.Invalid && !m.AgainstAddress():
+	case s.unread():
+		return verdict.Refused
+	case m.Reason == verdict.NoSuchDomain, m.Reason == verdict.NoMailHost, m.Reason == verdict.NullMX,
+		m.Reason == verdict.DNSFailure:
+		if hard && m.Kind == reply.Hard {
+			return verdict.Refused
+		}
+		return verdict.ServerUnavailable
+	case m.Reason == verdict.Unclear, m.Reason == verdict.MessageTooLarge, m.Reason == verdict.Refused && !hard,
+		m.Reason.Verdict() == verdict.Invalid && !m.AgainstAddress():
 		// A reply that says too little, or says it softly, is no evidence about the mailbox: another try may tell.
-		e.reason = reply.ServerUnavailable
+		return verdict.ServerUnavailable
 	}
-	return said{reply: r, meaning: m, evidence: e}
+	return m.Reason
+}
+
+// unread reports whether the reply is a refusal for good that no rule reads for sure, and none reads as about us: it
+// may be about the mailbox, and only the control experiment can tell.
+func (s said) unread() bool {
+	m := s.meaning
+	about := m.Reason.AboutSender() || m.Reason == verdict.RateLimited || m.Reason == verdict.Greylisted
+	return s.reply.Code/100 == 5 && !m.Sure() && !about && m.Reason != verdict.ProtocolError
 }
 
 // beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about
 // one.
 func (s said) beforeRCPT() said {
-	if s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == reply.Accepted {
-		s.evidence.reason = reply.ServerUnavailable
+	if s.evidence.reason == verdict.Refused || s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == verdict.Accepted {
+		s.evidence.reason = verdict.ServerUnavailable
 	}
 	return s
 }
@@ -140,15 +164,15 @@ func faultOf(err error) fault {
 
 // networkEvidence returns what a failed connection or a broken session is evidence of.
 func networkEvidence(host string, source netip.Addr, err error) evidence {
-	e := evidence{host: host, source: source, reason: reply.Unreachable, detail: err.Error()}
+	e := evidence{host: host, source: source, reason: verdict.Unreachable, detail: err.Error()}
 	var timeout net.Error
 	switch {
 	case errors.Is(err, smtpprobe.ErrProtocol):
-		e.reason = reply.ProtocolError
+		e.reason = verdict.ProtocolError
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.reason = reply.Timeout
+		e.reason = verdict.Timeout
 	case errors.Is(err, smtpprobe.ErrClosed):
-		e.reason = reply.ServerUnavailable
+		e.reason = verdict.ServerUnavailable
 	}
 	return e
 }
@@ -157,26 +181,26 @@ func networkEvidence(host string, source netip.Addr, err error) evidence {
 func dnsEvidence(domain string, err error) (Reason, string) {
 	switch {
 	case errors.Is(err, mx.ErrNoSuchDomain):
-		return reply.NoSuchDomain, domain + " does not exist"
+		return verdict.NoSuchDomain, domain + " does not exist"
 	case errors.Is(err, mx.ErrNullMX):
-		return reply.NullMX, domain + " says that it takes no mail (null MX)"
+		return verdict.NullMX, domain + " says that it takes no mail (null MX)"
 	case errors.Is(err, mx.ErrNoMailHost):
-		return reply.NoMailHost, domain + " has no mail host"
+		return verdict.NoMailHost, domain + " has no mail host"
 	case errors.Is(err, mx.ErrNotPublic):
-		return reply.NoMailHost, domain + " has mail hosts on non-public addresses only"
+		return verdict.NoMailHost, domain + " has mail hosts on non-public addresses only"
 	}
 	var temporary *mx.TemporaryError
 	if errors.As(err, &temporary) {
 		err = temporary
 	}
-	return reply.DNSFailure, fmt.Sprintf("DNS gave no answer about %s: %v", domain, err)
+	return verdict.DNSFailure, fmt.Sprintf("DNS gave no answer about %s: %v", domain, err)
 }
 
 // trapEvidence is the result of an address that looks like a spam trap. It is never asked about: being asked is what a
 // trap waits for.
 func trapEvidence(answer mx.Answer) evidence {
 	return evidence{
-		answer: answer, reason: reply.SpamTrapSuspect,
+		answer: answer, reason: verdict.SpamTrapSuspect,
 		detail: "it looks like a spam trap: an address that no person gave to anybody",
 	}
 }

@@ -207,7 +207,7 @@ func (n *notebook) Lease(ctx context.Context, domain string, max int) ([]verify.
 		r, ok := n.provisional[t.ID]
 		if !ok {
 			r, ok = n.results[t.ID]
-			list[i].Tries, list[i].Source = n.tries[t.ID], r.Source
+			list[i].Memory.Tries, list[i].Source = n.tries[t.ID], r.Source
 			ok = ok && r.Reason == "catch_all_unknown"
 		}
 		if ok {

@@ -22,9 +22,8 @@ import (
 	"presend/lists"
 	"presend/state"
 	"presend/verify"
-	"presend/verify/reply"
-	"presend/verify/score"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func main() {
@@ -129,7 +128,7 @@ func fill(ctx context.Context, list, db string) (err error) {
 			}
 			for _, task := range tasks {
 				done = append(done, verify.Done{Task: task, Result: verify.Result{
-					Verdict: score.Deliverable, Score: 98, Reason: reply.Accepted, Detail: "the mail host accepts mail for it, and refuses an address that cannot exist",
+					Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, Detail: "the mail host accepts mail for it, and refuses an address that cannot exist",
 					MX: "mx." + domain.Name, Reply: &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "Ok", Command: "RCPT"}, CheckedAt: time.Now(),
 				}})
 			}

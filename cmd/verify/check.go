@@ -6,24 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"presend/state"
+	"presend/job"
 	"presend/verify"
-	"presend/verify/score"
-	"presend/verify/syntax"
 )
-
-// checksMost is how many addresses are checked at a time.
-const checksMost = 50
 
 func checkCommand(a *app) *cobra.Command {
 	var asJSON bool
@@ -57,11 +48,10 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	}
 	defer resolver.Close() // it only frees sockets
 	worst := 0
-	codes := map[verify.Verdict]int{score.Deliverable: 0, score.Risky: exitRisky, score.Invalid: exitInvalid, score.Unknown: exitUnknown}
+	codes := map[verify.Verdict]int{verify.Deliverable: 0, verify.Risky: exitRisky, verify.Invalid: exitInvalid, verify.Unknown: exitUnknown}
 	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
 	first := true
 	show := func(result verify.Result) error {
-		result = verify.Treat(result, rules)
 		if code := codes[result.Verdict]; order[code] > order[worst] {
 			worst = code
 		}
@@ -75,12 +65,9 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		writeResult(a.stdout, result)
 		return nil
 	}
-	if path == "" {
-		ctx, cancel := a.untilStop(c.Context())
-		defer cancel()
-		err = each(ctx, verifier, addresses, show)
-	} else {
-		err = a.remembered(c.Context(), verifier, addresses, path, show)
+	err = job.Check(c.Context(), verifier, addresses, job.CheckOptions{State: path, Treat: rules}, show, a.stop)
+	if errors.Is(err, job.ErrStopped) {
+		err = &exitError{code: exitInterrupted}
 	}
 	// Results are out; servers are told QUIT before the process ends, which takes a second at most.
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), 2*time.Second)
@@ -93,88 +80,6 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		return &exitError{code: worst}
 	}
 	return nil
-}
-
-// each verifies addresses, several at a time, and remembers nothing. A result is shown as soon as all before it are. If ctx
-// ends or a result cannot be shown, those that are known by then are shown, and the rest is given up.
-func each(ctx context.Context, verifier *verify.Verifier, addresses []string, show func(verify.Result) error) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(checksMost)
-	var mu sync.Mutex // guards what follows
-	known, next := map[int]verify.Result{}, 0
-	for i, address := range addresses {
-		group.Go(func() error {
-			result, err := verifier.Check(ctx, address)
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			known[i] = result
-			for ; ; next++ {
-				result, there := known[next]
-				if !there {
-					return nil
-				}
-				delete(known, next)
-				if err := show(result); err != nil {
-					return err
-				}
-			}
-		})
-	}
-	err := group.Wait()
-	for _, i := range slices.Sorted(maps.Keys(known)) { // behind one that has no result
-		err = errors.Join(err, show(known[i]))
-	}
-	return err
-}
-
-// remembered verifies the addresses that a state file does not know, all at once, and shows what is known then.
-func (a *app) remembered(ctx context.Context, verifier *verify.Verifier, addresses []string, path string, show func(verify.Result) error) (err error) {
-	file, err := state.Open(ctx, path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	run, err := file.Begin(ctx, "", state.Policy{})
-	if err != nil {
-		return err
-	}
-	err = run.Add(ctx, func(yield func(*syntax.Address, error) bool) {
-		for _, address := range addresses {
-			if !yield(toVerify(verifier, address), nil) {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return err
-	}
-	if err := verifier.Run(ctx, run, verify.RunOptions{Stop: a.stop}); err != nil {
-		return err
-	}
-	n := 0
-	for known, err := range run.Results(ctx) {
-		if err != nil {
-			return err
-		}
-		row, err := knownRow(verifier, addresses[n], known, file.Path())
-		n++
-		if err != nil && a.stopped() {
-			continue // the run was stopped before it was asked about
-		}
-		if err == nil {
-			err = show(row.Result)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if a.stopped() {
-		return &exitError{code: exitInterrupted}
-	}
-	return run.Finish(ctx, state.Summary{})
 }
 
 // writeResult shows a result to a person.

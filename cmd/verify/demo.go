@@ -46,6 +46,6 @@ func (a *app) demo(ctx context.Context, directory string) (err error) {
 	a.flags.dns, a.flags.smtpPort, a.flags.allowPrivate = []string{internet.DNS()}, internet.SMTPPort(), true
 	a.dial = internet.Dial
 	output := filepath.Join(directory, "contacts.verified.csv")
-	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private\n\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
+	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
 	return a.list(ctx, list, listFlags{output: output, state: output + ".state", format: "csv"})
 }

@@ -21,6 +21,7 @@ import (
 
 	"presend/bounce"
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 func explainCommand(a *app) *cobra.Command {
@@ -59,7 +60,7 @@ type explanation struct {
 	Action     string         `json:"action"`
 	Code       int            `json:"code"`
 	Enhanced   string         `json:"enhanced"`
-	Reason     reply.Reason   `json:"reason"`
+	Reason     verdict.Reason `json:"reason"`
 	Means      string         `json:"means"`
 	Subject    reply.Subject  `json:"subject"`
 	Kind       reply.Kind     `json:"kind"`
@@ -237,7 +238,7 @@ func (e *explainer) message(s bounce.Source) []explanation {
 		}
 		for i := range all {
 			all[i] = explanation{
-				Input: m.Subject, Recipient: all[i].Recipient, Reason: reply.Unknown, Means: said.means, Subject: reply.SubjectMessage,
+				Input: m.Subject, Recipient: all[i].Recipient, Reason: verdict.Unclear, Means: said.means, Subject: reply.SubjectMessage,
 				Kind: reply.Info, Action: said.action, Confidence: 0.95, Rule: "message/" + string(m.Kind),
 			}
 		}

@@ -22,8 +22,8 @@ import (
 	"presend/lists/reference"
 	"presend/verify"
 	"presend/verify/mx"
-	"presend/verify/score"
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 // sharedFlags are those of every subcommand that verifies.
@@ -197,15 +197,15 @@ func nameDialogue(groups []string, a slog.Attr) slog.Attr {
 func (f *sharedFlags) treatRules() (map[verify.Flag]verify.Verdict, error) {
 	rules := map[verify.Flag]verify.Verdict{}
 	for _, rule := range f.treat {
-		flag, verdict, ok := strings.Cut(rule, "=")
+		flag, word, ok := strings.Cut(rule, "=")
 		known := false
-		for _, k := range score.Flags() {
+		for _, k := range verdict.Flags() {
 			known = known || string(k) == flag
 		}
-		switch v := verify.Verdict(verdict); {
+		switch v := verify.Verdict(word); {
 		case !ok || !known:
-			return nil, usagef("--treat %s: want FLAG=VERDICT with one of the flags %v", rule, score.Flags())
-		case v != score.Risky && v != score.Invalid && v != score.Unknown:
+			return nil, usagef("--treat %s: want FLAG=VERDICT with one of the flags %v", rule, verdict.Flags())
+		case v != verify.Risky && v != verify.Invalid && v != verify.Unknown:
 			return nil, usagef("--treat %s: the verdict is risky, invalid or unknown", rule)
 		default:
 			rules[verify.Flag(flag)] = v

@@ -16,6 +16,7 @@ import (
 	"presend/state"
 	"presend/verify"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // table is what the commands on the past print: as text with columns, as JSON lines, or as CSV.
@@ -133,7 +134,7 @@ func runsCommand(a *app) *cobra.Command {
 			}
 			s := r.Summary
 			row := []any{r.ID, r.Started, r.Finished, r.Input, s.Rows, s.Plan.New, s.Plan.Due, s.Plan.Stale, s.Plan.Reused, s.Plan.Suppressed, s.Retried}
-			for _, v := range verdictOrder {
+			for _, v := range verdict.Verdicts() {
 				row = append(row, s.Verdicts[v])
 			}
 			t.rows = append(t.rows, append(row, s.Expected))
@@ -169,7 +170,7 @@ func trendCommand(a *app) *cobra.Command {
 		for _, m := range months {
 			share := func(n int) float64 { return 100 * float64(n) / float64(max(1, m.Rows)) }
 			row := []any{m.Month, m.Rows}
-			for _, v := range verdictOrder {
+			for _, v := range verdict.Verdicts() {
 				row = append(row, share(m.Verdicts[v]))
 			}
 			row = append(row, m.NewlyInvalid, m.Ageing)

@@ -67,12 +67,12 @@ func TestARowWithoutItsResultIsAnErrorAndNothingIsWritten(t *testing.T) {
 		{
 			"a result that was lost", `CREATE TRIGGER change AFTER INSERT ON results WHEN NEW.address =
 			(SELECT a.id FROM addresses a WHERE a.local = 'bob') BEGIN DELETE FROM results WHERE address = NEW.address; END`,
-			"line 3: there is no result for bob@corp.lab",
+			"line 3: there is no result for \"bob@corp.lab\"",
 		},
 		{
 			"a row that is about another address", `CREATE TRIGGER change AFTER INSERT ON results BEGIN UPDATE rows SET address =
 			(SELECT a.id FROM addresses a WHERE a.local = 'ann') WHERE n = 2; END`,
-			"line 3: the state file has ann@corp.lab where the list has bob@corp.lab",
+			"line 3: the state file has \"ann@corp.lab\" where the list has \"bob@corp.lab\"",
 		},
 		{
 			"rows that the list does not have", `CREATE TRIGGER change AFTER INSERT ON results BEGIN INSERT OR IGNORE INTO rows

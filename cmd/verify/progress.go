@@ -11,19 +11,19 @@ import (
 	"golang.org/x/term"
 
 	"presend/verify"
-	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // plainEvery is how often a run that is not on a terminal says where it is.
 const plainEvery = 30 * time.Second
 
-// progress shows a run: a bar on a terminal, a line now and then elsewhere. It is a verify.Observer.
+// progress shows a job: a bar on a terminal, a line now and then elsewhere. It is a job.Observer.
 type progress struct {
 	app      *app
-	bar      *progressbar.ProgressBar // nil: plain lines
+	mu       sync.Mutex
+	bar      *progressbar.ProgressBar // of the pass under way; nil: plain lines
 	total    int
 	begun    time.Time
-	mu       sync.Mutex
 	done     int
 	verdicts map[verify.Verdict]int
 	waiting  string
@@ -31,10 +31,16 @@ type progress struct {
 	shown    time.Time
 }
 
-func newProgress(a *app, total int) *progress {
+func newProgress(a *app) *progress { return &progress{app: a} }
+
+// Pass implements job.Observer.
+func (p *progress) Pass(total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
-	p := &progress{app: a, total: total, begun: now, verdicts: map[verify.Verdict]int{}, spoken: now}
-	if file, ok := a.stderr.(*os.File); ok && !a.flags.quiet && term.IsTerminal(int(file.Fd())) {
+	p.total, p.begun, p.spoken, p.shown, p.done, p.waiting = total, now, now, time.Time{}, 0, ""
+	p.verdicts = map[verify.Verdict]int{}
+	if file, ok := p.app.stderr.(*os.File); ok && !p.app.flags.quiet && term.IsTerminal(int(file.Fd())) {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(file),
 			progressbar.OptionShowCount(),
@@ -46,7 +52,23 @@ func newProgress(a *app, total int) *progress {
 			progressbar.OptionClearOnFinish(),
 		)
 	}
-	return p
+}
+
+// PassEnded implements job.Observer.
+func (p *progress) PassEnded() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		_ = p.bar.Finish() // a bar that cannot be drawn is no reason to stop
+		p.bar = nil
+	}
+}
+
+// WaitingUntil implements job.Observer.
+func (p *progress) WaitingUntil(due time.Time) {
+	if !p.app.flags.quiet {
+		fmt.Fprintf(p.app.stderr, "waiting until %s for temporary answers that can be asked again\n", due.Local().Format(time.TimeOnly))
+	}
 }
 
 // Done implements verify.Observer.
@@ -86,7 +108,7 @@ func (p *progress) show() {
 
 func (p *progress) words() string {
 	var parts []string
-	for _, v := range []verify.Verdict{score.Deliverable, score.Risky, score.Invalid, score.Unknown} {
+	for _, v := range verdict.Verdicts() {
 		parts = append(parts, fmt.Sprintf("%d %s", p.verdicts[v], v))
 	}
 	words := strings.Join(parts, ", ")
@@ -110,10 +132,4 @@ func (p *progress) fit(words string) string {
 		return words
 	}
 	return words[:room]
-}
-
-func (p *progress) finish() {
-	if p.bar != nil {
-		_ = p.bar.Finish() // as above
-	}
 }

@@ -30,6 +30,7 @@ var volatile = []struct {
 	{regexp.MustCompile(`time=\S+`), "time=2026-11-24T02:30:00.125Z"},
 	{regexp.MustCompile(`took=\S+`), "took=124ms"},
 	{regexp.MustCompile(`since \d{4}-\d\d-\d\d`), "since 2026-05-28"},
+	{regexp.MustCompile(`next try ([A-Z].. \d+ [A-Z].. )?\d\d:\d\d`), "next try 14:20"},
 }
 
 // shown is a block of a page that shows what the program prints: <!-- name -->, then the command and its output.

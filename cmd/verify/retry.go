@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/job"
 	"presend/state"
 )
 
@@ -33,12 +34,12 @@ func retryCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			retried, err := a.pass(c.Context(), verifier, run, wait)
+			retried, err := job.Passes(c.Context(), verifier, run, wait, newProgress(a), a.stop)
+			if errors.Is(err, job.ErrStopped) {
+				return &exitError{exitInterrupted, "stopped; run the same command again to go on"}
+			}
 			if err != nil {
 				return err
-			}
-			if a.stopped() {
-				return &exitError{exitInterrupted, "stopped; run the same command again to go on"}
 			}
 			if !a.flags.quiet {
 				fmt.Fprintf(a.stderr, "%d addresses asked again\n", retried)

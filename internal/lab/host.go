@@ -28,6 +28,7 @@ type host struct {
 	peak  int
 	at    map[netip.Addr]*gauge // sessions by the address that was dialled
 	asked int                   // RCPTs in its life
+	calls int                   // sessions in its life
 	seen  map[string]time.Time  // first attempt by client, sender and recipient, for greylisting
 }
 
@@ -83,8 +84,17 @@ func (h *host) serve(raw net.Conn, addr netip.Addr, banner time.Duration) {
 		return
 	}
 	within := h.enter(ctx, addr)
+	s.number = h.call()
 	defer s.leave()
 	s.run(within)
+}
+
+// call counts a session, and returns how many there have been.
+func (h *host) call() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls++
+	return h.calls
 }
 
 // enter counts a connection in when its banner is due, and reports whether it is within the cap. On a network a QUIT

@@ -15,6 +15,8 @@
 // testing/synctest bubble. [Lab.Count] tells how the clients behaved, [Lab.Probes] how often an address was asked
 // about, and [Lab.Truth] what should have been found.
 //
+// [World.Script] gives a host replies of its own.
+//
 // # Declarations
 //
 // A line is a word, a name and options; # begins a comment. Names may be IDN in either form.
@@ -33,6 +35,7 @@
 //	rcpts=50         more recipients in a transaction get 452 4.5.3
 //	errors=20        so many refusals end a session with 421 4.7.0, and from half of them on each takes a second, as
 //	                 Postfix does
+//	limits=RCPTMAX=1,MAILMAX=5   what EHLO says of LIMITS (RFC 9422)
 //	starttls         offered, with a certificate that nobody signed; nostarttls is the default
 //	nopipelining     PIPELINING is not offered, and using it is a violation
 //	nosmtputf8       SMTPUTF8 is not offered

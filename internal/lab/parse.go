@@ -128,6 +128,8 @@ func (h *Host) set(option string) (err error) {
 		h.CutIdle, err = time.ParseDuration(value)
 	case "stall":
 		h.Stall, err = strconv.Atoi(value)
+	case "limits":
+		h.Limits = strings.ReplaceAll(value, ",", " ")
 	case "blocks-from":
 		h.BlocksFrom, err = parseAddrs(value)
 	case "closed-from":

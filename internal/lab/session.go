@@ -47,6 +47,11 @@ type session struct {
 	rcpts   int     // in this transaction
 	asked   int     // RCPTs in this session
 	errors  int
+
+	number   int // of the session at its host, from 1
+	mails    int // MAIL commands
+	position int // RCPTs in this transaction
+	refused  int // of the RCPTs in this session
 }
 
 func newSession(ctx context.Context, h *host, raw net.Conn, addr netip.Addr) *session {
@@ -288,7 +293,7 @@ func (s *session) quit() {
 	s.end(bye(s.host.Name))
 }
 
-func (s *session) reset() { s.sender, s.rcpts, s.utf8 = nil, 0, false }
+func (s *session) reset() { s.sender, s.rcpts, s.position, s.utf8 = nil, 0, 0, false }
 
 func (s *session) hello(name string) bool {
 	if name == "" {
@@ -330,6 +335,9 @@ func (s *session) ehlo(name string) {
 	lines = append(lines, "ENHANCEDSTATUSCODES", "8BITMIME")
 	if !s.host.NoSMTPUTF8 {
 		lines = append(lines, "SMTPUTF8")
+	}
+	if s.host.Limits != "" {
+		lines = append(lines, "LIMITS "+s.host.Limits)
 	}
 	last := len(lines) - 1
 	for _, line := range lines[:last] {
@@ -374,6 +382,7 @@ func (s *session) startTLS() {
 
 func (s *session) mail(rest string) {
 	path, parameters, ok := argument(rest, "FROM:")
+	s.mails++
 	switch {
 	case !ok:
 		s.refuse(badSyntax)
@@ -381,6 +390,7 @@ func (s *session) mail(rest string) {
 		s.refuse(helloFirst)
 	case s.sender != nil:
 		s.refuse(nestedMail)
+	case s.scripted("MAIL", path):
 	case s.host.Mood == NoPTR:
 		s.refuse(noPTR(s.client.String()))
 	default:
@@ -403,6 +413,18 @@ func (s *session) rcpt(rest string) {
 		return
 	case s.sender == nil:
 		s.refuse(mailFirst)
+		return
+	}
+	errors := s.errors
+	s.recipient(path)
+	s.position++
+	s.refused += s.errors - errors
+}
+
+// recipient answers an RCPT in a transaction.
+func (s *session) recipient(path string) {
+	if s.scripted("RCPT", path) {
+		s.asked++
 		return
 	}
 	s.host.lab.tally.rcpts.Add(1)

@@ -66,6 +66,10 @@ type Host struct {
 
 	Mood  Mood
 	After int // what BlocksAfter and DropsAfter count
+
+	Limits string // what EHLO says of LIMITS (RFC 9422); empty: nothing
+
+	script Script // nil: none
 }
 
 // needsMemory names what a host has that sockets cannot play; empty: nothing.

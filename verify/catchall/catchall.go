@@ -17,11 +17,12 @@
 // There are two invented addresses, and they are unlike each other, because some servers accept by pattern.
 //
 //   - Both are accepted: Yes.
-//   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too.
+//   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too, and so does
+//     the cached answer of a mail host that asked another one, "550 Previous (cached) callout verification failure".
 //   - One is accepted and the other one refused as unknown: Unanswered, since the server contradicts itself.
 //   - One is accepted and the other one meets a temporary answer, as at a server that greylists: Yes.
-//   - Any other refusal is an evasion: greylisting, an overloaded server, or a refusal of the client. After an evasion
-//     the other address is asked, and after the second evasion the question is Unanswered.
+//   - Any other refusal is an evasion: greylisting, an overloaded server, a refusal of the client, or words that say too
+//     little. After an evasion the other address is asked, and after the second evasion the question is Unanswered.
 //   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
 //     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
 //
@@ -34,6 +35,7 @@ import (
 	"strings"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 // Answer is what is known of a domain. The words are stored with the domain.
@@ -52,8 +54,6 @@ const (
 	attempts = 2
 	// lossesMost is from which loss on a lost question is an evasion: sessions are lost for other reasons too.
 	lossesMost = 3
-	// sure is the least confidence in a meaning that may answer the question.
-	sure = 0.9
 )
 
 // Inquiry is the catch-all question for one domain. It is not safe for concurrent use.
@@ -91,9 +91,9 @@ func (q *Inquiry) Next() (recipient string, ok bool) {
 func (q *Inquiry) Answered(m reply.Meaning) {
 	switch {
 	case q.answer != Open && !q.inferred:
-	case m.Reason == reply.Accepted:
+	case m.Reason == verdict.Accepted:
 		q.accept()
-	case m.AgainstAddress(), m.Reason == reply.MailboxUnknown:
+	case m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown):
 		q.inferred = false
 		q.answer = No
 		if q.accepted != [2]bool{} {
@@ -146,7 +146,7 @@ func (q *Inquiry) Evaded() (soft bool) { return q.soft }
 // Real takes the meaning of the reply to a real address of the domain. If that is a clear and permanent "mailbox
 // unknown" and no invented address was accepted, the domain does not accept every address.
 func (q *Inquiry) Real(m reply.Meaning) {
-	unknown := m.Reason == reply.MailboxUnknown && m.Kind == reply.Hard && m.Confidence >= sure
+	unknown := m.Reason == verdict.MailboxUnknown && m.Kind == reply.Hard && m.Sure()
 	if unknown && q.accepted == [2]bool{} && (q.answer == Open || q.answer == Unanswered) {
 		q.answer, q.inferred = No, true
 	}

@@ -9,6 +9,7 @@ import (
 
 	"presend/verify/catchall"
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -19,19 +20,19 @@ type step func(*catchall.Inquiry)
 func invented(m reply.Meaning) step { return func(q *catchall.Inquiry) { q.Answered(m) } }
 func genuine(m reply.Meaning) step  { return func(q *catchall.Inquiry) { q.Real(m) } }
 
-func mailbox(reason reply.Reason, kind reply.Kind, confidence float64) reply.Meaning {
+func mailbox(reason verdict.Reason, kind reply.Kind, confidence float64) reply.Meaning {
 	return reply.Meaning{Reason: reason, Kind: kind, Subject: reply.SubjectMailbox, Confidence: confidence}
 }
 
 var (
-	accepts      = reply.Meaning{Reason: reply.Accepted, Kind: reply.Info}
-	unknown      = mailbox(reply.MailboxUnknown, reply.Hard, 0.95)
-	softUnknown  = mailbox(reply.MailboxUnknown, reply.Soft, 0.95)
-	vagueUnknown = mailbox(reply.MailboxUnknown, reply.Hard, 0.6)
-	disabled     = mailbox(reply.MailboxDisabled, reply.Hard, 0.95)
-	greylists    = reply.Meaning{Reason: reply.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
-	blocks       = reply.Meaning{Reason: reply.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
-	vague        = reply.Meaning{Reason: reply.Unknown, Kind: reply.Hard, Subject: reply.SubjectServer}
+	accepts      = reply.Meaning{Reason: verdict.Accepted, Kind: reply.Info}
+	unknown      = mailbox(verdict.MailboxUnknown, reply.Hard, 0.95)
+	softUnknown  = mailbox(verdict.MailboxUnknown, reply.Soft, 0.95)
+	vagueUnknown = mailbox(verdict.MailboxUnknown, reply.Hard, 0.6)
+	disabled     = mailbox(verdict.MailboxDisabled, reply.Hard, 0.95)
+	greylists    = reply.Meaning{Reason: verdict.Greylisted, Kind: reply.Soft, Subject: reply.SubjectServer}
+	blocks       = reply.Meaning{Reason: verdict.SenderBlocked, Kind: reply.Hard, Subject: reply.SubjectSender}
+	vague        = reply.Meaning{Reason: verdict.Unclear, Kind: reply.Hard, Subject: reply.SubjectServer}
 
 	accepted, refused, softlyRefused = invented(accepts), invented(unknown), invented(softUnknown)
 	greylisted, blocked              = invented(greylists), invented(blocks)

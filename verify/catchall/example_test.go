@@ -11,6 +11,7 @@ import (
 	"presend/verify/catchall"
 	"presend/verify/reply"
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 // acceptEverybody is a mail host that accepts every recipient. It serves one session.
@@ -65,17 +66,17 @@ func ExampleAsk() {
 func ExampleInquiry() {
 	inquiry := catchall.New("corp.example", "check@example.com")
 	// A real address was refused as unknown, so the domain seems not to accept everything.
-	inquiry.Real(reply.Meaning{Reason: reply.MailboxUnknown, Kind: reply.Hard, Confidence: 0.95})
+	inquiry.Real(reply.Meaning{Reason: verdict.MailboxUnknown, Kind: reply.Hard, Confidence: 0.95})
 	fmt.Println(inquiry.Answer())
 	// The invented addresses are accepted all the same: a catch-all with exceptions.
-	inquiry.Answered(reply.Meaning{Reason: reply.Accepted, Kind: reply.Info})
+	inquiry.Answered(reply.Meaning{Reason: verdict.Accepted, Kind: reply.Info})
 	for {
 		recipient, ok := inquiry.Next()
 		if !ok {
 			break
 		}
 		_ = recipient // send it as one more RCPT of the next transaction; here the server accepts it
-		inquiry.Answered(reply.Meaning{Reason: reply.Accepted, Kind: reply.Info})
+		inquiry.Answered(reply.Meaning{Reason: verdict.Accepted, Kind: reply.Info})
 	}
 	fmt.Println(inquiry.Answer())
 	// Output:

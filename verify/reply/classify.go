@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 
+	"presend/verify/verdict"
+
 	"github.com/BurntSushi/toml"
 )
 
@@ -21,7 +23,7 @@ var enhancedTOML []byte
 // rule is one entry of rules.toml; see the head of that file.
 type rule struct {
 	Name     string
-	Reason   Reason
+	Reason   verdict.Reason
 	Subject  Subject
 	Kind     Kind
 	Action   string
@@ -39,22 +41,13 @@ type rule struct {
 	statuses []statusPattern
 }
 
-// reasonInfo is what every meaning of one reason shares.
-type reasonInfo struct {
-	Means   string
-	Subject Subject
-	Kind    Kind // where neither code nor enhanced code tells
-	Hard    string
-	Soft    string
-}
-
 // ruleFile is rules.toml. The order of its groups is the order in which they are asked.
 type ruleFile struct {
-	Reasons  map[Reason]reasonInfo
 	Words    map[string][]string
 	Provider []rule
 	Sender   []rule
 	Message  []rule
+	Check    []rule
 	Domain   []rule
 	Mailbox  []rule
 	Server   []rule
@@ -67,16 +60,16 @@ type status struct {
 	Status string // "X.1.1"
 	Name   string
 	RFC    string
-	Reason Reason // for class 5
-	Soft   Reason // for class 4, where it is another reason
-	Vague  bool   // servers use it for so many things that words come first
+	Reason verdict.Reason // for class 5
+	Soft   verdict.Reason // for class 4, where it is another reason
+	Vague  bool           // servers use it for so many things that words come first
+	Sure   float64        // confidence in it without words; 0.85, or 0.5 where it is vague, if not given
 }
 
 type subjectDetail struct{ subject, detail int }
 
 // Classifier tells what replies mean. It never changes, so it is safe for concurrent use.
 type Classifier struct {
-	reasons  map[Reason]reasonInfo
 	strong   []rule // asked before the enhanced code
 	weak     []rule // asked after it
 	codes    []rule // asked last
@@ -102,7 +95,7 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		return nil, fmt.Errorf("reply: enhanced.toml: %w", err)
 	}
 
-	c := &Classifier{reasons: file.Reasons, words: file.Words, statuses: map[subjectDetail]status{}}
+	c := &Classifier{words: file.Words, statuses: map[subjectDetail]status{}}
 	for _, s := range registry.Status {
 		key, err := parseRegistryStatus(s.Status)
 		if err != nil {
@@ -117,6 +110,7 @@ func newClassifier(rulesText, enhancedText []byte) (*Classifier, error) {
 		{"provider", file.Provider},
 		{"sender", file.Sender},
 		{"message", file.Message},
+		{"check", file.Check},
 		{"domain", file.Domain},
 		{"mailbox", file.Mailbox},
 		{"server", file.Server},
@@ -200,8 +194,8 @@ func (c *Classifier) addPhrases(phrases []string, number int32) error {
 }
 
 func (c *Classifier) compileRule(r *rule) error {
-	if _, ok := c.reasons[r.Reason]; !ok {
-		return fmt.Errorf("reason %q has no entry in [reasons]", r.Reason)
+	if aboutReply(r.Reason).Means == "" {
+		return fmt.Errorf("%q is no reason that a reply can have", r.Reason)
 	}
 	for _, pattern := range r.Code {
 		p, err := parseCodePattern(pattern)
@@ -234,11 +228,24 @@ func (c *Classifier) Classify(r Reply, cmd Command, provider string) Meaning {
 	if class == 2 || class == 3 {
 		return c.positive(q)
 	}
+	if cmd == RCPT || cmd == "" {
+		if inner, innerCommand, ok := r.Inner(); ok {
+			return c.wrapped(r, inner, innerCommand)
+		}
+	}
+	return c.classify(q)
+}
+
+// classify is Classify for a refusal that quotes no other one.
+func (c *Classifier) classify(q query) Meaning {
+	if q.class == 2 {
+		return c.positive(q)
+	}
 	if q.reply.Enhanced.Class == 2 {
 		q.reply.Enhanced = Enhanced{} // a failure cannot have one of class 2
 	}
 
-	text := r.Text()
+	text := q.reply.Text()
 	hits := newBits(2 * len(c.rules))
 	c.book.find(text, hits.set)
 	registered, known := c.statuses[subjectDetail{q.reply.Enhanced.Subject, q.reply.Enhanced.Detail}]
@@ -248,7 +255,7 @@ func (c *Classifier) Classify(r Reply, cmd Command, provider string) Meaning {
 		return c.finish(m, q, text, registered, known)
 	}
 	if known && !registered.Vague {
-		if m, ok := c.fromStatus(q, registered, 0.85); ok {
+		if m, ok := c.fromStatus(q, registered, max(0.85, registered.Sure)); ok {
 			return c.finish(m, q, text, registered, false)
 		}
 	}
@@ -272,10 +279,13 @@ type query struct {
 }
 
 func (c *Classifier) positive(q query) Meaning {
-	m := Meaning{Reason: Unknown, Subject: SubjectServer, Kind: Info, Means: "nothing is wrong", Action: "go on", Confidence: 0.99, Rule: "code/positive"}
+	m := Meaning{
+		Reason: verdict.Unclear, Subject: SubjectServer, Kind: Info, Means: "nothing is wrong", Action: "go on",
+		Confidence: 0.99, Rule: "code/positive",
+	}
 	if q.class == 2 && (q.command == RCPT || q.command == "") {
-		m.Reason, m.Subject = Accepted, SubjectMailbox
-		m.Action, m.Means = c.reasons[Accepted].Hard, c.reasons[Accepted].Means
+		m.Reason, m.Subject = verdict.Accepted, SubjectMailbox
+		m.Action, m.Means = aboutReply(verdict.Accepted).Hard, aboutReply(verdict.Accepted).Means
 	}
 	return m
 }
@@ -287,7 +297,7 @@ func (c *Classifier) firstOf(q query, hits bits, from, to int) (Meaning, bool) {
 		if len(r.Text) > 0 && !hits.has(2*i) || hits.has(2*i+1) {
 			continue
 		}
-		if !r.holds(q) || !possible(c.subject(r.Subject, r.Reason), q.command) {
+		if !r.holds(q) || !possible(subject(r.Subject, r.Reason), q.command) {
 			continue
 		}
 		return c.said(r), true
@@ -296,19 +306,23 @@ func (c *Classifier) firstOf(q query, hits bits, from, to int) (Meaning, bool) {
 }
 
 func (c *Classifier) said(r *rule) Meaning {
-	m := Meaning{Reason: r.Reason, Subject: c.subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action, Confidence: r.Sure, Rule: r.id}
+	m := Meaning{Reason: r.Reason, Subject: subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action, Confidence: r.Sure, Rule: r.id}
 	if m.Confidence == 0 {
 		m.Confidence = 0.95
 	}
 	return m
 }
 
-func (c *Classifier) subject(own Subject, reason Reason) Subject {
+// subject returns what a rule is about: its own subject, or that of its reason.
+func subject(own Subject, reason verdict.Reason) Subject {
 	if own != "" {
 		return own
 	}
-	return c.reasons[reason].Subject
+	return Subject(aboutReply(reason).Subject)
 }
+
+// aboutReply returns what the replies of a reason have in common.
+func aboutReply(reason verdict.Reason) verdict.ReplyMeaning { return reason.Facts().Reply }
 
 // possible says whether a reply to cmd can be about subject: the mailbox is named in RCPT only.
 func possible(subject Subject, cmd Command) bool {
@@ -324,20 +338,20 @@ func (c *Classifier) fromStatus(q query, s status, sure float64) (Meaning, bool)
 	if q.soft() && s.Soft != "" {
 		reason = s.Soft
 	}
-	if reason == Unknown || !possible(c.reasons[reason].Subject, q.command) {
+	if reason == verdict.Unclear || !possible(subject("", reason), q.command) {
 		return Meaning{}, false
 	}
-	return Meaning{Reason: reason, Subject: c.reasons[reason].Subject, Confidence: sure, Rule: "enhanced/" + s.Status}, true
+	return Meaning{Reason: reason, Subject: subject("", reason), Confidence: sure, Rule: "enhanced/" + s.Status}, true
 }
 
 func (c *Classifier) fromCode(q query) Meaning {
 	for i := range c.codes {
 		r := &c.codes[i]
-		if r.holds(q) && possible(c.subject(r.Subject, r.Reason), q.command) {
+		if r.holds(q) && possible(subject(r.Subject, r.Reason), q.command) {
 			return c.said(r)
 		}
 	}
-	return Meaning{Reason: Unknown, Subject: SubjectServer, Confidence: 0.2, Rule: "code/none"}
+	return Meaning{Reason: verdict.Unclear, Subject: SubjectServer, Confidence: 0.2, Rule: "code/none"}
 }
 
 // soft says whether code or enhanced code calls the failure temporary. Where they disagree, it is: a retry is the
@@ -348,7 +362,7 @@ func (q query) soft() bool {
 
 // finish fills in kind, action, the wait asked for, and how far the enhanced code bears out the words.
 func (c *Classifier) finish(m Meaning, q query, text string, s status, known bool) Meaning {
-	info := c.reasons[m.Reason]
+	info := aboutReply(m.Reason)
 	m.Means = info.Means
 	if m.Kind == "" {
 		switch {
@@ -357,7 +371,7 @@ func (c *Classifier) finish(m Meaning, q query, text string, s status, known boo
 		case q.class == 5:
 			m.Kind = Hard
 		default:
-			m.Kind = info.Kind
+			m.Kind = Kind(info.Kind)
 		}
 	}
 	if m.Action == "" {
@@ -376,19 +390,24 @@ func (c *Classifier) finish(m Meaning, q query, text string, s status, known boo
 }
 
 // weigh moves the confidence in words by the enhanced code: up where it says the same, down where it is of use and
-// says another thing.
+// says another thing. Marks of one provider are certain, words that a check failed say why the code is not to be
+// believed, and two reasons may both say that a mailbox is of no use.
 func weigh(m Meaning, s status, soft bool) float64 {
 	reason := s.Reason
 	if soft && s.Soft != "" {
 		reason = s.Soft
 	}
+	ofNoUse := func(r verdict.Reason) bool {
+		return r.Verdict() == verdict.Invalid && aboutReply(r).Subject == string(SubjectMailbox)
+	}
 	switch {
 	case reason == m.Reason:
 		return min(0.99, m.Confidence+0.04)
-	case !s.Vague:
-		return max(0.1, m.Confidence-0.15)
+	case s.Vague, reason == verdict.Unclear, strings.HasPrefix(m.Rule, "provider/"), strings.HasPrefix(m.Rule, "check/"),
+		ofNoUse(reason) && ofNoUse(m.Reason):
+		return m.Confidence
 	}
-	return m.Confidence
+	return max(0.1, m.Confidence-0.15)
 }
 
 func (r *rule) holds(q query) bool {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 type sample struct {
@@ -18,11 +19,11 @@ type sample struct {
 }
 
 // corpusReason maps the corpus's classes to reasons where the words differ.
-var corpusReason = map[string]reply.Reason{
-	"domain_invalid":     reply.NoSuchDomain,
-	"relay_denied":       reply.DomainNotServed,
-	"sender_blocklisted": reply.SenderBlocked,
-	"policy_or_content":  reply.Policy,
+var corpusReason = map[string]verdict.Reason{
+	"domain_invalid":     verdict.NoSuchDomain,
+	"relay_denied":       verdict.DomainNotServed,
+	"sender_blocklisted": verdict.SenderBlocked,
+	"policy_or_content":  verdict.Policy,
 }
 
 func readCorpus(t *testing.T) []sample {
@@ -44,11 +45,11 @@ func readCorpus(t *testing.T) []sample {
 	return samples
 }
 
-func (s sample) want() reply.Reason {
+func (s sample) want() verdict.Reason {
 	if r, ok := corpusReason[s.Class]; ok {
 		return r
 	}
-	return reply.Reason(s.Class)
+	return verdict.Reason(s.Class)
 }
 
 func (s sample) reply(t *testing.T) reply.Reply {
@@ -63,12 +64,12 @@ func (s sample) reply(t *testing.T) reply.Reply {
 	return r
 }
 
-func sameClass(got, want reply.Reason) bool {
+func sameClass(got, want verdict.Reason) bool {
 	switch got {
-	case reply.NullMX, reply.NoMailHost:
-		got = reply.NoSuchDomain
-	case reply.Unreachable, reply.Timeout, reply.DNSFailure:
-		got = reply.ServerUnavailable
+	case verdict.NullMX, verdict.NoMailHost:
+		got = verdict.NoSuchDomain
+	case verdict.Unreachable, verdict.Timeout, verdict.DNSFailure:
+		got = verdict.ServerUnavailable
 	}
 	return got == want
 }
@@ -79,7 +80,7 @@ func TestUndoubtfulWireRepliesOfTheCorpusAreClassifiedRightly(t *testing.T) {
 		t.Fatal(err)
 	}
 	var total, right, blamed, blamedRightly int
-	byClass := map[reply.Reason][2]int{} // right, all
+	byClass := map[verdict.Reason][2]int{} // right, all
 	for _, s := range readCorpus(t) {
 		cmd := reply.Command(s.Command)
 		if cmd == "HELO" {

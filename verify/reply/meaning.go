@@ -1,6 +1,10 @@
 package reply
 
-import "time"
+import (
+	"time"
+
+	"presend/verify/verdict"
+)
 
 // Subject is what a reply is evidence about.
 type Subject string
@@ -26,7 +30,7 @@ const (
 
 // Meaning is what a reply says.
 type Meaning struct {
-	Reason     Reason
+	Reason     verdict.Reason
 	Subject    Subject
 	Kind       Kind
 	Means      string        // the reason in words
@@ -36,10 +40,16 @@ type Meaning struct {
 	RetryAfter time.Duration // the wait that the reply asks for; 0 where it names none
 }
 
+// Sure is the least confidence in a meaning that may make an address invalid.
+const Sure = 0.9
+
+// Sure reports whether the confidence is high enough to make an address invalid.
+func (m Meaning) Sure() bool { return m.Confidence >= Sure }
+
 // Suppresses says whether nobody will ever get mail at the address, so that it belongs on a suppression list. A full
 // mailbox and one that takes no mail from us exist.
 func (m Meaning) Suppresses() bool {
-	return m.AgainstAddress() && m.Reason != MailboxFull && m.Reason != RecipientRestricted
+	return m.Sure() && m.AgainstAddress() && m.Reason.Verdict() == verdict.Invalid
 }
 
 // AgainstAddress says whether the reply is lasting evidence against the address itself: a hard failure of the

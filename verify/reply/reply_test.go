@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 func TestParseTakesCodesOffEveryForm(t *testing.T) {
@@ -198,23 +199,23 @@ func TestBeforeRCPTNothingIsAboutTheMailbox(t *testing.T) {
 
 func TestRepliesWhoseFirstDigitsMislead(t *testing.T) {
 	c := newClassifier(t)
-	for text, want := range map[string]reply.Reason{
-		"550 5.7.1 No such user!":                                                     reply.MailboxUnknown,
-		"550 5.7.1 Access denied, banned sending IP [192.0.2.1]":                      reply.SenderBlocked,
-		"550 5.4.1 Recipient address rejected: Access denied":                         reply.MailboxUnknown,
-		"452 4.5.3 Too many recipients":                                               reply.RateLimited,
-		"452 4.2.2 Mailbox full":                                                      reply.MailboxFull,
-		"452 4.3.1 Insufficient system storage":                                       reply.ServerUnavailable,
-		"552 5.3.4 Message too big":                                                   reply.MessageTooLarge,
-		"552 1 Requested mail action aborted, mailbox not found":                      reply.MailboxUnknown,
-		"554 5.7.1 <bob@example.com>: Relay access denied":                            reply.DomainNotServed,
-		"553 mailbox name not allowed":                                                reply.MailboxUnknown,
-		"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)":       reply.DomainNotServed,
-		"450 4.1.1 <bob@example.com>: Recipient address rejected: unverified address": reply.ServerUnavailable,
-		"450 4.1.2 <bob@example.com>: Recipient address rejected: Domain not found":   reply.DNSFailure,
-		"450 4.7.1 Client host rejected: cannot find your reverse hostname":           reply.SenderAuth,
-		"550 Ip frequency limited":                                                    reply.RateLimited,
-		"450 4.1.1 <bob@example.com>: User unknown in virtual alias table":            reply.MailboxUnknown,
+	for text, want := range map[string]verdict.Reason{
+		"550 5.7.1 No such user!":                                                     verdict.MailboxUnknown,
+		"550 5.7.1 Access denied, banned sending IP [192.0.2.1]":                      verdict.SenderBlocked,
+		"550 5.4.1 Recipient address rejected: Access denied":                         verdict.MailboxUnknown,
+		"452 4.5.3 Too many recipients":                                               verdict.RateLimited,
+		"452 4.2.2 Mailbox full":                                                      verdict.MailboxFull,
+		"452 4.3.1 Insufficient system storage":                                       verdict.ServerUnavailable,
+		"552 5.3.4 Message too big":                                                   verdict.MessageTooLarge,
+		"552 1 Requested mail action aborted, mailbox not found":                      verdict.MailboxUnknown,
+		"554 5.7.1 <bob@example.com>: Relay access denied":                            verdict.DomainNotServed,
+		"553 mailbox name not allowed":                                                verdict.MailboxUnknown,
+		"553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)":       verdict.DomainNotServed,
+		"450 4.1.1 <bob@example.com>: Recipient address rejected: unverified address": verdict.ServerUnavailable,
+		"450 4.1.2 <bob@example.com>: Recipient address rejected: Domain not found":   verdict.DNSFailure,
+		"450 4.7.1 Client host rejected: cannot find your reverse hostname":           verdict.SenderAuth,
+		"550 Ip frequency limited":                                                    verdict.RateLimited,
+		"450 4.1.1 <bob@example.com>: User unknown in virtual alias table":            verdict.MailboxUnknown,
 	} {
 		if got := classify(t, c, text, reply.RCPT); got.Reason != want {
 			t.Errorf("%q: got %s by %s, want %s", text, got.Reason, got.Rule, want)
@@ -244,12 +245,12 @@ func TestKindIsSoftWhereCodeOrEnhancedCodeSaysSo(t *testing.T) {
 
 func TestPositiveRepliesToRCPTAreAcceptance(t *testing.T) {
 	c := newClassifier(t)
-	for text, want := range map[string]reply.Reason{"250 Ok": reply.Accepted, "251 will forward": reply.Accepted, "252 cannot verify": reply.Accepted} {
+	for text, want := range map[string]verdict.Reason{"250 Ok": verdict.Accepted, "251 will forward": verdict.Accepted, "252 cannot verify": verdict.Accepted} {
 		if got := classify(t, c, text, reply.RCPT); got.Reason != want || got.Kind != reply.Info {
 			t.Errorf("%q: %+v", text, got)
 		}
 	}
-	if got := classify(t, c, "250 Ok", reply.MAIL); got.Reason != reply.Unknown || got.Kind != reply.Info {
+	if got := classify(t, c, "250 Ok", reply.MAIL); got.Reason != verdict.Unclear || got.Kind != reply.Info {
 		t.Errorf("250 to MAIL: %+v", got)
 	}
 }
@@ -275,11 +276,11 @@ func TestTheWaitThatAReplyNamesIsFound(t *testing.T) {
 
 func TestNamesAddressesAndURLsAreNotReadAsWords(t *testing.T) {
 	c := newClassifier(t)
-	for text, want := range map[string]reply.Reason{
-		"550 5.1.1 <spam-blacklist@dmarc.example>: User unknown":                         reply.MailboxUnknown,
-		"550 5.1.1 User unknown (see https://blocked.spam.example/policy/spf)":           reply.MailboxUnknown,
-		"550 5.1.1 mx.greylist-relay.example: User unknown":                              reply.MailboxUnknown,
-		"host full.mailbox.example[192.0.2.1] said: 550 5.7.25 no PTR record for client": reply.SenderAuth,
+	for text, want := range map[string]verdict.Reason{
+		"550 5.1.1 <spam-blacklist@dmarc.example>: User unknown":                         verdict.MailboxUnknown,
+		"550 5.1.1 User unknown (see https://blocked.spam.example/policy/spf)":           verdict.MailboxUnknown,
+		"550 5.1.1 mx.greylist-relay.example: User unknown":                              verdict.MailboxUnknown,
+		"host full.mailbox.example[192.0.2.1] said: 550 5.7.25 no PTR record for client": verdict.SenderAuth,
 	} {
 		if got := classify(t, c, text, reply.RCPT); got.Reason != want {
 			t.Errorf("%q: got %s by %s, want %s", text, got.Reason, got.Rule, want)
@@ -293,7 +294,7 @@ func TestOneClassifierServesManyGoroutines(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
-				if got := classify(t, c, "550 5.1.1 User unknown", reply.RCPT); got.Reason != reply.MailboxUnknown {
+				if got := classify(t, c, "550 5.1.1 User unknown", reply.RCPT); got.Reason != verdict.MailboxUnknown {
 					t.Errorf("got %+v", got)
 				}
 			}

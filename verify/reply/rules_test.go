@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"presend/verify/verdict"
 )
 
 // spoken takes "RCPT> " and "qq> " off the front of a rule's test.
@@ -195,9 +197,9 @@ func TestTheWholeRegistryOfEnhancedCodesIsKnown(t *testing.T) {
 			if s.Name == "" || s.Reason == "" {
 				t.Errorf("%s lacks a name or a reason", s.Status)
 			}
-			for _, reason := range []Reason{s.Reason, s.Soft} {
-				if _, ok := c.reasons[reason]; !ok && reason != "" {
-					t.Errorf("%s: reason %q has no entry in [reasons]", s.Status, reason)
+			for _, reason := range []verdict.Reason{s.Reason, s.Soft} {
+				if reason != "" && aboutReply(reason).Means == "" {
+					t.Errorf("%s: %q is no reason that a reply can have", s.Status, reason)
 				}
 			}
 			for _, class := range []int{4, 5} {
@@ -214,15 +216,15 @@ func TestTheWholeRegistryOfEnhancedCodesIsKnown(t *testing.T) {
 }
 
 func TestFaultyRulesAreRefused(t *testing.T) {
-	const reasons = "[reasons.unknown]\nsubject = \"server\"\n"
 	for name, rules := range map[string]string{
-		"unknown key":              reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntxt = [\"a\"]",
-		"unknown reason":           reasons + "[[weak]]\nname = \"x\"\nreason = \"lost\"",
-		"bad code":                 reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ncode = [\"6xx\"]",
-		"bad enhanced code":        reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\nenhanced = [\"5.1\"]",
-		"unknown set":              reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"{nobody} home\"]",
-		"open parenthesis":         reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"(a|b\"]",
-		"phrase ending with a gap": reasons + "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"a *\"]",
+		"unknown key":              "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntxt = [\"a\"]",
+		"unknown reason":           "[[weak]]\nname = \"x\"\nreason = \"lost\"",
+		"reason of no reply":       "[[weak]]\nname = \"x\"\nreason = \"gave_up\"",
+		"bad code":                 "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ncode = [\"6xx\"]",
+		"bad enhanced code":        "[[weak]]\nname = \"x\"\nreason = \"unknown\"\nenhanced = [\"5.1\"]",
+		"unknown set":              "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"{nobody} home\"]",
+		"open parenthesis":         "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"(a|b\"]",
+		"phrase ending with a gap": "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"a *\"]",
 		"no TOML":                  "[",
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,20 +2,27 @@ package score_test
 
 import (
 	"fmt"
+	"time"
 
-	"presend/verify/reply"
 	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 func Example() {
-	table, err := score.New()
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(table.Verdict(reply.CatchAll), table.Score(score.Evidence{Reason: reply.CatchAll}))
-	evidence := score.Evidence{Reason: reply.Accepted, Flags: []score.Flag{score.Role}}
-	fmt.Println(table.Verdict(evidence.Reason), table.Score(evidence))
+	asked := score.Evidence{Reason: verdict.Accepted, Flags: []verdict.Flag{verdict.FlagRole}}
+	fmt.Println(score.Round(score.Of(asked, score.List{})))
+	asked.Age = 182 * 24 * time.Hour
+	fmt.Println(score.Round(score.Of(asked, score.List{})))
+
+	// The same evidence is worth more in a clean list than in one with many unknown mailboxes.
+	open := score.Evidence{Reason: verdict.CatchAll}
+	var clean, dirty score.List
+	clean.Add(verdict.Accepted, nil, 1000)
+	dirty.Add(verdict.Accepted, nil, 500)
+	dirty.Add(verdict.MailboxUnknown, nil, 500)
+	fmt.Println(score.Round(score.Of(open, clean)), score.Round(score.Of(open, dirty)))
 	// Output:
-	// risky 70
-	// deliverable 96
+	// 97
+	// 85
+	// 99 75
 }

@@ -1,135 +1,123 @@
-// Package score turns evidence into a verdict and a score.
+// Package score turns evidence into a score: the estimated probability, in percent, that a message sent now would not
+// bounce.
 //
-// A [Table] holds for every reason of the verdict table its verdict and the share of messages, in percent, that are
-// expected not to bounce, with adjustments for flags. The example shows the common path.
+// A reason has a score of its own (package verdict), a flag adds points to it (flags.toml), and a deliverable address
+// loses some with its age. Where the evidence leaves the mailbox open, the score comes from the list that the address is
+// in: of two lists, that with many unknown mailboxes has more of them behind its catch-all domains, too. A [List] counts
+// them.
 //
-// The numbers are data: they are stored in table.toml with the thought behind each. Scores keep to the borders of the
-// contract: an invalid address never scores above 5, a deliverable one never below 90.
+// The sum keeps to the borders of the verdict: an invalid address never scores above 5, and flags take no deliverable one
+// below 90. Age may.
 package score
 
 import (
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/BurntSushi/toml"
 
-	"presend/verify/reply"
+	"presend/verify/verdict"
 )
-
-// Verdict is the advice about sending to an address now.
-type Verdict string
-
-// The four verdicts.
-const (
-	Deliverable Verdict = "deliverable"
-	Risky       Verdict = "risky"
-	Invalid     Verdict = "invalid"
-	Unknown     Verdict = "unknown"
-)
-
-// Flag is a word that is added to a verdict and never replaces it.
-type Flag string
-
-// The flags of the contract.
-const (
-	Role       Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
-	Free       Flag = "free"        // a mailbox provider that anybody can join
-	Disposable Flag = "disposable"  // a throw-away domain
-	CatchAll   Flag = "catch_all"   // the domain accepts every recipient
-	Quoted     Flag = "quoted"      // the local part must be quoted
-	SMTPUTF8   Flag = "smtputf8"    // the local part needs RFC 6531
-	Subaddress Flag = "subaddress"  // user+detail (RFC 5233)
-	ImplicitMX Flag = "implicit_mx" // no MX record; mail goes to the domain's own address (RFC 5321 section 5.1)
-	Typo       Flag = "typo"        // the domain looks like a slip of a well-known one
-	Duplicate  Flag = "duplicate"   // an earlier row of the list holds the same address
-	Unengaged  Flag = "unengaged"   // no sign of life for a long time
-)
-
-// Flags lists every flag.
-func Flags() []Flag {
-	return []Flag{Role, Free, Disposable, CatchAll, Quoted, SMTPUTF8, Subaddress, ImplicitMX, Typo, Duplicate, Unengaged}
-}
 
 // Evidence is what is known of an address when its score is asked for.
 type Evidence struct {
-	Reason reply.Reason
-	Flags  []Flag
+	Reason verdict.Reason
+	Flags  []verdict.Flag
+	Age    time.Duration // since the address was asked; 0: just now
 }
 
-//go:embed table.toml
+// List counts the clear answers that a list got. The zero List is that of an address that is in none.
+type List struct {
+	All  Answers
+	Free Answers // of them, those of free-mail addresses
+}
+
+// Answers counts mailboxes by what their mail hosts said.
+type Answers struct {
+	Missing  int // unknown or disabled
+	Accepted int // by a domain that is no catch-all
+}
+
+// What is assumed of a list before its answers are counted: as if that many had answered, with that share missing.
+const (
+	assumedAnswers = 20
+	assumedMissing = 0.15
+)
+
+// missing returns the estimated share of mailboxes that do not exist.
+func (a Answers) missing() float64 {
+	return (float64(a.Missing) + assumedMissing*assumedAnswers) / (float64(a.Missing+a.Accepted) + assumedAnswers)
+}
+
+// Add counts n addresses with a reason and flags.
+func (l *List) Add(reason verdict.Reason, flags []verdict.Flag, n int) {
+	add := func(a *Answers) {
+		switch reason {
+		case verdict.MailboxUnknown, verdict.MailboxDisabled:
+			a.Missing += n
+		case verdict.Accepted:
+			a.Accepted += n
+		}
+	}
+	add(&l.All)
+	if slices.Contains(flags, verdict.FlagFree) {
+		add(&l.Free)
+	}
+}
+
+// yearly is the share of mailboxes that close in a year: 23 %, a guess after the decay that list owners report.
+const yearly = 0.23
+
+// Of returns the score of some evidence in a list, from 0 to 100. It is not rounded, so that sums are right; Round does
+// that for people.
+func Of(e Evidence, l List) float64 {
+	facts := e.Reason.Facts()
+	answers := l.All
+	if e.Reason == verdict.AcceptsAllProvider {
+		answers = l.Free
+	}
+	sum := float64(facts.Score) - float64(facts.Risk)*answers.missing()
+	for _, f := range e.Flags {
+		sum += float64(points()[f])
+	}
+	low, high := facts.Verdict.Bounds()
+	sum = min(max(sum, float64(low)), float64(high))
+	if facts.Verdict == verdict.Deliverable && e.Age > 0 {
+		years := e.Age.Hours() / (365 * 24)
+		sum *= math.Pow(1-yearly, years)
+	}
+	return sum
+}
+
+// Round returns a score as people see it.
+func Round(score float64) int { return int(math.Round(score)) }
+
+//go:embed flags.toml
 var embedded string
 
-// Table maps reasons to verdicts and evidence to scores. It never changes, so it is safe for concurrent use.
-type Table struct {
-	reasons map[reply.Reason]entry
-	flags   map[Flag]int
-}
-
-type entry struct {
-	Verdict Verdict `toml:"verdict"`
-	Score   int     `toml:"score"`
-}
-
-// New returns the embedded table. It is read at the first call; every call returns the same Table.
-func New() (*Table, error) { return embeddedTable() }
-
-var embeddedTable = sync.OnceValues(readTable)
-
-func readTable() (*Table, error) {
-	var file struct {
-		Reason map[reply.Reason]entry `toml:"reason"`
-		Flag   map[Flag]int           `toml:"flag"`
+// points are those of each flag. A file that cannot be read is a fault of the build, which the tests of the package
+// find.
+var points = sync.OnceValue(func() map[verdict.Flag]int {
+	p, err := readPoints(embedded)
+	if err != nil {
+		panic(err)
 	}
-	if _, err := toml.Decode(embedded, &file); err != nil {
-		return nil, fmt.Errorf("score: reading table.toml: %w", err)
-	}
-	for reason, e := range file.Reason {
-		if low, high := bounds(e.Verdict); e.Score < low || e.Score > high {
-			return nil, fmt.Errorf("score: table.toml: %s scores %d, outside %d to %d of verdict %q",
-				reason, e.Score, low, high, e.Verdict)
-		}
+	return p
+})
+
+func readPoints(text string) (map[verdict.Flag]int, error) {
+	var file struct{ Flag map[verdict.Flag]int }
+	if _, err := toml.Decode(text, &file); err != nil {
+		return nil, fmt.Errorf("score: flags.toml: %w", err)
 	}
 	for flag := range file.Flag {
-		if !slices.Contains(Flags(), flag) {
-			return nil, fmt.Errorf("score: table.toml: no flag is called %q", flag)
+		if !slices.Contains(verdict.Flags(), flag) {
+			return nil, fmt.Errorf("score: flags.toml: no flag is called %q", flag)
 		}
 	}
-	return &Table{reasons: file.Reason, flags: file.Flag}, nil
-}
-
-// Verdict returns the verdict of a reason; Unknown for a reason that is not in the table.
-func (t *Table) Verdict(r reply.Reason) Verdict {
-	if e, ok := t.reasons[r]; ok {
-		return e.Verdict
-	}
-	return Unknown
-}
-
-// Score returns the estimated probability, in percent from 0 to 100, that a message sent now would not bounce.
-func (t *Table) Score(e Evidence) int {
-	base, ok := t.reasons[e.Reason]
-	if !ok {
-		base = entry{Verdict: Unknown, Score: 50}
-	}
-	points := base.Score
-	for _, f := range e.Flags {
-		points += t.flags[f]
-	}
-	low, high := bounds(base.Verdict)
-	return min(max(points, low), high)
-}
-
-// bounds are the lowest and highest score that a verdict allows.
-func bounds(v Verdict) (low, high int) {
-	switch v {
-	case Deliverable:
-		return 90, 100
-	case Invalid:
-		return 0, 5
-	case Risky, Unknown:
-		return 1, 99
-	}
-	return 0, 0
+	return file.Flag, nil
 }

@@ -1,69 +1,99 @@
-package score_test
+package score
 
 import (
+	"math"
+	"slices"
 	"testing"
+	"time"
 
-	"presend/verify/reply"
-	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
-func newTable(t testing.TB) *score.Table {
-	t.Helper()
-	table, err := score.New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return table
+// lists are a list of which nothing is known, and the best and the worst there can be.
+var lists = map[string]List{
+	"no list": {},
+	"clean":   {All: Answers{Accepted: 1 << 30}, Free: Answers{Accepted: 1 << 30}},
+	"lost":    {All: Answers{Missing: 1 << 30}, Free: Answers{Missing: 1 << 30}},
 }
 
-func TestVerdictsAreThoseOfTheContract(t *testing.T) {
-	want := map[score.Verdict][]reply.Reason{
-		score.Deliverable: {reply.Accepted},
-		score.Risky: {
-			reply.CatchAll, reply.AcceptsAllProvider, reply.CatchAllUnknown, reply.MailboxFull, reply.RecipientRestricted,
-			reply.Disposable, reply.SpamTrapSuspect, reply.SMTPUTF8Unsupported,
-		},
-		score.Invalid: {
-			reply.Syntax, reply.SpecialUseDomain, reply.NoSuchDomain, reply.NullMX, reply.NoMailHost, reply.MailboxUnknown,
-			reply.MailboxDisabled, reply.DomainNotServed, reply.Suppressed, reply.GaveUp,
-		},
-		score.Unknown: {
-			reply.Greylisted, reply.RateLimited, reply.ServerUnavailable, reply.Unreachable, reply.Timeout, reply.DNSFailure,
-			reply.SenderBlocked, reply.SenderAuth, reply.Policy, reply.ProtocolError, reply.NotProbed,
-		},
-	}
-	table := newTable(t)
-	for verdict, reasons := range want {
-		for _, reason := range reasons {
-			if got := table.Verdict(reason); got != verdict {
-				t.Errorf("%s is %s, want %s", reason, got, verdict)
+func TestScoresKeepToTheBordersOfTheirVerdictWhateverTheFlagsAndTheList(t *testing.T) {
+	flags := verdict.Flags()
+	free := slices.Repeat([]verdict.Flag{verdict.FlagFree}, 50)
+	for name, list := range lists {
+		for _, reason := range verdict.All() {
+			low, high := reason.Verdict().Bounds()
+			for _, with := range [][]verdict.Flag{nil, flags, slices.Repeat(flags, 9), free} {
+				if got := Of(Evidence{Reason: reason, Flags: with}, list); got < float64(low) || got > float64(high) {
+					t.Errorf("%s: %s with %d flags scores %f, want %d to %d", name, reason, len(with), got, low, high)
+				}
 			}
 		}
 	}
 }
 
-func TestScoresKeepToTheBordersOfTheirVerdictWhateverTheFlags(t *testing.T) {
-	table := newTable(t)
-	for _, flags := range [][]score.Flag{nil, {score.Typo, score.Disposable, score.Role, score.Unengaged, score.ImplicitMX}, {score.Free, score.Free, score.Free, score.Free, score.Free, score.Free}} {
-		if got := table.Score(score.Evidence{Reason: reply.MailboxUnknown, Flags: flags}); got > 5 {
-			t.Errorf("an invalid address with flags %v scores %d, want at most 5", flags, got)
-		}
-		if got := table.Score(score.Evidence{Reason: reply.Accepted, Flags: flags}); got < 90 || got > 100 {
-			t.Errorf("a deliverable address with flags %v scores %d, want 90 to 100", flags, got)
+func TestAFlagMovesTheScoreByItsPoints(t *testing.T) {
+	open := Evidence{Reason: verdict.CatchAll}
+	for flag, p := range points() {
+		want := Of(open, List{}) + float64(p)
+		if got := Of(Evidence{Reason: verdict.CatchAll, Flags: []verdict.Flag{flag}}, List{}); math.Abs(got-want) > 1e-9 {
+			t.Errorf("catch_all with %s scores %f, want %f", flag, got, want)
 		}
 	}
 }
 
-func TestNewReturnsTheSameTableEveryTime(t *testing.T) {
-	if first, second := newTable(t), newTable(t); first != second {
-		t.Errorf("%p and %p, want one Table, which never changes", first, second)
+func TestWhatTheEvidenceLeavesOpenComesFromTheList(t *testing.T) {
+	half := List{}
+	half.Add(verdict.Accepted, nil, 490)
+	half.Add(verdict.MailboxDisabled, nil, 490)
+	half.Add(verdict.CatchAll, nil, 1000) // says nothing about mailboxes
+	free := half
+	free.Add(verdict.Accepted, []verdict.Flag{verdict.FlagFree}, 980)
+	q := 493.0 / 1000
+	for _, test := range []struct {
+		name   string
+		reason verdict.Reason
+		list   List
+		want   float64
+	}{
+		{"a catch-all domain", verdict.CatchAll, half, 100 - 50*q},
+		{"an open question", verdict.CatchAllUnknown, half, 98 - 5*q},
+		{"an address that nobody was asked about", verdict.NotProbed, half, 100 - 100*q},
+		{"a provider that accepts all, from the free-mail addresses", verdict.AcceptsAllProvider, free, 99},
+		{"a provider that accepts all where no free-mail address answered", verdict.AcceptsAllProvider, half, 85},
+		{"an address in no list", verdict.CatchAll, List{}, 92.5},
+		{"a full mailbox does not depend on the list", verdict.MailboxFull, half, 10},
+		{"free-mail addresses are part of the list", verdict.SenderBlocked, free, 100 - 100*493.0/1980},
+	} {
+		if got := Of(Evidence{Reason: test.reason}, test.list); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s scores %f, want %f", test.name, got, test.want)
+		}
 	}
 }
 
-func BenchmarkNew(b *testing.B) {
-	for b.Loop() {
-		if _, err := score.New(); err != nil {
-			b.Fatal(err)
+func TestADeliverableAddressLosesWithItsAge(t *testing.T) {
+	const year = 365 * 24 * time.Hour
+	for _, test := range []struct {
+		reason verdict.Reason
+		age    time.Duration
+		want   float64
+	}{
+		{verdict.Accepted, 0, 99},
+		{verdict.Accepted, year, 99 * 0.77},
+		{verdict.Accepted, 2 * year, 99 * 0.77 * 0.77},
+		{verdict.Accepted, -year, 99}, // a clock that was wrong once
+		{verdict.CatchAll, year, 92.5},
+		{verdict.MailboxUnknown, year, 1},
+	} {
+		if got := Of(Evidence{Reason: test.reason, Age: test.age}, List{}); math.Abs(got-test.want) > 1e-9 {
+			t.Errorf("%s after %v scores %f, want %f", test.reason, test.age, got, test.want)
+		}
+	}
+}
+
+func TestAMistakeInTheFileIsNamed(t *testing.T) {
+	for name, text := range map[string]string{"an unknown flag": "[flag]\ncolour = 3\n", "no TOML": "["} {
+		if _, err := readPoints(text); err == nil {
+			t.Errorf("%s: no error", name)
 		}
 	}
 }

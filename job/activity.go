@@ -1,4 +1,4 @@
-package main
+package job
 
 import (
 	"fmt"
@@ -9,48 +9,10 @@ import (
 	"presend/lists"
 )
 
-const day = days(24 * time.Hour)
-
-// days is a duration flag that knows days: 90d, 36h, 1d12h.
-type days time.Duration
-
-// Set implements pflag.Value.
-func (d *days) Set(text string) error {
-	whole, rest, found := strings.Cut(text, "d")
-	if !found {
-		whole, rest = "0", text
-	}
-	n, err := strconv.Atoi(whole)
-	if err != nil || n < 0 {
-		return fmt.Errorf("%q is no duration; write it as 90d or 36h", text)
-	}
-	var part time.Duration
-	if rest != "" {
-		if part, err = time.ParseDuration(rest); err != nil {
-			if part, err = time.ParseDuration(rest + "s"); err != nil || rest != "0" {
-				return fmt.Errorf("%q is no duration; write it as 90d or 36h", text)
-			}
-		}
-	}
-	*d = days(n)*day + days(part)
-	return nil
-}
-
-// String implements pflag.Value.
-func (d *days) String() string {
-	if *d%day == 0 {
-		return strconv.Itoa(int(*d/day)) + "d"
-	}
-	return time.Duration(*d).String()
-}
-
-// Type implements pflag.Value.
-func (d *days) Type() string { return "duration" }
-
 // activity finds out which contacts show no sign of life.
 type activity struct {
 	column int // -1: the list says nothing about it
-	after  days
+	after  time.Duration
 	now    time.Time
 }
 
@@ -61,14 +23,14 @@ var activityNames = []string{
 }
 
 // activityColumn finds the column of the last activity by name; of several the first.
-func activityColumn(reader *lists.Reader, f listFlags) (activity, error) {
-	a := activity{column: -1, after: f.unengaged}
-	if f.unengaged == 0 {
+func activityColumn(reader *lists.Reader, o Options) (activity, error) {
+	a := activity{column: -1, after: o.Unengaged, now: time.Now()}
+	if o.Unengaged == 0 {
 		return a, nil
 	}
 	for i, name := range reader.Columns() {
-		if f.unengagedColumn != "" {
-			if strings.EqualFold(strings.TrimSpace(name), strings.TrimSpace(f.unengagedColumn)) {
+		if o.ActivityColumn != "" {
+			if strings.EqualFold(strings.TrimSpace(name), strings.TrimSpace(o.ActivityColumn)) {
 				a.column = i
 				return a, nil
 			}
@@ -87,18 +49,18 @@ func activityColumn(reader *lists.Reader, f listFlags) (activity, error) {
 			}
 		}
 	}
-	if f.unengagedColumn == "" {
+	if o.ActivityColumn == "" {
 		return a, nil
 	}
-	if n, err := strconv.Atoi(f.unengagedColumn); err == nil && n >= 1 {
+	if n, err := strconv.Atoi(o.ActivityColumn); err == nil && n >= 1 {
 		a.column = n - 1
 		return a, nil
 	}
-	return a, usagef("there is no column %q for --activity-column; the columns are %s", f.unengagedColumn, strings.Join(reader.Columns(), ", "))
+	return a, &OptionsError{fmt.Sprintf("there is no column %q of a last activity; the columns are %s", o.ActivityColumn, strings.Join(reader.Columns(), ", "))}
 }
 
 // limit is the day before which a last activity is too long ago.
-func (a activity) limit() time.Time { return a.now.Add(-time.Duration(a.after)) }
+func (a activity) limit() time.Time { return a.now.Add(-a.after) }
 
 // unengaged says whether a contact's last activity is too long ago. A cell that is empty or no date says nothing.
 func (a activity) unengaged(row lists.Row) bool {

@@ -1,0 +1,227 @@
+// Package job verifies one list: it opens the list, lays its rows out in a state file, runs the engine, writes the
+// outputs and sums up. It is what the command verify list does, without flags and without a terminal, so that a service
+// can run many jobs at a time on one engine.
+//
+// [Run] does the whole job. What happens meanwhile goes to an [Observer]; what it came to is a [Summary].
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"time"
+
+	"presend/lists"
+	"presend/report"
+	"presend/state"
+	"presend/verify"
+	"presend/verify/score"
+)
+
+// Options say what a job is to do. Input, Output and Format are required.
+type Options struct {
+	Input  string    // path of the list; - is Stdin
+	Stdin  io.Reader // may be nil where Input is a path
+	Output string    // path of the list with verdicts; - is Stdout
+	Stdout io.Writer
+	Format Format
+	Split  string // folder for a list per verdict and suppress.csv; empty: none
+
+	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
+	State   string
+	Probing bool          // the engine asks mail hosts
+	Fresh   bool          // ask again about everything
+	MaxAge  time.Duration // ask again about what is known for longer; 0: as long as its reason allows
+	Keep    time.Duration // forget changes and runs that are older
+	Wait    time.Duration // how long to wait for temporary answers that can be asked again
+
+	Column         string        // the address column: its name, or its number from 1; empty: found out
+	Unengaged      time.Duration // flag contacts whose last activity is longer ago; 0: none
+	ActivityColumn string        // the column of the last activity, as Column
+	Treat          map[verify.Flag]verify.Verdict
+}
+
+// Format is how outputs are written.
+type Format string
+
+// The formats: in the dialect of the list, and a JSON object a line.
+const (
+	CSV       Format = "csv"
+	JSONLines Format = "jsonl"
+)
+
+// Observer learns of a job's progress. Its methods are called from several goroutines.
+type Observer interface {
+	verify.Observer
+	// Pass begins: that many addresses are to be asked. It ends with PassEnded.
+	Pass(addresses int)
+	// PassEnded says that the pass has ended.
+	PassEnded()
+	// WaitingUntil says that the job waits for temporary answers that can be asked again then.
+	WaitingUntil(time.Time)
+}
+
+// Summary is what a job came to.
+type Summary struct {
+	report.Figures
+	Plan    state.Plan // what there was to do; zero without a state
+	Retried int        // temporary answers that were asked about again
+}
+
+// ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file.
+var ErrStopped = errors.New("the job was stopped")
+
+// OptionsError says that options do not fit each other or the list.
+type OptionsError struct{ Problem string }
+
+func (e *OptionsError) Error() string { return e.Problem }
+
+// Run does a job with an engine. Several jobs may share one. Closing stop ends it soon: answers under way are kept, and
+// the error is [ErrStopped]; no output is written then. The end of ctx ends it at once. Errors of the list are those of
+// package lists, errors of the state those of package state.
+func Run(
+	ctx context.Context, verifier *verify.Verifier, o Options, observer Observer, stop <-chan struct{},
+) (s Summary, err error) {
+	if err := o.check(); err != nil {
+		return s, err
+	}
+	reader, err := lists.Open(o.Input, lists.Options{Column: o.Column, Stdin: o.Stdin})
+	if err != nil {
+		return s, err
+	}
+	defer reader.Close() // read only
+	active, err := activityColumn(reader, o)
+	if err != nil {
+		return s, err
+	}
+	j := &job{Options: o, verifier: verifier, observer: observer, stop: stop, reader: reader, active: active}
+	if o.State == "" {
+		return j.survey(ctx)
+	}
+	return j.remembered(ctx)
+}
+
+// check finds options that cannot be.
+func (o Options) check() error {
+	if o.Format != CSV && o.Format != JSONLines {
+		return &OptionsError{fmt.Sprintf("the format is csv or jsonl, not %q", o.Format)}
+	}
+	if sameFile(o.Output, o.Input) {
+		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
+	}
+	if o.State == "" && (o.Probing || o.Wait > 0) {
+		return &OptionsError{"a job that asks mail hosts needs a state file"}
+	}
+	return nil
+}
+
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	one, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(b)
+	return err == nil && os.SameFile(one, other)
+}
+
+// job is a job under way.
+type job struct {
+	Options
+	verifier *verify.Verifier
+	observer Observer
+	stop     <-chan struct{}
+	reader   *lists.Reader
+	active   activity
+}
+
+// isClosed reports whether a channel is closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// remembered is the job whose spine is a state file.
+func (j *job) remembered(ctx context.Context) (s Summary, err error) {
+	file, err := state.Open(ctx, j.State)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	run, err := file.Begin(ctx, j.Input, state.Policy{Fresh: j.Fresh, MaxAge: j.MaxAge, Probing: j.Probing})
+	if err != nil {
+		return s, err
+	}
+	if err := run.Add(ctx, j.addresses()); err != nil {
+		return s, err
+	}
+	if s.Plan, err = run.Plan(ctx); err != nil {
+		return s, err
+	}
+	if s.Retried, err = Passes(ctx, j.verifier, run, j.Wait, j.observer, j.stop); err != nil {
+		return s, err
+	}
+	answers, err := run.Answers(ctx)
+	if err != nil {
+		return s, err
+	}
+	next, end := iter.Pull2(run.Results(ctx))
+	defer end()
+	source := &stateRows{job: j, next: next}
+	if s.Figures, err = j.write(source, answers); err != nil {
+		return s, err
+	}
+	if err := run.Finish(ctx, s.forState()); err != nil {
+		return s, err
+	}
+	return s, file.Prune(ctx, j.Keep)
+}
+
+// forState is what the state keeps of the summary.
+func (s Summary) forState() state.Summary {
+	kept := state.Summary{
+		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Verdicts: s.Verdicts, Reasons: map[verify.Reason]int{},
+		Expected: s.Forecast(report.All).Bounces,
+	}
+	for _, reasons := range s.Reasons {
+		for reason, n := range reasons {
+			kept.Reasons[reason] += n
+		}
+	}
+	return kept
+}
+
+// survey is the job that asks no mail host and remembers nothing: one pass over the list for its domains, which DNS is
+// asked about, and one that writes.
+func (j *job) survey(ctx context.Context) (s Summary, err error) {
+	ctx, cancel := untilStop(ctx, j.stop)
+	defer cancel()
+	known, err := j.verifier.Survey(ctx, j.domains())
+	if err == nil {
+		s.Figures, err = j.write(&surveyRows{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
+	}
+	if err != nil && isClosed(j.stop) {
+		return s, ErrStopped
+	}
+	return s, err
+}
+
+// untilStop returns a context that ends when stop is closed, for work of which there is nothing to keep.
+func untilStop(ctx context.Context, stop <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}

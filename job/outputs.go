@@ -1,0 +1,176 @@
+package job
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"presend/internal/atomicfile"
+	"presend/lists"
+	"presend/suppression"
+	"presend/verify"
+	"presend/verify/verdict"
+)
+
+// rowWriter is what lists' writers have in common.
+type rowWriter interface {
+	Write(lists.Row, lists.Record) error
+	Blank(lists.Row) error
+	Close() error
+}
+
+// sink is one output: a file that appears when it is whole, or standard output.
+type sink struct {
+	rowWriter
+	file *atomicfile.File // nil: standard output
+}
+
+func (j *job) sink(path string) (*sink, error) {
+	s := &sink{}
+	w := j.Stdout
+	if path != "-" {
+		file, err := atomicfile.Create(path)
+		if err != nil {
+			return nil, err
+		}
+		s.file, w = file, file
+	}
+	var err error
+	if s.rowWriter, err = j.rowWriter(w); err != nil {
+		return nil, errors.Join(err, s.abort())
+	}
+	return s, nil
+}
+
+func (j *job) rowWriter(w io.Writer) (rowWriter, error) {
+	if j.Format == JSONLines {
+		return lists.NewJSONWriter(w, j.reader)
+	}
+	return lists.NewWriter(w, j.reader)
+}
+
+func (s *sink) abort() error {
+	if s.rowWriter != nil {
+		_ = s.Close() // it is thrown away; why is said elsewhere
+	}
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Abort()
+}
+
+// finish does everything that may fail for want of space. The file does not appear before commit.
+func (s *sink) finish() error {
+	if err := s.Close(); err != nil || s.file == nil {
+		return err
+	}
+	return s.file.Finish()
+}
+
+func (s *sink) commit() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.file.Commit()
+}
+
+// outputs are the files of a job.
+type outputs struct {
+	rows     map[verify.Verdict]*sink // by the verdict they take; "" takes every row
+	suppress *suppressFile            // nil: none
+}
+
+func (j *job) outputs() (outputs, error) {
+	paths := map[verify.Verdict]string{"": j.Output}
+	if j.Split != "" {
+		if err := os.MkdirAll(j.Split, 0o755); err != nil {
+			return outputs{}, fmt.Errorf("the folder for the parts: %w", err)
+		}
+		for _, v := range verdict.Verdicts() {
+			paths[v] = filepath.Join(j.Split, string(v)+"."+string(j.Format))
+		}
+	}
+	out := outputs{rows: map[verify.Verdict]*sink{}}
+	for verdict, path := range paths {
+		s, err := j.sink(path)
+		if err != nil {
+			return out, errors.Join(err, out.abort())
+		}
+		out.rows[verdict] = s
+	}
+	if j.Split != "" {
+		var err error
+		if out.suppress, err = newSuppressFile(filepath.Join(j.Split, "suppress.csv")); err != nil {
+			return out, errors.Join(err, out.abort())
+		}
+	}
+	return out, nil
+}
+
+func (o outputs) abort() (err error) {
+	for _, s := range o.rows {
+		err = errors.Join(err, s.abort())
+	}
+	if o.suppress != nil {
+		err = errors.Join(err, o.suppress.file.Abort())
+	}
+	return err
+}
+
+// commit lets the files appear: together, or none of them.
+func (o outputs) commit() error {
+	for _, s := range o.rows {
+		if err := s.finish(); err != nil {
+			return err
+		}
+	}
+	if o.suppress != nil {
+		if err := o.suppress.finish(); err != nil {
+			return err
+		}
+	}
+	for _, s := range o.rows {
+		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	if o.suppress == nil {
+		return nil
+	}
+	return o.suppress.file.Commit()
+}
+
+// suppressFile is suppress.csv: the addresses that must never be written to again.
+type suppressFile struct {
+	file *atomicfile.File
+	w    *suppression.Writer
+}
+
+func newSuppressFile(path string) (*suppressFile, error) {
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	w, err := suppression.NewWriter(file, suppression.CSV)
+	if err != nil {
+		return nil, errors.Join(err, file.Abort())
+	}
+	return &suppressFile{file, w}, nil
+}
+
+// add writes an address whose reason says that it belongs on a suppression list. A nil file takes none.
+func (s *suppressFile) add(r rowResult) error {
+	if s == nil || r.duplicate || !r.mayBeSuppressed() {
+		return nil
+	}
+	return s.w.Write(suppression.Entry{Name: r.Normalized, Reason: string(r.Reason), At: r.CheckedAt})
+}
+
+func (s *suppressFile) finish() error {
+	if err := s.w.Close(); err != nil {
+		return err
+	}
+	return s.file.Finish()
+}

@@ -1,0 +1,201 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"strings"
+	"time"
+
+	"presend/lists"
+	"presend/state"
+	"presend/verify"
+	"presend/verify/syntax"
+	"presend/verify/verdict"
+)
+
+// rowResult is what is known of a row's address.
+type rowResult struct {
+	verify.Result
+	final     bool // by syntax or the name of its domain alone
+	duplicate bool // an earlier row holds the same address
+
+	since time.Time // when its reason was found first, in a row; zero: not known
+}
+
+// mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
+func (r rowResult) mayBeSuppressed() bool {
+	switch r.Reason.Facts().Suppress {
+	case verdict.Always:
+		return true
+	case verdict.OnTwoDays:
+		const apart = 20 * time.Hour
+		return !r.since.IsZero() && r.CheckedAt.Sub(r.since) >= apart &&
+			r.CheckedAt.UTC().Format(time.DateOnly) != r.since.UTC().Format(time.DateOnly)
+	}
+	return false
+}
+
+// rowSource gives the rows of a list their results.
+type rowSource interface {
+	of(lists.Row) (rowResult, error) // called for every row, in order
+	end() error                      // called after the last row
+}
+
+// toAsk returns the address of a cell to ask about; nil where its result is certain already.
+func toAsk(verifier *verify.Verifier, cell string) *syntax.Address {
+	parsed, _, final := verifier.Examine(cell)
+	if final {
+		return nil
+	}
+	return &parsed
+}
+
+// addresses yields what each row has to ask about; nil where its result is certain already.
+func (j *job) addresses() iter.Seq2[*syntax.Address, error] {
+	return func(yield func(*syntax.Address, error) bool) {
+		for row, err := range j.reader.Rows() {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(toAsk(j.verifier, row.Address), nil) {
+				return
+			}
+		}
+	}
+}
+
+// domains yields the domains of the list's addresses, each spelling once.
+func (j *job) domains() iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		written := map[string]bool{} // domains as they are written, of addresses that were read
+		for row, err := range j.reader.Rows() {
+			if err != nil {
+				yield("", err)
+				return
+			}
+			domain := row.Address[strings.LastIndexByte(row.Address, '@')+1:]
+			if written[domain] {
+				continue
+			}
+			if address := toAsk(j.verifier, row.Address); address != nil {
+				if !yield(address.Domain, nil) {
+					return
+				}
+				written[domain] = true
+			}
+		}
+	}
+}
+
+// stateRows takes results from a state file.
+type stateRows struct {
+	job  *job
+	next func() (state.RowResult, error, bool)
+}
+
+func (s *stateRows) of(row lists.Row) (rowResult, error) {
+	known, err, more := s.next()
+	switch {
+	case err != nil:
+		return rowResult{}, err
+	case !more:
+		return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", s.job.State)
+	}
+	r, err := knownRow(s.job.verifier, row.Address, known, s.job.State)
+	if err != nil {
+		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+	}
+	return r, nil
+}
+
+func (s *stateRows) end() error {
+	_, err, more := s.next()
+	if err == nil && more {
+		err = fmt.Errorf("the state file %s has more rows than the list; run the command again", s.job.State)
+	}
+	return err
+}
+
+// surveyRows takes results from a survey.
+type surveyRows struct {
+	ctx   context.Context
+	job   *job
+	known *verify.Survey
+	seen  *seen
+}
+
+func (s *surveyRows) of(row lists.Row) (rowResult, error) {
+	if err := s.ctx.Err(); err != nil {
+		return rowResult{}, err
+	}
+	parsed, result, final := s.job.verifier.Examine(row.Address)
+	r := rowResult{Result: result, final: final}
+	if final {
+		return r, nil
+	}
+	result, err := s.known.Result(s.ctx, parsed)
+	if err != nil {
+		return rowResult{}, err
+	}
+	r.Result = asGiven(result, row.Address, parsed)
+	r.duplicate = s.seen.before(r.Normalized)
+	return r, nil
+}
+
+func (s *surveyRows) end() error { return nil }
+
+// knownRow returns the result of an address of which a state file knows something: what the address alone tells, which is
+// final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
+// was not stopped, so that something else changed the file, whose path is for the message.
+func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
+	parsed, result, final := verifier.Examine(address)
+	r := rowResult{Result: result, final: final, duplicate: known.Duplicate}
+	switch {
+	case final:
+		return r, nil
+	case known.Suppressed != nil:
+		s := known.Suppressed
+		result = verifier.Conclude(parsed, verdict.Suppressed, fmt.Sprintf(
+			"on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
+	case known.Result == nil:
+		return r, fmt.Errorf("there is no result for %q in the state file %s, although the run was not stopped; "+
+			"run the command again, and with another --state if that does not help", parsed.String(), path)
+	case known.Result.Normalized != parsed.String():
+		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
+			"run the command again, and with another --state if that does not help",
+			known.Result.Normalized, parsed.String(), path)
+	default:
+		result = *known.Result
+	}
+	r.Result = asGiven(result, address, parsed)
+	return r, nil
+}
+
+// asGiven puts the address as it is written in the list into a result, and says what was repaired in it.
+func asGiven(r verify.Result, address string, parsed syntax.Address) verify.Result {
+	r.Address = address
+	if len(parsed.Repairs) > 0 {
+		r.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
+	}
+	return r
+}
+
+// seen remembers addresses by two hashes, which for the size of any list do not collide.
+type seen struct {
+	seeds [2]maphash.Seed
+	keys  map[[2]uint64]struct{}
+}
+
+func newSeen() *seen {
+	return &seen{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
+}
+
+func (s *seen) before(key string) bool {
+	hashed := [2]uint64{maphash.String(s.seeds[0], key), maphash.String(s.seeds[1], key)}
+	had := len(s.keys)
+	s.keys[hashed] = struct{}{}
+	return len(s.keys) == had
+}
