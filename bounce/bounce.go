@@ -13,21 +13,21 @@ import (
 	"time"
 
 	"github.com/emersion/go-message"
-	_ "github.com/emersion/go-message/charset" // bounces come in every character set
+	_ "github.com/emersion/go-message/charset" // bounces use every character set
 
 	"presend/verify/reply"
 )
 
-// Kind says what a message is.
+// Kind is what a message is.
 type Kind string
 
 // The kinds.
 const (
-	Report    Kind = "report"     // what became of a message: it failed, is delayed or was delivered
-	AutoReply Kind = "auto_reply" // an absence note or another answer nobody wrote (RFC 3834)
+	Report    Kind = "report"     // it tells what became of a message: it failed, is delayed or was delivered
+	AutoReply Kind = "auto_reply" // an absence note or another automatic answer (RFC 3834)
 	Complaint Kind = "complaint"  // a feedback report: the recipient called the message spam (RFC 5965)
 	Receipt   Kind = "receipt"    // the message was displayed or deleted (RFC 8098)
-	Other     Kind = "other"      // anything else, as a message that somebody wrote
+	Other     Kind = "other"      // anything else, such as a message that a person wrote
 )
 
 // Action is what became of a message for one recipient, in the words of RFC 3464 section 2.3.3.
@@ -42,27 +42,28 @@ const (
 	Expanded  Action = "expanded"
 )
 
-// Message is what a message reports.
+// Message is what a message says about earlier ones.
 type Message struct {
 	Kind       Kind
-	Form       string // how it was written: "rfc3464", "rfc5965", "rfc8098", or a form of forms.toml; empty where Other
+	Form       string // its form: "rfc3464", "rfc5965", "rfc8098" or one of forms.toml; empty for Other
 	ID         string // its Message-ID, without the angle brackets
 	Subject    string
-	Date       time.Time // zero where it has none that can be read
+	Date       time.Time // zero if it has none that can be read
 	Recipients []Recipient
 }
 
-// Recipient is what is reported of one recipient of the returned message.
+// Recipient is what a message says about one recipient of the returned message.
 type Recipient struct {
-	Address string // as the sender wrote it, where the report tells (Original-Recipient); empty where it names none
+	Address string // as the sender wrote it, if the report has an Original-Recipient; empty if it names none
 	Action  Action // empty in a complaint
 	Reply   reply.Reply
-	Command reply.Command // that the reply answered; empty where the report does not tell
-	Host    string        // the server that gave the reply; empty where unknown
-	Text    string        // the words that the reply was read from
+	Command reply.Command // the command that the reply answered; empty if unknown
+	Host    string        // the server that gave the reply; empty if unknown
+	Text    string        // the text that the reply was read from
 }
 
-// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived is accepted.
+// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived counts
+// as accepted.
 func (r Recipient) Meaning(c *reply.Classifier) reply.Meaning {
 	asked := r.Reply
 	if r.Action == Delivered || r.Action == Relayed || r.Action == Expanded {
@@ -75,15 +76,15 @@ func (r Recipient) Meaning(c *reply.Classifier) reply.Meaning {
 	return m
 }
 
-// ErrNoMessage is returned by [Read] for what is no mail message.
+// ErrNoMessage is returned by [Read] for input that is no mail message.
 var ErrNoMessage = errors.New("bounce: no mail message: it does not begin with header fields")
 
 const (
-	maxMessage = 64 << 20 // of a message, in bytes
-	maxPart    = 1 << 20  // of a part that is looked into
+	maxMessage = 64 << 20 // octets of a message that are read
+	maxPart    = 1 << 20  // octets of a part that are read
 )
 
-// parts are what a message holds that tells something.
+// parts are the parts of a message that the package reads.
 type parts struct {
 	header   message.Header
 	notice   string   // the text for people
@@ -94,8 +95,8 @@ type parts struct {
 	returned message.Header
 }
 
-// Read reads one message, of which it looks at the first 64 MiB. The errors are [ErrNoMessage] and those of r; a message
-// that breaks off or breaks the rules of MIME is read as far as it goes.
+// Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage] and those of r. A message that ends
+// too soon or breaks the rules of MIME is read as far as possible.
 func Read(r io.Reader) (Message, error) {
 	p, err := take(io.LimitReader(r, maxMessage))
 	if err != nil {
@@ -138,7 +139,7 @@ func Read(r io.Reader) (Message, error) {
 	return m, nil
 }
 
-// complete fills in from the notice what the status fields leave out.
+// complete adds what the notice tells and the status fields leave out.
 func (m *Message) complete(noticed []Recipient) {
 	for i := range m.Recipients {
 		r := &m.Recipients[i]
@@ -188,7 +189,7 @@ func take(r io.Reader) (parts, error) {
 		return nil
 	})
 	if err != nil && p.notice == "" && p.html == "" && len(p.status) == 0 && p.feedback == "" && p.receipt == "" {
-		return p, fmt.Errorf("bounce: %w", err) // MIME that breaks off; what came before it would count
+		return p, fmt.Errorf("bounce: %w", err) // the MIME is broken, and nothing before that can be used
 	}
 	return p, nil
 }
@@ -216,7 +217,7 @@ func (p *parts) put(kind, body string) {
 			p.notice = body
 		}
 		if strings.Contains(body, "\nFinal-Recipient:") && strings.Contains(body, "\nAction:") {
-			p.status = append(p.status, body) // fields that a mail system put into the text
+			p.status = append(p.status, body) // some mail systems put the fields into the text
 		}
 	}
 }
@@ -226,12 +227,13 @@ var (
 	commonFields = map[string]bool{
 		"received": true, "return-path": true, "delivered-to": true, "from": true, "to": true, "subject": true, "date": true,
 		"message-id": true, "mime-version": true, "content-type": true, "x-original-to": true, "envelope-to": true,
-		"dkim-signature": true, "authentication-results": true, "auto-submitted": true, "reply-to": true, "x-failed-recipients": true,
+		"dkim-signature": true, "authentication-results": true, "auto-submitted": true, "reply-to": true,
+		"x-failed-recipients": true,
 	}
 )
 
-// LooksLikeMessage says whether text begins as a mail message does: with header fields (RFC 5322), at least two, one of
-// which is common. Some 4 KiB of the beginning are enough.
+// LooksLikeMessage reports whether text begins like a mail message (RFC 5322): with at least two header fields, one of
+// them a common one. The first 4 KiB are enough.
 func LooksLikeMessage(start []byte) bool {
 	fields, common := 0, false
 	for line := range strings.Lines(string(start)) {
@@ -255,7 +257,7 @@ func LooksLikeMessage(start []byte) bool {
 	return fields >= 2 && common
 }
 
-// field returns a header field with its encoded words decoded, as far as they can be.
+// field returns a header field. Its encoded words are decoded where that is possible.
 func field(h message.Header, name string) string {
 	if text, err := h.Text(name); err == nil {
 		return text

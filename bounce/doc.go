@@ -1,18 +1,18 @@
-// Package bounce reads what mail systems write back: which recipients of a message failed, and what the server said
-// about each.
+// Package bounce reads the messages that mail systems send back. It tells which recipients of a message failed, and
+// what the server said about each of them.
 //
 //	classifier, err := reply.New()
 //	m, err := bounce.Read(file)              // one message
 //	for _, r := range m.Recipients {
-//		meaning := r.Meaning(classifier)     // hard or soft, whose fault, what to do
+//		meaning := r.Meaning(classifier)     // hard or soft, about the mailbox or the sender, what to do
 //	}
 //
-// Messages of many come from [Each], which reads an mbox, a Maildir, a directory of messages or a single one.
+// [Each] yields the messages of an mbox, a Maildir or a directory.
 //
-// A delivery status notification (RFC 3464) is read field by field. Where a mail system writes none, or leaves it
-// empty, the notice meant for people is read instead: forms.toml holds how Exim, qmail, sendmail, Postfix, Exchange,
-// Gmail and others name the recipient and quote the server. A message that answers by itself (RFC 3834), a complaint
-// (RFC 5965) and a receipt (RFC 8098) are told apart and never taken for a bounce.
+// A delivery status notification (RFC 3464) is read field by field. Where a mail system sends none, or an empty one, the
+// package reads the notice that is meant for people: forms.toml describes how Exim, qmail, sendmail, Postfix, Exchange,
+// Gmail and others name the recipient and quote the server. Automatic replies (RFC 3834), complaints (RFC 5965) and
+// receipts (RFC 8098) are recognised and never taken for a bounce.
 //
-// What a reply means is decided by package reply alone.
+// Package reply decides what a reply means.
 package bounce

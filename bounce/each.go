@@ -15,15 +15,15 @@ import (
 	"github.com/emersion/go-mbox"
 )
 
-// Source is a message with where it came from.
+// Source is a message and where it came from.
 type Source struct {
-	Name    string // the file; of an mbox with the number of the message, as "inbox#3"
+	Name    string // the file; in an mbox with the number of the message, such as "inbox#3"
 	Message Message
 }
 
-// Each yields the messages of a file, which is a message or an mbox, or of a directory, which is a Maildir or holds
-// messages as files, in the order of their names. With a message that cannot be read comes its error, and the next
-// ones follow.
+// Each yields the messages of a file or directory, in the order of the file names. A file is a message or an mbox. A
+// directory is a Maildir or holds messages as files. For a message that cannot be read, Each yields the error and goes
+// on with the next one.
 func Each(path string) iter.Seq2[Source, error] {
 	return func(yield func(Source, error) bool) {
 		info, err := os.Stat(path)
@@ -52,7 +52,7 @@ func Each(path string) iter.Seq2[Source, error] {
 	}
 }
 
-// filesOf returns the messages of a Maildir, or else the files of a directory.
+// filesOf returns the messages of a Maildir, or the files of any other directory.
 func filesOf(directory string) ([]string, error) {
 	places := []string{directory}
 	if _, err := os.Stat(filepath.Join(directory, "cur")); err == nil {
@@ -93,7 +93,7 @@ func open(path string) iter.Seq2[Source, error] {
 	}
 }
 
-// In yields the messages of an mbox, or the one message that r holds. The name is for [Source].
+// In yields the messages of an mbox, or the single message in r. The name becomes that of each [Source].
 func In(name string, r io.Reader) iter.Seq2[Source, error] {
 	return func(yield func(Source, error) bool) {
 		buffered := bufio.NewReader(r)

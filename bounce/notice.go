@@ -21,7 +21,7 @@ import (
 //go:embed forms.toml
 var formsTOML string
 
-// forms is forms.toml; see there.
+// forms is the content of forms.toml, which explains it.
 type forms struct {
 	End, Quote, Origin, Delayed patterns
 	Daemon, Complaint           fieldPatterns
@@ -69,7 +69,7 @@ func (f fieldPatterns) matches(h message.Header) bool {
 var formsOnce = sync.OnceValue(func() *forms {
 	f, err := readForms(formsTOML)
 	if err != nil {
-		panic(err) // the file is ours, and a test reads it
+		panic(err) // the file is embedded, and a test reads it
 	}
 	return f
 })
@@ -87,11 +87,11 @@ func readForms(text string) (*forms, error) {
 }
 
 const (
-	maxNotice     = 128 << 10 // of a notice, in bytes
-	maxRecipients = 1000      // of a notice
+	maxNotice     = 128 << 10 // octets of a notice that are read
+	maxRecipients = 1000      // recipients of a notice
 )
 
-// read finds the recipients in a notice, with what is said of each. The message has none where no form fits.
+// read finds the recipients in a notice and what it says about each. The message has none if no form fits.
 func (f *forms) read(text string, header message.Header) Message {
 	text = text[:min(len(text), maxNotice)]
 	for _, p := range f.End {
@@ -100,7 +100,7 @@ func (f *forms) read(text string, header message.Header) Message {
 		}
 	}
 	daemon := f.Daemon.matches(header)
-	seen := map[string]bool{} // who gets the report sent the message: never its recipient
+	seen := map[string]bool{} // the report goes to the sender of the message, who is never its recipient
 	for _, name := range anyAddress.FindAllString(strings.ToLower(header.Get("To")), -1) {
 		seen[name] = true
 	}
@@ -115,7 +115,7 @@ func (f *forms) read(text string, header message.Header) Message {
 	if !daemon {
 		return Message{}
 	}
-	// The header names whom, the notice why; a reply to nobody in particular counts too.
+	// The header names the recipients and the notice gives the reason. A reply that names no recipient counts too.
 	said := f.recipient(text)
 	var recipients []Recipient
 	for _, name := range anyAddress.FindAllString(header.Get("X-Failed-Recipients"), maxRecipients) {
@@ -136,7 +136,7 @@ func (f *forms) recipients(form form, text string, seen map[string]bool) []Recip
 		return again
 	})
 	delayed := f.Delayed.match(text)
-	whole := sync.OnceValue(func() Recipient { return f.recipient(text) }) // for whom nothing is said apart
+	whole := sync.OnceValue(func() Recipient { return f.recipient(text) }) // for recipients without a text of their own
 	var found []Recipient
 	for i, m := range matches {
 		name, end := text[m[2]:m[3]], len(text)
@@ -163,9 +163,11 @@ func (f *forms) recipients(form form, text string, seen map[string]bool) []Recip
 	return found
 }
 
-var remoteHost = regexp.MustCompile(`(?i)(?:\bhost|talking to|rejected by|server for [^\s]+ by)[: ]+([a-z0-9-]+(?:\.[a-z0-9-]+)+)`)
+var remoteHost = regexp.MustCompile(
+	`(?i)(?:\bhost|talking to|rejected by|server for [^\s]+ by)[: ]+([a-z0-9-]+(?:\.[a-z0-9-]+)+)`,
+)
 
-// recipient reads what is said of one.
+// recipient reads what a notice says about one recipient.
 func (f *forms) recipient(said string) Recipient {
 	said = withReply(said)
 	r := Recipient{Action: Failed, Text: withReply(f.narrow(said))}
@@ -181,7 +183,7 @@ func (f *forms) recipient(said string) Recipient {
 	return r
 }
 
-// narrow returns the reply that is quoted in what is said, and all of it where nothing marks one.
+// narrow returns the reply that a text quotes, or the whole text if nothing marks a quotation.
 func (f *forms) narrow(said string) string {
 	for _, p := range f.Quote {
 		if m := p.FindStringSubmatchIndex(said); m != nil {
@@ -197,8 +199,8 @@ func (f *forms) narrow(said string) string {
 
 var continues = regexp.MustCompile(`^[245]\d\d[ -]`)
 
-// withReply drops the paragraphs behind the one that holds a reply: they are advice. A reply may have empty lines between
-// its own.
+// withReply drops the paragraphs after the one that holds a reply, because they are advice. There may be empty lines
+// between the lines of a reply.
 func withReply(said string) string {
 	end := 0
 	for paragraph := range strings.SplitAfterSeq(said, "\n\n") {
@@ -212,7 +214,7 @@ func withReply(said string) string {
 	return said
 }
 
-// textOf returns the words of an HTML text, a line for each block.
+// textOf returns the text of an HTML document, with a line for each block.
 func textOf(source string) string {
 	var b strings.Builder
 	z := html.NewTokenizer(strings.NewReader(source))

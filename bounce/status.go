@@ -7,19 +7,21 @@ import (
 	"presend/verify/reply"
 )
 
-// statuses reads the fields of a delivery status notification (RFC 3464 section 2). Fields of the message come before
-// those of its recipients; each Final-Recipient, or an empty line before an Original-Recipient, begins another.
+// statuses reads the fields of a delivery status notification (RFC 3464 section 2). The fields of the message come
+// first. An empty line, or a second Final-Recipient, begins the next recipient.
 func statuses(text string) []Recipient {
 	var recipients []Recipient
 	for _, fields := range groups(text) {
 		address := cmp.Or(typed(fields["original-recipient"]), typed(fields["final-recipient"]))
 		if address == "" && fields["action"] == "" {
-			continue // the message's own
+			continue // fields of the message
 		}
 		if final := typed(fields["final-recipient"]); !strings.Contains(address, "@") && strings.Contains(final, "@") {
 			address = final
 		}
-		r := Recipient{Address: strings.Trim(address, "<>"), Action: action(fields["action"]), Host: typed(fields["remote-mta"])}
+		r := Recipient{
+			Address: strings.Trim(address, "<>"), Action: action(fields["action"]), Host: typed(fields["remote-mta"]),
+		}
 		r.Host, _, _ = strings.Cut(r.Host, " ")
 		if text := fields["diagnostic-code"]; text != "" {
 			r.Text = typed(text)
@@ -36,8 +38,8 @@ func statuses(text string) []Recipient {
 	return recipients
 }
 
-// groups takes the groups of fields apart, with the names in lower case and the values unfolded. Lines that are no
-// fields are passed over.
+// groups returns the groups of fields, with the names in lower case and the values unfolded. It skips lines that are no
+// fields.
 func groups(text string) []map[string]string {
 	var all []map[string]string
 	current := map[string]string{}
@@ -69,7 +71,7 @@ func groups(text string) []map[string]string {
 	return all
 }
 
-// typed returns the value behind a type, as in "rfc822; ann@example.com".
+// typed returns the value after a type, as in "rfc822; ann@example.com".
 func typed(value string) string {
 	if kind, rest, ok := strings.Cut(value, ";"); ok && !strings.ContainsAny(strings.TrimSpace(kind), " @<") {
 		value = rest
@@ -86,7 +88,7 @@ func action(word string) Action {
 	return Failed
 }
 
-// complained reads the fields of a feedback report (RFC 5965 section 3). Many reporters black the recipient out.
+// complained reads the fields of a feedback report (RFC 5965 section 3). Many reporters hide the recipient.
 func complained(text string) []Recipient {
 	var recipients []Recipient
 	for _, fields := range groups(text) {
@@ -97,12 +99,12 @@ func complained(text string) []Recipient {
 	return recipients
 }
 
-// quoted reads a reply that a mail system quotes.
+// quoted parses a reply that a mail system quotes.
 func quoted(text string) (reply.Reply, reply.Command) {
 	text = strings.Join(strings.Fields(text), " ")
 	r, err := reply.Parse(text)
 	if err != nil {
-		return reply.Reply{}, "" // without a letter: as good as none
+		return reply.Reply{}, "" // a text without a letter says nothing
 	}
 	return r, reply.CommandIn(text)
 }

@@ -97,7 +97,7 @@ func readCSV(t *testing.T, path string) []map[string]string {
 	return rows
 }
 
-// writeList writes the addresses as a list with a number beside each.
+// writeList writes the addresses as a list with a number next to each.
 func writeList(t *testing.T, path string, rows []truth) {
 	t.Helper()
 	var b bytes.Buffer
@@ -117,14 +117,17 @@ func writeList(t *testing.T, path string, rows []truth) {
 func TestTheListOfTheTruthComesOutAsTheTruth(t *testing.T) {
 	require(t)
 	rows := readTruth(t)
-	run(t, "./setup.sh")
+	isolated(t, func(binary string) { compareWithTruth(t, binary, rows) })
+}
+
+// compareWithTruth starts the servers, verifies the list twice and compares both outputs.
+func compareWithTruth(t *testing.T, binary string, rows []truth) {
+	t.Helper()
 	directory := t.TempDir()
-	binary := filepath.Join(directory, "verify")
-	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
 	r := startRig(t)
 	shared := []string{"--dns", resolver, "--allow-private", "--helo", "probe.lab", "--from", "check@probe.lab"}
 	if *hold {
-		waitForInterrupt(t, r, shared)
+		waitForInterrupt(t, r, binary, shared)
 		return
 	}
 	list, out := filepath.Join(directory, "list.csv"), filepath.Join(directory, "out.csv")
@@ -140,16 +143,17 @@ func TestTheListOfTheTruthComesOutAsTheTruth(t *testing.T) {
 	compare(t, rows, readCSV(t, out), 1)
 }
 
-func waitForInterrupt(t *testing.T, r *rig, shared []string) {
+func waitForInterrupt(t *testing.T, r *rig, binary string, shared []string) {
 	t.Helper()
-	t.Logf("the servers are up, their logs in %s; ask with\n\tverify check ann@postfix.lab %s\ninterrupt to end", r.run, strings.Join(shared, " "))
+	t.Logf("the servers are up, their logs are in %s; ask them with\n\t%s check ann@postfix.lab %s\ninterrupt to end",
+		r.run, binary, strings.Join(shared, " "))
 	interrupted := make(chan os.Signal, 1)
 	signal.Notify(interrupted, os.Interrupt)
 	defer signal.Stop(interrupted)
 	<-interrupted
 }
 
-// run runs a command to its end and logs what it says.
+// run runs a command to its end and logs its output.
 func run(t *testing.T, command string, args ...string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), command, args...).CombinedOutput()
@@ -159,7 +163,7 @@ func run(t *testing.T, command string, args ...string) {
 	}
 }
 
-// compare holds every row of an output against the truth.
+// compare compares every row of an output with the truth.
 func compare(t *testing.T, rows []truth, out []map[string]string, pass int) {
 	t.Helper()
 	if len(out) != len(rows) {
@@ -183,10 +187,12 @@ func compare(t *testing.T, rows []truth, out []map[string]string, pass int) {
 	}
 	t.Logf("%d addresses:\n%s", len(rows), table(counts))
 	if len(lost) > 0 {
-		t.Errorf("MAILBOXES THAT EXIST ARE CALLED INVALID, %d of them; each is a lost customer:\n%s", len(lost), strings.Join(lost, "\n"))
+		t.Errorf("MAILBOXES THAT EXIST ARE CALLED INVALID, %d of them; each is a lost customer:\n%s",
+			len(lost), strings.Join(lost, "\n"))
 	}
 	if len(wrong) > 0 {
-		t.Errorf("%d of %d addresses have another verdict or reason than the truth:\n%s", len(wrong), len(rows), strings.Join(wrong, "\n"))
+		t.Errorf("%d of %d addresses have another verdict or reason than the truth:\n%s",
+			len(wrong), len(rows), strings.Join(wrong, "\n"))
 	}
 }
 

@@ -22,7 +22,10 @@ import (
 
 const (
 	resolver = "127.0.10.53:53"
-	patience = 90 * time.Second // for a server to answer; sendmail takes a minute where a host has no domain and no name space of its own
+
+	// startTimeout is how long a server may take until it answers. sendmail takes a minute on a host whose name has no
+	// domain, which is where the kernel allows no namespaces.
+	startTimeout = 90 * time.Second
 )
 
 // rig is the running servers and the directory that holds what they need: configurations, spools, logs.
@@ -40,7 +43,7 @@ type server struct {
 	err     error // of the process; to be read after ended
 }
 
-// startRig fills a fresh directory and starts every server; the servers and the directory go with the test.
+// startRig fills a fresh directory and starts every server. The servers end, and the directory goes, with the test.
 func startRig(t *testing.T) *rig {
 	t.Helper()
 	work, err := filepath.Abs(".work")
@@ -70,13 +73,19 @@ func startRig(t *testing.T) *rig {
 	r.start(t, "nsd", []string{"127.0.10.1:53"}, "nsd", "-d", "-c", at("servers/nsd/nsd.conf"))
 	r.start(t, "nsd-refusing", []string{"127.0.10.2:53"}, "nsd", "-d", "-c", at("servers/nsd/refusing.conf"))
 	r.start(t, "unbound", []string{resolver, "127.0.29.2:25"}, "unbound", "-d", "-c", at("servers/unbound/unbound.conf"))
-	r.start(t, "sendmail", []string{"127.0.23.1:25"}, qualified("mx.sendmail.lab", unpacked("sendmail-bin/usr/libexec/sendmail/sendmail"), "-C"+at("sendmail/sendmail.cf"), "-bD")...)
-	r.start(t, "postgrey", []string{"127.0.20.102:10023"}, "postgrey", "--inet=127.0.20.102:10023", "--delay=5", "--dbdir="+at("postgrey"),
-		"--greylist-text=Greylisted, try again in %s seconds", "--whitelist-clients=/dev/null", "--whitelist-recipients=/dev/null", "--auto-whitelist-clients=0")
-	r.start(t, "postfix", hosts("127.0.20.1", "127.0.20.2", "127.0.20.3", "127.0.20.4", "127.0.20.5", "127.0.20.6", "127.0.20.7", "127.0.20.8", "127.0.20.9", "127.0.29.3"),
+	r.start(t, "sendmail", hosts("127.0.23.1"),
+		unpacked("sendmail-bin/usr/libexec/sendmail/sendmail"), "-C"+at("sendmail/sendmail.cf"), "-bD")
+	r.start(t, "postgrey", []string{"127.0.20.102:10023"},
+		"postgrey", "--inet=127.0.20.102:10023", "--delay=5", "--dbdir="+at("postgrey"),
+		"--greylist-text=Greylisted, try again in %s seconds", "--whitelist-clients=/dev/null",
+		"--whitelist-recipients=/dev/null", "--auto-whitelist-clients=0")
+	r.start(t, "postfix", hosts("127.0.20.1", "127.0.20.2", "127.0.20.3", "127.0.20.4", "127.0.20.5", "127.0.20.6",
+		"127.0.20.7", "127.0.20.8", "127.0.20.9", "127.0.29.3"),
 		"/usr/lib/postfix/sbin/master", "-s", "-c", at("servers/postfix"))
-	r.start(t, "exim", hosts("127.0.21.1", "127.0.21.2"), unpacked("exim4-daemon-light/usr/sbin/exim4"), "-C", at("servers/exim/exim.conf"), "-bdf")
-	r.start(t, "opensmtpd", hosts("127.0.22.1"), unpacked("opensmtpd/usr/sbin/smtpd"), "-d", "-f", at("servers/opensmtpd/smtpd.conf"))
+	r.start(t, "exim", hosts("127.0.21.1", "127.0.21.2"),
+		unpacked("exim4-daemon-light/usr/sbin/exim4"), "-C", at("servers/exim/exim.conf"), "-bdf")
+	r.start(t, "opensmtpd", hosts("127.0.22.1"),
+		unpacked("opensmtpd/usr/sbin/smtpd"), "-d", "-f", at("servers/opensmtpd/smtpd.conf"))
 	for _, s := range r.running {
 		if err := s.ready(t.Context()); err != nil {
 			t.Fatal(err)
@@ -92,15 +101,6 @@ func hosts(addrs ...string) []string {
 	return addrs
 }
 
-// qualified runs a command on a host of that name, where the kernel allows a name space for it: sendmail waits a
-// minute before it starts on a host whose name has no domain.
-func qualified(name string, command ...string) []string {
-	if exec.Command("unshare", "--uts", "true").Run() != nil {
-		return command
-	}
-	return append([]string{"unshare", "--uts", "sh", "-c", "hostname " + name + ` && exec "$@"`, "sh"}, command...)
-}
-
 // fill makes the directories, keys and configurations.
 func (r *rig) fill(ctx context.Context) error {
 	if err := os.Chmod(r.run, 0o755); err != nil { // the servers' own users read here
@@ -109,7 +109,10 @@ func (r *rig) fill(ctx context.Context) error {
 	if err := r.render(); err != nil {
 		return err
 	}
-	owners := map[string]string{"nsd": "root", "unbound": "root", "tls": "root", "postfix/data": "postfix", "postfix/spool/etc": "root", "postgrey": "postgrey", "exim": "Debian-exim", "opensmtpd/mail": "root", "sendmail/queue": "root"}
+	owners := map[string]string{
+		"nsd": "root", "unbound": "root", "tls": "root", "postfix/data": "postfix", "postfix/spool/etc": "root",
+		"postgrey": "postgrey", "exim": "Debian-exim", "opensmtpd/mail": "root", "sendmail/queue": "root",
+	}
 	for directory, owner := range owners {
 		path := filepath.Join(r.run, directory)
 		if err := os.MkdirAll(path, 0o755); err != nil {
@@ -121,7 +124,12 @@ func (r *rig) fill(ctx context.Context) error {
 	}
 	// What Postfix needs in its chroot, where the resolver is ours.
 	chroot := filepath.Join(r.run, "postfix/spool/etc")
-	files := map[string]string{"resolv.conf": "nameserver " + strings.TrimSuffix(resolver, ":53") + "\n", "hosts": "127.0.0.1 localhost\n", "nsswitch.conf": "hosts: files dns\n", "services": "smtp 25/tcp\n"}
+	files := map[string]string{
+		"resolv.conf":   "nameserver " + strings.TrimSuffix(resolver, ":53") + "\n",
+		"hosts":         "127.0.0.1 localhost\n",
+		"nsswitch.conf": "hosts: files dns\n",
+		"services":      "smtp 25/tcp\n",
+	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(chroot, name), []byte(text), 0o644); err != nil {
 			return err
@@ -136,7 +144,8 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout tls/key.pem -out tls/cert.pem 
 chmod 644 tls/cert.pem
 install -o root -g Debian-exim -m 640 tls/key.pem tls/exim-key.pem
 cf=$WORK/sendmail-cf/usr/share/sendmail/cf
-m4 -D_CF_DIR_=$cf/ $cf/m4/cf.m4 servers/sendmail/sendmail.mc | sed /^R127.0.0.1/d > sendmail/sendmail.cf
+m4 -D_CF_DIR_=$cf/ $cf/m4/cf.m4 servers/sendmail/sendmail.mc |
+  sed -e '/^R127.0.0.1/d' -e '/^R\(<?> \)*[$]=w.*RELAY/d' > sendmail/sendmail.cf
 for map in virtusers access aliases; do
   $WORK/sendmail-bin/usr/libexec/sendmail/makemap -C sendmail/sendmail.cf hash sendmail/$map < servers/sendmail/$map
 done
@@ -191,12 +200,12 @@ func listens(addr string) bool {
 
 func (r *rig) log(name string) string { return filepath.Join(r.run, name+".log") }
 
-// start runs a server in the foreground, after making sure that nobody else answers for it.
+// start runs a server in the foreground, after making sure that nothing else listens on its addresses.
 func (r *rig) start(t *testing.T, name string, addrs []string, command ...string) {
 	t.Helper()
 	for _, addr := range addrs {
 		if listens(addr) {
-			t.Fatalf("%s: somebody else listens on %s", name, addr)
+			t.Fatalf("%s: something else listens on %s", name, addr)
 		}
 	}
 	log, err := os.Create(r.log(name))
@@ -207,7 +216,8 @@ func (r *rig) start(t *testing.T, name string, addrs []string, command ...string
 	s := &server{name: name, addrs: addrs, command: exec.Command(command[0], command[1:]...), ended: make(chan struct{})}
 	s.command.Dir, s.command.Stdout, s.command.Stderr = r.run, log, log
 	s.command.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
-	s.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM} // a session of its own, which Postfix insists on
+	// Postfix insists on a session of its own.
+	s.command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGTERM}
 	if err := s.command.Start(); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
@@ -220,7 +230,7 @@ func (r *rig) start(t *testing.T, name string, addrs []string, command ...string
 
 // ready waits until the server takes connections on every address.
 func (s *server) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	again := time.NewTicker(50 * time.Millisecond)
 	defer again.Stop()
@@ -243,19 +253,19 @@ func (s *server) ready(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the servers, last first, and sees that nothing of them is left.
+// stop ends the servers, last first, and makes sure that nothing of them is left.
 func (r *rig) stop(t *testing.T) {
 	t.Helper()
 	for i := len(r.running) - 1; i >= 0; i-- {
 		s := r.running[i]
 		group := s.command.Process.Pid
-		_ = syscall.Kill(group, syscall.SIGTERM) // it may have ended already, and that is seen below
+		_ = syscall.Kill(group, syscall.SIGTERM) // the error of one that has ended already; ended is read below
 		select {
 		case <-s.ended:
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s did not end when asked to", s.name)
 		}
-		_ = syscall.Kill(-group, syscall.SIGKILL) // whoever is left of its group
+		_ = syscall.Kill(-group, syscall.SIGKILL) // what is left of its group
 		<-s.ended
 		for _, addr := range s.addrs {
 			for end := time.Now().Add(10 * time.Second); listens(addr); time.Sleep(50 * time.Millisecond) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the end-to-end test runs against: NSD, Unbound, Postfix and postgrey with apt, and Exim, OpenSMTPD and
 # sendmail unpacked into e2e/.work, since Debian lets only one mail server be installed at a time. Starts nothing.
-# Run as root, as often as you like; what is there already is left alone.
+# Run it as root, as often as you like: it leaves alone what is there already.
 set -euo pipefail
 cd "$(dirname "$0")"
 export DEBIAN_FRONTEND=noninteractive
@@ -25,7 +25,7 @@ updated=
 update() {
   [ -z "$updated" ] || return 0
   updated=yes
-  say "apt-get update, so that what is asked for is what Debian has"
+  say "apt-get update, so that the versions asked for are those Debian has"
   apt-get update -q
 }
 
@@ -35,7 +35,7 @@ ours=
 apt_install() {
   update
   if [ ! -e $policy ]; then
-    say "$policy keeps services from being started, while this runs"
+    say "$policy keeps services from starting while this runs"
     printf '#!/bin/sh\nexit 101\n' >$policy
     chmod 755 $policy
     ours=yes
@@ -60,7 +60,8 @@ for package in $unpack; do
   # apt fetches as a user of its own, who may not be able to write below this directory.
   (cd "$work/$package" && apt-get -o APT::Sandbox::User=root download -q "$package")
   libraries=()
-  for name in $(dpkg-deb -f "$work/$package/"*.deb Depends | tr ',' '\n' | sed 's/[|(].*//; s/ //g; s/:.*//' | grep '^lib' || true); do
+  depends=$(dpkg-deb -f "$work/$package/"*.deb Depends | tr ',' '\n' | sed 's/[|(].*//; s/ //g; s/:.*//')
+  for name in $(grep '^lib' <<<"$depends" || true); do
     installed "$name" || libraries+=("$name")
   done
   if [ ${#libraries[@]} -gt 0 ]; then

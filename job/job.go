@@ -64,11 +64,11 @@ type Observer interface {
 	WaitingUntil(time.Time)
 }
 
-// Summary is what a job came to.
+// Summary is what a job came to. The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
 	report.Figures
-	Plan    state.Plan // what there was to do; zero without a state
-	Retried int        // temporary answers that were asked about again
+	Plan    state.Plan `json:"plan"`    // what there was to do; zero without a state
+	Retried int        `json:"retried"` // temporary answers that were asked about again
 }
 
 // ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file.

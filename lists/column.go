@@ -1,98 +1,171 @@
 package lists
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
-// AmbiguousColumnError says that several columns hold addresses.
-type AmbiguousColumnError struct{ Candidates []string }
-
-func (e *AmbiguousColumnError) Error() string {
-	return fmt.Sprintf("%d columns hold addresses: %s; say which one with --column", len(e.Candidates), strings.Join(e.Candidates, " and "))
+// column is what a column's name and its sample tell of it.
+type column struct {
+	index     int
+	rank      rank
+	filled    int // cells that hold something and no placeholder
+	withAt    int // cells with an @
+	addresses int // cells that are one or several addresses
+	distinct  int // different ones among them
 }
 
-// NoColumnError says that the address column was not found.
-type NoColumnError struct {
-	Wanted  string // what was asked for; empty: any
-	Columns []string
-}
+// holds reports whether most of a column's cells are addresses.
+func (c column) holds() bool { return c.addresses > 0 && c.addresses*2 >= c.filled }
 
-func (e *NoColumnError) Error() string {
-	if e.Wanted != "" {
-		return fmt.Sprintf("there is no column %q; the columns are %s", e.Wanted, strings.Join(e.Columns, ", "))
+// isCandidate reports whether the column may be one of addresses.
+func (c column) isCandidate() bool {
+	if c.rank < weak {
+		return c.addresses > 0 || c.filled == 0
 	}
-	return fmt.Sprintf("no column seems to hold addresses; the columns are %s; say which one with --column", strings.Join(e.Columns, ", "))
+	return c.holds()
 }
 
-// isDoubt reports whether an error says that the address column is missing or in doubt.
-func isDoubt(err error) bool {
-	var none *NoColumnError
-	var many *AmbiguousColumnError
-	return errors.As(err, &none) || errors.As(err, &many)
-}
-
-// addressNames are what columns of addresses are called, letters and digits only.
-var addressNames = []string{
-	"email", "emailaddress", "emailaddr", "mail", "mailaddress", "emailid", "emails", "eaddress", "address",
-	"emailadresse", "mailadresse", "epost", "epostadresse", "eposta", "courriel", "adressemail", "adresseemail", "adressecourriel",
-	"correo", "correoelectronico", "direccioncorreo", "indirizzoemail", "posta", "enderecoemail", "adresemail", "sahkoposti",
-	"почта", "емейл", "электроннаяпочта", "メール", "メールアドレス", "邮箱", "电子邮件", "電子郵件",
-}
-
-// findColumn tells whether there is a header, and which column holds the addresses.
-func (r *Reader) findColumn(records []sampled, wanted string) error {
-	width := 0
-	for _, record := range records {
-		width = max(width, len(record.cells))
-	}
-	if first := records[0]; hasHeader(records, wanted) {
-		r.columns = first.cells
-		r.header = &Row{Raw: first.raw, End: first.end, reader: r}
-		r.skip++
-		records = records[1:]
-	}
-	if wanted != "" {
-		return r.takeColumn(wanted, width)
-	}
-	var named, filled []int
+// surveyColumns looks at the columns of a sample, those left out that a writer of ours added.
+func (r *Reader) surveyColumns(rows []sampled, width int) (columns []column) {
 	for i := range width {
-		isNamed := i < len(r.columns) && NamesAddresses(r.columns[i])
-		share := addressShare(records, i)
-		if isNamed && (share > 0 || len(records) == 0 || blank(records, i)) {
-			named = append(named, i)
+		c := column{index: i, rank: nameless}
+		if i < len(r.columns) {
+			if isOurs(r.columns[i]) {
+				r.ours = append(r.ours, i)
+				continue
+			}
+			c.rank = rankOf(r.columns[i])
 		}
-		if share >= 0.5 {
-			filled = append(filled, i)
+		seen := map[string]bool{}
+		for _, row := range rows {
+			if i >= len(row.cells) || NoAddress(row.cells[i]) {
+				continue
+			}
+			c.filled++
+			if hasAt(row.cells[i]) {
+				c.withAt++
+			}
+			if holdsAddresses(row.cells[i]) {
+				c.addresses++
+				seen[strings.ToLower(strings.TrimSpace(row.cells[i]))] = true
+			}
+		}
+		c.distinct = len(seen)
+		columns = append(columns, c)
+	}
+	return columns
+}
+
+// chooseColumns decides which column holds the addresses, or several.
+func (r *Reader) chooseColumns(rows []sampled, options Options) error {
+	width := len(r.columns)
+	for _, row := range rows {
+		width = max(width, len(row.cells))
+	}
+	all := r.surveyColumns(rows, width)
+	var candidates []column
+	for _, c := range all {
+		if c.isCandidate() {
+			candidates = append(candidates, c)
 		}
 	}
-	// A column that is named so but empty stands back behind one that holds addresses.
-	if full := slices.DeleteFunc(slices.Clone(named), func(i int) bool { return addressShare(records, i) == 0 }); len(full) > 0 {
-		named = full
-	}
-	candidates := named
-	if len(candidates) == 0 {
-		candidates = filled
-	}
-	switch {
-	case len(candidates) == 1:
-		r.column = candidates[0]
+	if wanted := options.wanted(); len(wanted) > 0 {
+		for _, name := range wanted {
+			index, err := r.findColumn(name, width)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(r.chosen, index) {
+				r.chosen = append(r.chosen, index)
+			}
+		}
+		r.nameOthers(candidates)
 		return nil
-	case len(candidates) > 1:
-		err := &AmbiguousColumnError{}
-		for _, i := range candidates {
-			err.Candidates = append(err.Candidates, quoteName(r.columns, i))
+	}
+	if len(candidates) == 0 {
+		return r.lastResort(all, rows, width)
+	}
+	best := bestColumn(candidates)
+	r.chosen, r.first = []int{best.index}, best
+	if options.AllColumns {
+		for _, c := range candidates {
+			if c.index != best.index && c.addresses > 0 {
+				r.chosen = append(r.chosen, c.index)
+			}
 		}
-		return err
-	case width == 1:
-		r.column = 0
+	}
+	r.nameOthers(candidates)
+	return nil
+}
+
+// bestColumn returns the address column of several candidates: the one with the best name; of equals the first that
+// is filled as the others are. A column without a name that is full of different addresses beats a named one that
+// repeats a few.
+func bestColumn(candidates []column) column {
+	first := slices.MinFunc(candidates, func(a, b column) int { return cmp.Compare(a.rank, b.rank) }).rank
+	most := 0
+	for _, c := range candidates {
+		if c.rank == first {
+			most = max(most, c.addresses)
+		}
+	}
+	at := slices.IndexFunc(candidates, func(c column) bool { return c.rank == first && (c.addresses*2 > most || most == 0) })
+	best := candidates[at]
+	const often = 5
+	if best.addresses >= 2*often && best.distinct*often <= best.addresses {
+		for _, c := range candidates {
+			if c.holds() && c.distinct >= 3*best.distinct && c.distinct*often > c.addresses {
+				return c
+			}
+		}
+	}
+	if first == others && most == 0 {
+		// Columns of other people's addresses are no better than one without a name that holds addresses.
+		if full := slices.IndexFunc(candidates, column.holds); full >= 0 {
+			return candidates[full]
+		}
+	}
+	return best
+}
+
+// lastResort takes a column that is named right though none of its cells is an address, or the only column.
+func (r *Reader) lastResort(all []column, rows []sampled, width int) error {
+	for _, c := range all {
+		if c.rank <= own {
+			r.chosen, r.first = []int{c.index}, c
+			return nil
+		}
+	}
+	if width-len(r.ours) == 1 && (r.header != nil || someAt(rows)) {
+		r.chosen, r.first = []int{all[0].index}, all[0]
 		return nil
 	}
 	return &NoColumnError{Columns: r.describe(width)}
+}
+
+func someAt(rows []sampled) bool {
+	return slices.ContainsFunc(rows, func(row sampled) bool { return slices.ContainsFunc(row.cells, hasAt) })
+}
+
+// nameOthers keeps the names of the address columns that were not chosen.
+func (r *Reader) nameOthers(candidates []column) {
+	for _, c := range candidates {
+		if c.addresses > 0 && !slices.Contains(r.chosen, c.index) {
+			r.others = append(r.others, r.columnName(c.index))
+		}
+	}
+}
+
+// columnName returns a column's name, or its number from 1 where it has none.
+func (r *Reader) columnName(index int) string {
+	if index < len(r.columns) && r.columns[index] != "" {
+		return r.columns[index]
+	}
+	return strconv.Itoa(index + 1)
 }
 
 func (r *Reader) describe(width int) (names []string) {
@@ -102,8 +175,16 @@ func (r *Reader) describe(width int) (names []string) {
 	return names
 }
 
-// takeColumn finds the column that the user named.
-func (r *Reader) takeColumn(wanted string, width int) error {
+// quoteName names a column for a message: by its name, else by its number.
+func quoteName(names []string, index int) string {
+	if index < len(names) && names[index] != "" {
+		return fmt.Sprintf("%q (number %d)", names[index], index+1)
+	}
+	return fmt.Sprintf("number %d", index+1)
+}
+
+// findColumn finds the column that the user named.
+func (r *Reader) findColumn(wanted string, width int) (int, error) {
 	var matches []int
 	for i, name := range r.columns {
 		if name == wanted {
@@ -119,103 +200,16 @@ func (r *Reader) takeColumn(wanted string, width int) error {
 	}
 	switch {
 	case len(matches) == 1:
-		r.column = matches[0]
-		return nil
+		return matches[0], nil
 	case len(matches) > 1:
 		err := &AmbiguousColumnError{}
 		for _, i := range matches {
 			err.Candidates = append(err.Candidates, quoteName(r.columns, i))
 		}
-		return err
+		return 0, err
 	}
-	if n, err := strconv.Atoi(wanted); err == nil && n >= 1 && n <= width {
-		r.column = n - 1
-		return nil
+	if n, err := strconv.Atoi(strings.TrimSpace(wanted)); err == nil && n >= 1 && n <= width {
+		return n - 1, nil
 	}
-	return &NoColumnError{Wanted: wanted, Columns: r.describe(width)}
-}
-
-// hasHeader says whether the first record names the columns: it has the name that was asked for; or it holds no
-// address, and either a name that columns of addresses have, or some text over a column of addresses.
-func hasHeader(records []sampled, wanted string) bool {
-	first := records[0].cells
-	if wanted != "" && slices.ContainsFunc(first, func(cell string) bool { return sameName(cell, wanted) }) {
-		return true
-	}
-	if slices.ContainsFunc(first, func(cell string) bool { return strings.Contains(cell, "@") }) {
-		return false
-	}
-	if slices.ContainsFunc(first, NamesAddresses) {
-		return true
-	}
-	for i, cell := range first {
-		// An address without its @ is a slip in the first row of a list without a header.
-		if strings.TrimSpace(cell) != "" && !strings.Contains(cell, ".") && addressShare(records[1:], i) >= 0.5 {
-			return true
-		}
-	}
-	return false
-}
-
-func sameName(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
-
-// addressShare is the share of a column's filled cells that hold an @.
-func addressShare(records []sampled, column int) float64 {
-	with, filled := 0, 0
-	for _, record := range records {
-		if column < len(record.cells) && strings.TrimSpace(record.cells[column]) != "" {
-			filled++
-			if strings.ContainsAny(record.cells[column], "@\uff20") {
-				with++
-			}
-		}
-	}
-	if filled == 0 {
-		return 0
-	}
-	return float64(with) / float64(filled)
-}
-
-func blank(records []sampled, column int) bool {
-	for _, record := range records {
-		if column < len(record.cells) && strings.TrimSpace(record.cells[column]) != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// NamesAddresses reports whether a column's name is one of a column of addresses: a word of addressNames, or one of them
-// at the end behind other words (Work Email, Owner e-mail), or as Google's contacts have it (E-mail 1 - Value).
-func NamesAddresses(name string) bool {
-	folded := fold(name)
-	if slices.Contains(addressNames, folded) {
-		return true
-	}
-	for _, ending := range []string{"email", "emailaddress", "emailadresse", "mailadresse", "courriel"} {
-		if strings.HasSuffix(folded, ending) {
-			return true
-		}
-	}
-	number, isValue := strings.CutSuffix(folded, "value")
-	number, isMail := strings.CutPrefix(number, "email")
-	return isValue && isMail && strings.Trim(number, "0123456789") == "" ||
-		strings.HasPrefix(folded, "email") && strings.Trim(folded[len("email"):], "0123456789") == ""
-}
-
-// fold keeps letters and digits, in lower case and without the accents of Latin letters.
-func fold(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch r = unicode.ToLower(r); {
-		case r == 'é' || r == 'è':
-			return 'e'
-		case r == 'ó':
-			return 'o'
-		case r == 'ä':
-			return 'a'
-		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == 'ー':
-			return r
-		}
-		return -1
-	}, name)
+	return 0, &NoColumnError{Wanted: wanted, Columns: r.describe(width)}
 }

@@ -1,177 +1,160 @@
-// Package lists reads and writes address lists: CSV as people have it.
+// Package lists reads and writes address lists: CSV as people have it, workbooks, vCards and more.
 //
 //	list, err := lists.Open("contacts.csv", lists.Options{})
 //	defer list.Close()
+//	fmt.Println(list.Understood())
 //	for row, err := range list.Rows() {
 //		... row.Address
 //	}
 //	out, err := lists.NewWriter(w, list)
-//	for row, err := range list.Rows() {
-//		err = out.Write(row, lists.Record{Verdict: "deliverable"})
+//	for row, err := range list.Lines() {
+//		if row.Blank {
+//			err = out.Blank(row)
+//		} else {
+//			err = out.Write(row, lists.Record{Verdict: "deliverable"})
+//		}
 //	}
 //	err = out.Close()
 //
-// Comma, semicolon, tab or pipe; UTF-8 with or without a byte order mark, UTF-16, Windows-1252; quotes, line breaks in
-// quotes, ragged rows, blank lines, with a header or without, gzip, standard input: it is found out from the first
-// megabyte. So is the column that holds the addresses, by its name and by what stands in it.
+// Comma, semicolon, tab or pipe; Unicode or an older encoding; quotes, line breaks in quotes, ragged rows, blank lines,
+// with a header or without, gzip, standard input: it is found out from the first megabyte. So is the column that holds
+// the addresses, by its name and by what it holds. Workbooks (.xlsx), vCards, LDIF, JSON and NDJSON are told by their
+// content and read as tables; [NewWriter] writes these as CSV.
 //
 // A row is kept as the bytes it came in, so that it goes out as it came in: [Writer] only adds columns, in the list's
-// own dialect. Where some rows have more fields than the header, all others and the header are filled up with empty
-// fields, so that the added columns stand under their names. Blank lines are passed through and are no rows, and so is
-// the line sep=; with which Excel is told the delimiter. Only where UTF-16 holds units that are no text does something
-// else come out, U+FFFD.
+// own dialect. Columns that an earlier run added are replaced. Where some rows have more fields than the header, all
+// others and the header are filled up with empty fields, so that the added columns are under their names. What is no row
+// is passed through: blank lines, the line sep=; with which Excel is told the delimiter, titles and notes above the
+// header, footers, other tables. Only where UTF-16 holds units that are no text does something else come out, U+FFFD.
 package lists
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"os"
-	"strings"
-	"unicode/utf8"
+	"slices"
 
-	"golang.org/x/text/encoding"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
 	"golang.org/x/text/transform"
 )
 
 // Options say what is known of a list beforehand.
 type Options struct {
-	Column string    // the address column: its name, or its number from 1; empty: found out
-	Stdin  io.Reader // what path "-" reads
+	Column     string    // the address column: its name, or its number from 1; empty: found out
+	Columns    []string  // several of them, after Column
+	AllColumns bool      // all columns of addresses, the best first
+	Sheet      string    // of a workbook: its name, or its number from 1; empty: the first
+	Stdin      io.Reader // what path "-" reads
 
 	// Doubtful opens a list whose address column is missing or in doubt, too: the first column is taken, and
 	// Reader.Doubt returns what would have been the error.
 	Doubtful bool
 }
 
-// ErrChanged: the list's file is another one than when it was opened.
-var ErrChanged = errors.New("the list was changed while it was read; run the command again")
+// wanted returns the columns that are asked for.
+func (o Options) wanted() []string {
+	if o.Column == "" {
+		return o.Columns
+	}
+	return append([]string{o.Column}, o.Columns...)
+}
 
 // Reader is an open list. It can be read several times. Close it.
 type Reader struct {
 	name    string
-	file    *os.File
-	info    os.FileInfo
-	gzipped bool
+	format  Format
+	source  *source // as it is on disk
+	text    *source // a table made of it; the source itself where that is text
 	dialect Dialect
 	columns []string // names from the header; empty without one
 	header  *Row     // nil: none
-	column  int      // of the address
+	chosen  []int    // the columns of addresses, the first one first
+	first   column   // what the sample tells of the first one
+	others  []string // columns of addresses that were not chosen
+	ours    []int    // columns that a writer of ours added
 	doubt   error    // whether it is the column of the address; nil: none
 	width   int      // most fields of a row; 0: not measured yet
+	sheet   string   // of a workbook
+	sorter  sorter   // as it is at the first row
 
-	preamble []byte // blank lines and Excel's hint, before the header or the first row
+	preamble []byte // what comes before the header or the first row
 	skip     int    // records of preamble and header
 }
 
 // Row is one row of a list. Its bytes are valid until the next row is read.
 type Row struct {
-	N       int64  // from 1, without header and blank lines
+	N       int64  // from 1, without header and what is no row
 	Line    int64  // where it begins in the file, from 1
 	Raw     []byte // as it came in, without the line's end; UTF-8 where the list is UTF-16
 	End     []byte // the line's end; empty at the end of a file without one
 	Address string // the address cell, unquoted; empty where the row has none
-	Blank   bool   // an empty line; N and Address are zero
+	Blank   bool   // an empty line, or one of a title, a footer or another table; N and Address are zero
 
 	reader *Reader
+	record int64 // which record of the text it is, from 0
 }
 
-// Open opens a list and finds out its dialect and its address column. The error is an *AmbiguousColumnError or a
-// *NoColumnError where the column is in doubt.
+// Open opens a list and finds out its dialect and its address column. The error is a *NotAListError where the file is
+// something else, a *TablesError where it holds several lists, an *AmbiguousColumnError or a *NoColumnError where the
+// column is in doubt.
 func Open(path string, options Options) (*Reader, error) {
 	r := &Reader{name: path}
-	if err := r.open(path, options.Stdin); err != nil {
-		return nil, fmt.Errorf("list %s: %w", path, err)
-	}
-	err := r.learn(options.Column)
-	if options.Doubtful && options.Column == "" && isDoubt(err) {
-		r.doubt, err = fmt.Errorf("list %s: %w", path, err), nil
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("list %s: %w", path, err), r.Close())
-	}
-	return r, nil
-}
-
-func (r *Reader) open(path string, stdin io.Reader) (err error) {
 	if path == "-" {
 		r.name = "standard input"
-		if r.file, err = spool(stdin); err != nil {
-			return err
-		}
-	} else if r.file, err = os.Open(path); err != nil {
-		var problem *os.PathError
-		if errors.As(err, &problem) {
-			return problem.Err
-		}
-		return err
 	}
-	if r.info, err = r.file.Stat(); err != nil {
-		return errors.Join(err, r.file.Close())
+	var err error
+	if r.source, err = openSource(path, options.Stdin); err != nil {
+		return nil, fmt.Errorf("list %s: %w", r.name, err)
 	}
-	if r.info.IsDir() {
-		return errors.Join(errors.New("it is a folder, not a file"), r.file.Close())
+	r.text = r.source
+	err = r.learn(options)
+	if options.Doubtful && len(options.wanted()) == 0 && isDoubt(err) {
+		r.doubt, err = fmt.Errorf("list %s: %w", r.name, err), nil
+		r.chosen = []int{0}
 	}
-	if !r.info.Mode().IsRegular() {
-		return r.spoolPipe()
-	}
-	return nil
-}
-
-// spoolPipe puts a copy in the place of an input that can be read only once, such as the shell's <(command).
-func (r *Reader) spoolPipe() (err error) {
-	pipe := r.file
-	if r.file, err = spool(pipe); err != nil {
-		return errors.Join(err, pipe.Close())
-	}
-	if r.info, err = r.file.Stat(); err != nil {
-		return errors.Join(err, pipe.Close(), r.file.Close())
-	}
-	return pipe.Close()
-}
-
-// spool copies a stream that can be read once into a file that can be read twice and has no name.
-func spool(stdin io.Reader) (*os.File, error) {
-	if stdin == nil {
-		return nil, errors.New("there is no standard input")
-	}
-	file, err := os.CreateTemp("", "verify-list-*")
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(fmt.Errorf("list %s: %w", r.name, err), r.Close())
 	}
-	_, err = io.Copy(file, stdin)
-	if err = errors.Join(err, os.Remove(file.Name())); err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
+	return r, nil
 }
 
 // sampleSize is how much of a list is looked at to learn its dialect.
 const sampleSize = 1 << 20
 
-func (r *Reader) learn(column string) error {
-	magic := make([]byte, 2)
-	if n, err := r.file.ReadAt(magic, 0); err != nil && err != io.EOF {
-		return err
-	} else if n == 0 {
-		return errors.New("the file is empty")
-	}
-	r.gzipped = magic[0] == 0x1f && magic[1] == 0x8b
-	raw, err := r.stream()
+// learn finds out what the list is.
+func (r *Reader) learn(options Options) error {
+	sample, whole, err := r.sample()
 	if err != nil {
 		return err
 	}
-	sample, err := io.ReadAll(io.LimitReader(raw, sampleSize))
-	if err != nil {
+	if r.format = formatOf(sample); r.format == CSV {
+		return r.learnText(sample, whole, options)
+	}
+	if err := r.convert(options.Sheet); err != nil {
 		return err
 	}
-	whole := len(sample) < sampleSize
+	if sample, _, err = r.sample(); err != nil {
+		return err
+	}
+	return r.learnTable(sample, options)
+}
+
+// sample returns the first bytes of the text; whole: all of them.
+func (r *Reader) sample() (sample []byte, whole bool, err error) {
+	raw, _, err := r.text.read()
+	if err != nil {
+		return nil, false, err
+	}
+	sample, err = io.ReadAll(io.LimitReader(raw, sampleSize))
+	return sample, len(sample) < sampleSize, err
+}
+
+// learnText finds out the encoding and the delimiter of text.
+func (r *Reader) learnText(sample []byte, whole bool, options Options) (err error) {
+	if err := refuse(sample); err != nil {
+		return err
+	}
 	if r.dialect, err = detectEncoding(sample); err != nil {
 		return err
 	}
@@ -179,26 +162,55 @@ func (r *Reader) learn(column string) error {
 	if err != nil && whole {
 		return err
 	}
-	r.dialect.detectLayout(text)
-	var records []sampled
-	records, r.preamble, r.skip = sampleRecords(text, r.dialect, whole)
-	if len(records) == 0 {
-		return errors.New("the file holds no rows")
+	plain := text // in UTF-8
+	if codec, ok := codecs[r.dialect.Encoding]; ok {
+		if plain, err = codec.NewDecoder().Bytes(text); err != nil {
+			return err
+		}
 	}
-	return r.findColumn(records, column)
+	r.dialect.detectLayout(plain, options.wanted())
+	return r.seems(plain, r.learnRecords(text, options), options)
 }
 
-// stream returns the file's bytes from the start, unpacked.
-func (r *Reader) stream() (io.Reader, error) {
-	raw := io.NewSectionReader(r.file, 0, r.info.Size())
-	if !r.gzipped {
-		return raw, nil
+// learnTable is learnText for a table that was made of another format.
+func (r *Reader) learnTable(sample []byte, options Options) error {
+	r.dialect = Dialect{Delimiter: ',', Encoding: UTF8, Newline: '\n'}
+	return r.learnRecords(sample, options)
+}
+
+// enoughRecords is how many records are looked at to find the header and the address column.
+const enoughRecords = 1000
+
+// learnRecords finds the table and its columns of addresses.
+func (r *Reader) learnRecords(text []byte, options Options) error {
+	records := sampleRecords(text, r.dialect, enoughRecords)
+	if !slices.ContainsFunc(records, func(s sampled) bool { return !s.blank() }) {
+		return errors.New("the file holds no rows")
 	}
-	unpacked, err := gzip.NewReader(bufio.NewReaderSize(raw, 1<<16))
-	if err != nil {
-		return nil, fmt.Errorf("gzip: %w", err)
+	t := findTable(records, r.dialect, options.wanted())
+	if len(t.others) > 0 && t.header >= 0 {
+		err := &TablesError{Lines: []int64{records[t.header].line}}
+		for _, i := range t.others {
+			err.Lines = append(err.Lines, records[i].line)
+		}
+		slices.Sort(err.Lines)
+		return err
 	}
-	return unpacked, nil
+	r.sorter = *t.sorter(records)
+	for _, record := range records[:t.first] {
+		r.preamble = append(append(r.preamble, record.raw...), record.end...)
+	}
+	r.skip = t.first
+	if t.header >= 0 {
+		header := records[t.header]
+		r.columns = trimCells(header.cells)
+		r.header = &Row{Raw: header.raw, End: header.end, Line: header.line, reader: r}
+		r.preamble = r.preamble[:len(r.preamble)-len(header.raw)-len(header.end)]
+	}
+	if r.format == CSV && r.header == nil && r.sorter.columns <= 1 {
+		r.format = Text
+	}
+	return r.chooseColumns(t.rows(records), options)
 }
 
 // decode takes the byte order mark away, and makes UTF-8 of UTF-16.
@@ -229,18 +241,33 @@ func (s *skipper) Read(p []byte) (int, error) {
 }
 
 // Close closes the list's file.
-func (r *Reader) Close() error { return r.file.Close() }
+func (r *Reader) Close() error {
+	err := r.source.close()
+	if r.text != r.source {
+		err = errors.Join(err, r.text.close())
+	}
+	return err
+}
 
 // Columns returns the names of the list's columns; none where it has no header.
 func (r *Reader) Columns() []string { return r.columns }
 
-// Column returns the address column's index from 0 and its name; the name is empty where there is no header.
+// Column returns the address column's index from 0 and its name; the name is empty where there is no header. Of several
+// it is the first.
 func (r *Reader) Column() (index int, name string) {
-	if r.column < len(r.columns) {
-		name = r.columns[r.column]
+	index = r.chosen[0]
+	if index < len(r.columns) {
+		name = r.columns[index]
 	}
-	return r.column, name
+	return index, name
 }
+
+// AddressColumns returns the indexes from 0 of all columns that were chosen, in the order in which they were asked for.
+func (r *Reader) AddressColumns() []int { return slices.Clone(r.chosen) }
+
+// OtherColumns returns the names of the columns that hold addresses too and were not chosen; the number from 1 of one
+// without a name.
+func (r *Reader) OtherColumns() []string { return r.others }
 
 // Doubt returns why the address column is in doubt, an *AmbiguousColumnError or a *NoColumnError; nil where it is not.
 func (r *Reader) Doubt() error { return r.doubt }
@@ -248,7 +275,23 @@ func (r *Reader) Doubt() error { return r.doubt }
 // Dialect returns how the list is written.
 func (r *Reader) Dialect() Dialect { return r.dialect }
 
-// Rows returns the list's rows from the first, blank lines left out. An error ends them.
+// Field returns a cell, unquoted and in UTF-8, by its index from 0; false where the row has none.
+func (row Row) Field(index int) (string, bool) {
+	cell, ok := row.reader.dialect.cut().at(row.Raw, index)
+	return row.reader.dialect.text(cell), ok
+}
+
+// Addresses returns the address cell of each column that was chosen, in the order of Reader.AddressColumns.
+func (row Row) Addresses() []string {
+	cells := make([]string, len(row.reader.chosen))
+	cells[0] = row.Address
+	for i, index := range row.reader.chosen[1:] {
+		cells[i+1], _ = row.Field(index)
+	}
+	return cells
+}
+
+// Rows returns the list's rows from the first, without what is no row. An error ends them.
 func (r *Reader) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for row, err := range r.Lines() {
@@ -260,117 +303,4 @@ func (r *Reader) Rows() iter.Seq2[Row, error] {
 			}
 		}
 	}
-}
-
-// Lines returns rows and the blank lines among them, for a copy that leaves nothing out. A list that was changed in the
-// meantime ends them with ErrChanged.
-func (r *Reader) Lines() iter.Seq2[Row, error] {
-	return func(yield func(Row, error) bool) {
-		if err := r.lines(yield); err != nil {
-			yield(Row{}, fmt.Errorf("list %s: %w", r.name, err))
-		}
-	}
-}
-
-func (r *Reader) lines(yield func(Row, error) bool) error {
-	if err := r.unchanged(); err != nil {
-		return err
-	}
-	raw, err := r.stream()
-	if err != nil {
-		return err
-	}
-	scan := newScanner(r.decode(raw), r.dialect)
-	n, width := int64(0), len(r.columns)
-	for range r.skip {
-		scan.next()
-	}
-	for scan.next() {
-		row := Row{Line: scan.line, Raw: scan.raw, End: scan.end, reader: r, Blank: scan.fields == 0}
-		if !row.Blank {
-			n++
-			row.N = n
-			row.Address, _ = row.Field(r.column)
-			width = max(width, scan.fields)
-		}
-		if !yield(row, nil) {
-			return nil
-		}
-	}
-	if scan.err != nil {
-		return fmt.Errorf("row %d, %w", n+1, errors.Join(scan.err, r.unchanged()))
-	}
-	if err := r.unchanged(); err != nil {
-		return err
-	}
-	r.width = width
-	return nil
-}
-
-func (r *Reader) unchanged() error {
-	info, err := r.file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.Size() != r.info.Size() || !info.ModTime().Equal(r.info.ModTime()) {
-		return ErrChanged
-	}
-	return nil
-}
-
-// measure reads the list once to learn the most fields that a row has, unless that is known.
-func (r *Reader) measure() error {
-	if r.width > 0 {
-		return nil
-	}
-	for _, err := range r.Lines() {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Field returns a cell, unquoted and in UTF-8, by its index from 0; false where the row has none.
-func (row Row) Field(index int) (string, bool) {
-	cell, ok := fieldAt(row.Raw, row.reader.dialect.Delimiter, index)
-	return row.reader.dialect.text(cell), ok
-}
-
-// fields returns the number of the row's cells.
-func (row Row) fields() int { return countFields(row.Raw, row.reader.dialect.Delimiter) }
-
-// text makes UTF-8 of a cell: a cell that is not UTF-8 already is taken for Windows-1252.
-func (d Dialect) text(cell []byte) string {
-	if d.Encoding != Windows1252 && utf8.Valid(cell) || isASCII(cell) {
-		return string(cell)
-	}
-	decoded, err := charmap.Windows1252.NewDecoder().Bytes(cell)
-	if err != nil {
-		return string(cell)
-	}
-	return string(decoded)
-}
-
-// wide is the list's encoding where its units are not bytes.
-func (d Dialect) wide() encoding.Encoding {
-	mark := unicode.IgnoreBOM
-	if d.BOM {
-		mark = unicode.UseBOM
-	}
-	switch d.Encoding {
-	case UTF16LE:
-		return unicode.UTF16(unicode.LittleEndian, mark)
-	case UTF16BE:
-		return unicode.UTF16(unicode.BigEndian, mark)
-	}
-	return nil
-}
-
-// quoteName names a column for a message: by its name, else by its number.
-func quoteName(names []string, index int) string {
-	if index < len(names) && strings.TrimSpace(names[index]) != "" {
-		return fmt.Sprintf("%q (number %d)", names[index], index+1)
-	}
-	return fmt.Sprintf("number %d", index+1)
 }

@@ -103,8 +103,8 @@ func zip(s string) string {
 }
 
 const (
-	head = ",verify_verdict,verify_score,verify_reason,verify_detail,verify_suggestion,verify_flags,verify_provider,verify_mx,verify_smtp_code,verify_enhanced_code,verify_normalized,verify_checked_at,verify_retry_at"
-	tail = ",ok,,,,,,,,,,,,"
+	head = ",verify_verdict,verify_score,verify_reason,verify_detail,verify_suggestion,verify_flags,verify_provider,verify_mx,verify_smtp_code,verify_enhanced_code,verify_normalized,verify_checked_at,verify_retry_at,verify_action,verify_advice"
+	tail = ",ok,,,,,,,,,,,,,,"
 )
 
 func semi(s string) string { return strings.ReplaceAll(s, ",", ";") }
@@ -181,13 +181,17 @@ func TestAColumnThatIsAskedForMakesAHeader(t *testing.T) {
 	}
 }
 
-func TestColumnsInDoubtAreRefused(t *testing.T) {
-	list := "name,email,work email\nAnn,a@x.lab,b@x.lab\n"
-	_, err := lists.Open(write(t, list), lists.Options{})
+func TestAColumnThatIsAskedForTwiceIsRefused(t *testing.T) {
+	list := "name,email,email\nAnn,a@x.lab,b@x.lab\n"
+	_, err := lists.Open(write(t, list), lists.Options{Column: "email"})
 	var ambiguous *lists.AmbiguousColumnError
-	if !errors.As(err, &ambiguous) || !strings.Contains(err.Error(), `"email"`) || !strings.Contains(err.Error(), `"work email"`) || !strings.Contains(err.Error(), "--column") {
-		t.Errorf("error %v, want both names and the flag", err)
+	if !errors.As(err, &ambiguous) || !strings.Contains(err.Error(), "(number 2)") || !strings.Contains(err.Error(), "(number 3)") || !strings.Contains(err.Error(), "--column") {
+		t.Errorf("error %v, want both numbers and the flag", err)
 	}
+}
+
+func TestAColumnIsTakenByNameOrNumber(t *testing.T) {
+	list := "name,email,work email\nAnn,a@x.lab,b@x.lab\n"
 	for wanted, index := range map[string]int{"work email": 2, "Work Email": 2, "2": 1} {
 		r := open(t, list, lists.Options{Column: wanted})
 		if got, _ := r.Column(); got != index {
@@ -332,12 +336,12 @@ func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
 // full has something else in every column.
 var full = lists.Record{
 	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p", MX: "mx.x.lab",
-	SMTPCode: "250", EnhancedCode: "2.1.5", Normalized: "n", CheckedAt: "c", RetryAt: "r",
+	SMTPCode: "250", EnhancedCode: "2.1.5", Normalized: "n", CheckedAt: "c", RetryAt: "r", Action: "a", Advice: "d",
 }
 
 func TestEveryCellStandsUnderItsName(t *testing.T) {
 	out := annotate(t, open(t, "email\na@x.lab\n", lists.Options{}), full)
-	if want := "\na@x.lab,risky,80,catch_all,<all>,s,free,p,mx.x.lab,250,2.1.5,n,c,r\n"; !strings.HasSuffix(out, want) {
+	if want := "\na@x.lab,risky,80,catch_all,<all>,s,free,p,mx.x.lab,250,2.1.5,n,c,r,a,d\n"; !strings.HasSuffix(out, want) {
 		t.Errorf("%q does not end with %q", out, want)
 	}
 }
@@ -362,7 +366,7 @@ func TestJSONLinesHoldTheSame(t *testing.T) {
 	}
 	want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"80","verify_reason":"catch_all","verify_detail":"<all>",` +
 		`"verify_suggestion":"s","verify_flags":"free","verify_provider":"p","verify_mx":"mx.x.lab","verify_smtp_code":"250","verify_enhanced_code":"2.1.5",` +
-		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r"}` + "\n"
+		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r","verify_action":"a","verify_advice":"d"}` + "\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -400,7 +404,7 @@ func FuzzRowsComeOutByteForByte(f *testing.F) {
 		}
 		out := annotate(t, r, lists.Record{Verdict: "\x01"}) // a cell that no input has
 		delimiter := string(r.Dialect().Delimiter)
-		added := strings.Repeat(delimiter, 13)
+		added := strings.Repeat(delimiter, 15)
 		header := delimiter + strings.ReplaceAll(strings.TrimPrefix(head, ","), ",", delimiter)
 		got := strings.Replace(out, header, "", 1)
 		if rest := strings.ReplaceAll(got, delimiter, ""); rest != strings.ReplaceAll(content, delimiter, "") {
@@ -493,7 +497,7 @@ type rowWriter interface {
 func TestAWrittenListIsReadBackIntoRecords(t *testing.T) {
 	want := lists.Record{
 		Verdict: "risky", Score: "1", Reason: "2", Detail: "a, \"b\"", Suggestion: "4", Flags: "5", Provider: "6", MX: "7",
-		SMTPCode: "8", EnhancedCode: "9", Normalized: "10", CheckedAt: "11", RetryAt: "12",
+		SMTPCode: "8", EnhancedCode: "9", Normalized: "10", CheckedAt: "11", RetryAt: "12", Action: "13", Advice: "14",
 	}
 	var got []lists.Record
 	if err := gocsv.UnmarshalString(annotate(t, open(t, "email,id\nann@corp.lab,1\n", lists.Options{}), want), &got); err != nil {
@@ -509,7 +513,7 @@ func TestAListWithoutACertainAddressColumnOpensWhereThatIsAllowed(t *testing.T) 
 		name, content string
 		doubt         any
 	}{
-		{"two columns", "email,e-mail\nann@corp.lab,bob@corp.lab\n", new(*lists.AmbiguousColumnError)},
+		{"two columns", "email,e-mail\nann@corp.lab,bob@corp.lab\n", nil},
 		{"no column", "name,phone\nAnn,1\n", new(*lists.NoColumnError)},
 		{"one column", "name,email\nAnn,ann@corp.lab\n", nil},
 	} {

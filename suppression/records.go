@@ -229,6 +229,8 @@ func jsonRecords(r io.Reader) (*records, error) {
 	return rows, nil
 }
 
+// objectsIn returns the objects of a JSON value. An object that has lists of objects as members is not a record itself:
+// its records are those of the list that names addresses, else of the first list in the order of the members' names.
 func objectsIn(value any) (objects []map[string]any) {
 	switch v := value.(type) {
 	case []any:
@@ -236,12 +238,25 @@ func objectsIn(value any) (objects []map[string]any) {
 			objects = append(objects, objectsIn(one)...)
 		}
 	case map[string]any:
-		for _, member := range v {
-			if list, ok := member.([]any); ok && len(list) > 0 {
-				if _, ok := list[0].(map[string]any); ok {
-					return objectsIn(list)
-				}
+		var records []any
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			list, _ := v[name].([]any)
+			if len(list) == 0 {
+				continue
 			}
+			first, ok := list[0].(map[string]any)
+			if !ok {
+				continue
+			}
+			if slices.ContainsFunc(slices.Collect(maps.Keys(first)), lists.NamesAddresses) {
+				return objectsIn(list)
+			}
+			if records == nil {
+				records = list
+			}
+		}
+		if records != nil {
+			return objectsIn(records)
 		}
 		objects = append(objects, v)
 	}

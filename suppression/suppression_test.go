@@ -214,3 +214,13 @@ func TestALongSuppressionListIsWrittenAndReadWhole(t *testing.T) {
 		t.Errorf("%d rows, the last %q", len(got), got[len(got)-1])
 	}
 }
+
+func TestTheListThatNamesAddressesIsReadOfAJSONObjectWithSeveral(t *testing.T) {
+	const text = `{"links":[{"next":"x"}],"data":[{"n":1}],"members":[{"address":"ann@example.com","created_at":""}]}`
+	for range 20 { // a map of Go has another order each time
+		_, got := readSuppression(t, "-", text)
+		if len(got) != 1 || !strings.HasPrefix(got[0], "1 ann@example.com ") {
+			t.Fatalf("read %v", got)
+		}
+	}
+}

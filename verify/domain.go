@@ -35,6 +35,7 @@ type domain struct {
 	places []place  // where it waits
 
 	inquiry *catchall.Inquiry
+	control control
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
@@ -63,6 +64,7 @@ type share struct {
 	ready   []*task   // in hand; any source may ask
 	picky   []*task   // in hand; only some sources may ask, or each is to be asked alone
 	held    []held    // accepted; the catch-all question is open
+	doubts  []doubt   // refused in words that no rule reads
 	pending int       // still with the Queue
 	out     int       // with a session, the question included
 	weight  int       // of the run's room for work, given back when the share is done
@@ -139,7 +141,7 @@ func (s *share) waiting() int { return len(s.ready) + len(s.picky) + s.pending }
 
 // done reports whether the flow wants nothing more.
 func (s *share) done() bool {
-	return s.waiting() == 0 && s.out == 0 && len(s.held) == 0 && !s.refilling
+	return s.waiting() == 0 && s.out == 0 && len(s.held)+len(s.doubts) == 0 && !s.refilling
 }
 
 // share returns the share of a flow; nil if there is none.
@@ -154,7 +156,8 @@ func (d *domain) share(f *flow) *share {
 
 // wantsQuestion reports whether the catch-all question is to be put and no session carries it.
 func (d *domain) wantsQuestion() bool {
-	return d.inquiry.Answer() == catchall.Open && !d.asking && !d.answer.Provider.AcceptsAll
+	open := d.inquiry.Answer() == catchall.Open && d.control.words == ""
+	return (open || d.inDoubt()) && !d.asking && !d.answer.Provider.AcceptsAll
 }
 
 // askLater reports whether a question without an answer is worth another try.
@@ -163,14 +166,15 @@ func (d *domain) askLater() bool { return d.prevented || d.inquiry.Evaded() }
 // mayAsk reports whether a source may put the catch-all question.
 func (d *domain) mayAsk(source int) bool { return !slices.Contains(d.barred, source) }
 
-// asksOnly reports whether a share has nothing but the question to ask: accepted addresses wait for it.
+// asksOnly reports whether a share has nothing but the question to ask: addresses that were accepted, or
+// refused in words that nobody reads, wait for it.
 func (s *share) asksOnly() bool {
 	d := s.domain
-	if !d.wantsQuestion() || len(s.held) == 0 {
+	if !d.wantsQuestion() {
 		return false
 	}
 	for _, other := range d.shares { // the first that waits asks for all
-		if len(other.held) > 0 {
+		if len(other.held)+len(other.doubts) > 0 {
 			return other == s
 		}
 	}
@@ -179,7 +183,7 @@ func (s *share) asksOnly() bool {
 
 // mustAsk reports whether the question goes before any further address: too many already wait for it.
 func (s *share) mustAsk() bool {
-	return len(s.held) >= heldMost && s.domain.inquiry.Answer() == catchall.Open && !s.domain.answer.Provider.AcceptsAll
+	return len(s.held)+len(s.doubts) >= heldMost && (s.domain.wantsQuestion() || s.domain.asking || s.wantsTest())
 }
 
 // askable returns how much of the share a session from a source could ask now: recipients and the question.
@@ -198,6 +202,9 @@ func (s *share) askable(source int) int {
 	}
 	if s.domain.wantsQuestion() && s.domain.mayAsk(source) && (n > 0 || s.asksOnly()) {
 		n++
+	}
+	if n == 0 && s.wantsTest() {
+		n = min(len(s.doubts), flightMost) + testOthers
 	}
 	return n
 }

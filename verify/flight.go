@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,10 @@ type transaction struct {
 	groups   [][]*task // by recipient: tasks that are one mailbox share a question
 	question string    // the impossible address, asked last; empty: none
 	alone    bool      // nothing else may be in the flight
+
+	test   bool    // the second session of the control experiment: the impossible address comes first
+	doubts []doubt // of a test, in the order of groups
+	last   string  // of a test: the real address that must be accepted
 }
 
 // flyTransaction is a transaction as a worker sees it.
@@ -47,11 +52,17 @@ func (t *transaction) carries() int {
 
 // recipients returns what is asked, in order.
 func (t *transaction) recipients() []string {
-	list := make([]string, 0, len(t.groups)+1)
+	list := make([]string, 0, len(t.groups)+testOthers)
+	if t.test {
+		list = append(list, t.question)
+	}
 	for _, g := range t.groups {
 		list = append(list, g[0].recipient())
 	}
-	if t.question != "" {
+	switch {
+	case t.test:
+		list = append(list, t.last)
+	case t.question != "":
 		list = append(list, t.question)
 	}
 	return list
@@ -74,10 +85,11 @@ func (f *flight) onlyOf(is func(*runState) bool) bool {
 	return true
 }
 
-// waitedFor reports whether accepted addresses of a run that does not meet a condition wait for the catch-all question.
+// waitedFor reports whether addresses of a run that does not meet a condition wait for the catch-all question.
 func (d *domain) waitedFor(is func(*runState) bool) bool {
 	return slices.ContainsFunc(d.shares, func(s *share) bool {
-		return slices.ContainsFunc(s.held, func(h held) bool { return !is(h.task.run) })
+		return slices.ContainsFunc(s.held, func(h held) bool { return !is(h.task.run) }) ||
+			slices.ContainsFunc(s.doubts, func(x doubt) bool { return !is(x.task.run) })
 	})
 }
 
@@ -117,6 +129,9 @@ func (p *plan) fill(s *session) *flight {
 		l.recipients += len(t.groups)
 		if t.question != "" {
 			l.questions++
+		}
+		if t.test {
+			l.recipients++ // the last
 		}
 		if t.alone || passes <= l.recipients+l.questions {
 			break
@@ -166,6 +181,9 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	d, sh := s.dest, dom.share(fl)
 	t := &transaction{domain: dom, share: sh}
 	takes, asks := sh.offers(s.source, fresh)
+	if fresh && first && !takes && !asks && sh.wantsTest() {
+		return p.composeTest(s, dom, sh, passes)
+	}
 	if takes && d.limits.Recipients == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
@@ -201,7 +219,7 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	}
 	p.groupSame(t)
 	if asks {
-		t.question, _ = dom.inquiry.Next()
+		t.question = dom.inquiry.Recipient()
 		dom.asking = true
 	}
 	sh.out += t.carries()
@@ -292,6 +310,10 @@ func (p *plan) fly(s *session, f *flight) {
 	if lim := s.lane().limiter; lim != nil {
 		lim.ReserveN(p.now, min(f.recipients, lim.Burst()))
 	}
-	p.say(flyOrder{s.id, list, s.load.refused, d.maxRefusals(s.load)})
+	most := d.maxRefusals(s.load)
+	if f.transactions[0].test {
+		most = math.MaxInt // its last recipient is the one that tells
+	}
+	p.say(flyOrder{s.id, list, s.load.refused, most})
 	p.update(d)
 }

@@ -70,6 +70,11 @@ func (p *plan) heard(ev heard) {
 		if i < len(ev.transactions) {
 			x = ev.transactions[i]
 		}
+		if t.test {
+			p.hearTest(s, t, x, &m)
+			p.touch(t.domain)
+			continue
+		}
 		p.hear(s, t, x, &m)
 		if unheard := t.groups[min(len(x.answers), len(t.groups)):]; i == at && blamed == len(x.answers) &&
 			len(unheard) > 0 {
@@ -101,6 +106,9 @@ func (f *flight) blame(ev heard) (transaction, recipient int) {
 		return -1, -1
 	}
 	i := max(0, len(ev.transactions)-1)
+	if f.transactions[i].test {
+		return -1, -1
+	}
 	n := 0
 	if i < len(ev.transactions) {
 		n = len(ev.transactions[i].answers)
@@ -163,11 +171,12 @@ func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met)
 	switch {
 	case a.meaning.Reason.AboutSender() && p.anotherMayAsk(s, d):
 	case !a.limit():
-		d.inquiry.Answered(a.meaning)
+		d.answered(a)
 	case a.tooManyRecipients(position):
 		s.dest.shrink(p.now, position)
 	default:
 		m.strain = a.evidence.detail
+		d.control.failed++
 		d.inquiry.Lost()
 	}
 }
@@ -196,6 +205,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.finish(d, x, e)
 	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
+		d.control.sample(x)
 		t.share.held = append(t.share.held, held{x, e})
 	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
 		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
@@ -219,6 +229,8 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.again(t, x)
 	case x.Heard != nil && !a.meaning.AgainstAddress():
 		t.share.held = append(t.share.held, held{x, heardEvidence(x.Heard)}) // no answer; the one of before stays
+	case a.unread():
+		t.share.doubts = append(t.share.doubts, doubt{x, e, a.words(x.recipient())})
 	default:
 		d.inquiry.Real(a.meaning)
 		m.answered = m.answered || a.meaning.Subject == reply.SubjectMailbox
@@ -304,12 +316,17 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
 		t := f.transactions[at]
 		if b.said != nil && t.alone {
-			t.domain.inquiry.Answered(b.said.meaning)
+			t.domain.answered(*b.said)
 		} else {
+			t.domain.control.failed++
 			t.domain.inquiry.Lost()
 		}
 		t.domain.alone = true
 		m.strain = ""
+		return
+	}
+	if f.transactions[0].test {
+		m.strain = "" // as with the question
 		return
 	}
 	if b.kind == brokenByUs || s.load.served > 0 && b.kind != brokenProtocol {

@@ -202,8 +202,10 @@ func (p *plan) review(d *domain) {
 	if p.domains[d.name] != d {
 		return
 	}
+	p.decide(d)
 	p.settle(d)
 	for _, s := range d.shares { // what a run takes back, and was kept just now
+		p.dropDoubts(s)
 		s.held = slices.DeleteFunc(s.held, func(h held) bool {
 			if h.task.run.stopping {
 				h.task.run.left--

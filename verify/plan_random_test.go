@@ -36,6 +36,13 @@ func randomReply(rnd *rand.Rand, kind int) func(*simSession, string) string {
 			}
 			return ordinary(s, recipient)
 		}
+	case kind == 10:
+		return func(s *simSession, recipient string) string {
+			if text := ordinary(s, recipient); text[0] == '2' {
+				return text
+			}
+			return "550 nobody reads this"
+		}
 	default:
 		return func(s *simSession, recipient string) string {
 			if rnd.IntN(4) > 0 {

@@ -134,6 +134,7 @@ func (p *plan) add(s *share, r *runState, list []Task) {
 		// One that was heard is asked again with the question, unless others are asked there or it needs no question.
 		control := s.control || fresh && t.source == anySource
 		if x.Heard != nil && !d.answer.Provider.AcceptsAll && (control || !open) {
+			d.control.sample(t)
 			s.held = append(s.held, held{t, heardEvidence(x.Heard)})
 			continue
 		}
@@ -253,6 +254,8 @@ func (p *plan) conclude(d *domain, e evidence) {
 		}
 		p.refill(s)
 	}
+	d.control.off = true
+	p.decide(d)
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
 		d.prevented = !e.reason.AboutSender()
@@ -360,6 +363,7 @@ func (p *plan) drop(s *share, r *runState) {
 		}
 		return t.run == r
 	}
+	p.dropDoubts(s)
 	s.ready = slices.DeleteFunc(s.ready, mine)
 	s.picky = slices.DeleteFunc(s.picky, mine)
 	s.held = slices.DeleteFunc(s.held, func(h held) bool { return mine(h.task) })

@@ -275,19 +275,20 @@ func (d *domain) begun() bool {
 	if d.asking || d.alone {
 		return true
 	}
-	return slices.ContainsFunc(d.shares, func(s *share) bool { return s.out > 0 || len(s.held) > 0 })
+	return slices.ContainsFunc(d.shares, func(s *share) bool { return s.out > 0 || len(s.held)+len(s.doubts) > 0 })
 }
 
 // recount corrects what the destination counts of a domain.
 func (p *plan) recount(d *domain) {
 	waits, questions := 0, 0
 	if p.domains[d.name] == d {
-		held := 0
+		held, tests := 0, false
 		for _, s := range d.shares {
 			waits += s.waiting()
-			held += len(s.held)
+			held += len(s.held) + len(s.doubts)
+			tests = tests || s.wantsTest()
 		}
-		if d.wantsQuestion() && waits+held > 0 {
+		if tests || d.wantsQuestion() && waits+held > 0 {
 			questions = 1
 		}
 	}
@@ -303,7 +304,7 @@ func (p *plan) stuck(d *domain) bool {
 		can = append(can, p.usable(d.dest, n) && len(p.reach(p.scratch[:0], d, n)) > 0)
 	}
 	if !slices.Contains(can, true) {
-		return slices.ContainsFunc(d.shares, func(s *share) bool { return s.waiting() > 0 || s.asksOnly() })
+		return slices.ContainsFunc(d.shares, func(s *share) bool { return s.waiting()+len(s.doubts) > 0 || s.asksOnly() || s.wantsTest() })
 	}
 	for _, s := range d.shares {
 		p.sortPicky(d, s, can)
@@ -313,6 +314,8 @@ func (p *plan) stuck(d *domain) bool {
 			can[n] = can[n] && d.mayAsk(n)
 		}
 		if !slices.Contains(can, true) { // the sources that may have failed since
+			d.control.off = true
+			p.decide(d)
 			d.inquiry.Close()
 			p.settle(d)
 		}

@@ -33,6 +33,8 @@ Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses,
 		},
 	}
 	c.Flags().StringVar(&path, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
+	a.flags.registerEngine(c.Flags())
+	a.flags.registerVerdict(c.Flags())
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }

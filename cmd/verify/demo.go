@@ -47,5 +47,7 @@ func (a *app) demo(ctx context.Context, directory string) (err error) {
 	a.dial = internet.Dial
 	output := filepath.Join(directory, "contacts.verified.csv")
 	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
-	return a.list(ctx, list, listFlags{output: output, state: output + ".state", format: "csv"})
+	f := defaultListFlags()
+	f.output, f.state = output, output+".state"
+	return a.list(ctx, list, f)
 }

@@ -2,10 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"presend/job"
 	"presend/lists"
 	"presend/report"
+	"presend/verify"
 )
 
 // listFlags are those of verify list.
@@ -22,7 +24,10 @@ type listFlags struct {
 	state          string
 	column         string
 	wait           time.Duration
-	failOver       string
+	failOver       share
+	failOverOf     string
+	failUnknown    share
+	summary        string
 	split          string
 	format         string
 	fresh          bool
@@ -32,8 +37,15 @@ type listFlags struct {
 	activityColumn string
 }
 
+// defaultListFlags are the flags of a user who gives none.
+func defaultListFlags() listFlags {
+	return listFlags{
+		format: "csv", failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+	}
+}
+
 func listCommand(a *app) *cobra.Command {
-	var f listFlags
+	f := defaultListFlags()
 	c := &cobra.Command{
 		Use:   "list IN.csv",
 		Short: "Verify a list and write it again with verdicts",
@@ -46,18 +58,21 @@ was; run again later, it asks only about what is new, ready to be asked again or
 		RunE: func(c *cobra.Command, args []string) error { return a.list(c.Context(), args[0], f) },
 	}
 	flags := c.Flags()
+	a.flags.registerEngine(flags)
+	a.flags.registerVerdict(flags)
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default IN.verified.csv; - for standard output)")
 	flags.StringVar(&f.state, "state", "", "state `FILE` (default the output's name with .state)")
 	flags.StringVar(&f.column, "column", "", "the address column: its name, or its number from 1")
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
-	flags.StringVar(&f.failOver, "fail-over", "", "exit 6 if more than this share is expected to bounce, as 2%")
+	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
+	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
+	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
+	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", "csv", "csv or jsonl")
+	flags.StringVar(&f.format, "format", f.format, "csv or jsonl")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
-	f.keep = 400 * day
 	flags.Var(&f.keep, "keep", "forget the history before this")
-	f.unengaged = 180 * day
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
 	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
 	return c
@@ -95,9 +110,8 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 	if err != nil {
 		return err
 	}
-	limit, err := percent(f.failOver)
-	if err != nil {
-		return err
+	if !slices.Contains(report.Cuts(), report.Cut(f.failOverOf)) {
+		return usagef("--fail-over-of is all, sendable or deliverable, not %q", f.failOverOf)
 	}
 	verifier, resolver, err := a.verifier()
 	if err != nil {
@@ -111,27 +125,55 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 	case errors.Is(err, job.ErrStopped) && o.State == "":
 		return &exitError{code: exitInterrupted}
 	case errors.Is(err, job.ErrStopped):
-		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: verify list %s -o %s --state %s",
-			o.State, input, o.Output, o.State)}
+		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
 	case err != nil:
 		return err
+	}
+	if f.summary != "" {
+		if err := writeSummary(f.summary, summary); err != nil {
+			return err
+		}
 	}
 	if !a.flags.quiet {
 		if err := a.summarise(summary, o); err != nil {
 			return err
 		}
 	}
-	if all := summary.Forecast(report.All); limit >= 0 && all.Bounces > limit {
-		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is expected to bounce, more than --fail-over %s allows",
-			all.Bounces, f.failOver)}
+	return f.gates(summary)
+}
+
+// again is the command as it was given, to be typed once more.
+func (a *app) again() string {
+	words := []string{"verify"}
+	for _, word := range a.args {
+		words = append(words, shellWord(word))
+	}
+	return strings.Join(words, " ")
+}
+
+// gates returns the first gate that is not met.
+func (f listFlags) gates(s job.Summary) error {
+	forecast := s.Forecast(report.Cut(f.failOverOf))
+	if f.failOver >= 0 && forecast.Low > float64(f.failOver) {
+		return &exitError{exitGate, fmt.Sprintf(
+			"%.1f %% (at least %.1f %%) of what would be sent is expected to bounce, more than --fail-over %v allows",
+			forecast.Bounces, forecast.Low, &f.failOver)}
+	}
+	unknown := 100 * float64(s.Verdicts[verify.Unknown]) / float64(max(1, s.Rows))
+	if f.failUnknown >= 0 && unknown > float64(f.failUnknown) {
+		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is unknown, more than --fail-unknown %v allows",
+			unknown, &f.failUnknown)}
 	}
 	return nil
 }
 
 // summarise shows what a list came to.
 func (a *app) summarise(s job.Summary, o job.Options) error {
+	if a.flags.logFormat == "json" {
+		return json.NewEncoder(a.stderr).Encode(s)
+	}
 	fmt.Fprintln(a.stderr)
 	if err := s.Text(a.stderr, time.Now()); err != nil {
 		return err
@@ -176,16 +218,4 @@ func planOf(s job.Summary) string {
 		words += fmt.Sprintf("; %s on the suppression list", report.Rows(p.Suppressed))
 	}
 	return words
-}
-
-// percent reads a share such as 2% or 2.5; -1 for none.
-func percent(s string) (float64, error) {
-	if s == "" {
-		return -1, nil
-	}
-	p, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(s, "%")), 64)
-	if err != nil || p < 0 || p > 100 {
-		return 0, usagef("--fail-over %s: want a percentage from 0 to 100", s)
-	}
-	return p, nil
 }

@@ -72,6 +72,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // run runs the command with these arguments and returns the exit code. The end of ctx is the second interrupt.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.args = args
 	root := rootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -103,6 +104,7 @@ type app struct {
 	stdout, stderr io.Writer
 	stop           <-chan struct{} // closed by the first interrupt
 	flags          sharedFlags
+	args           []string // of the command, as they were given
 
 	// What tests and the demo put in place of the network; nil: the network.
 	dial     func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
@@ -119,7 +121,7 @@ func rootCommand(a *app) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef("%v; see %s --help", err, c.CommandPath())
 	})
-	a.flags.register(root.PersistentFlags())
+	a.flags.registerCommon(root.PersistentFlags())
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.flags.load(c) }
 	root.AddCommand(
 		listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a),

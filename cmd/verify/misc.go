@@ -33,7 +33,7 @@ func versionCommand(a *app) *cobra.Command {
 }
 
 func paceCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:   "pace",
 		Short: "Print the table of caps and rates by provider",
 		Long: `Print the table of caps and rates by provider: the one in force if --pace names a file, which is checked, or else the
@@ -53,6 +53,8 @@ default one with what its columns mean, as a start for your own:
 			return pace.Write(a.stdout)
 		},
 	}
+	a.flags.registerPace(c.Flags())
+	return c
 }
 
 func manCommand(*app) *cobra.Command {

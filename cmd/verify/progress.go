@@ -7,28 +7,28 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rivo/uniseg"
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"presend/report"
 	"presend/verify"
 	"presend/verify/verdict"
 )
 
-// plainEvery is how often a run that is not on a terminal says where it is.
-const plainEvery = 30 * time.Second
+// How often a run says where it is: on a terminal as fast as an eye can read, elsewhere now and then.
+const (
+	barEvery   = 200 * time.Millisecond
+	plainEvery = 30 * time.Second
+)
 
 // progress shows a job: a bar on a terminal, a line now and then elsewhere. It is a job.Observer.
 type progress struct {
-	app      *app
-	mu       sync.Mutex
-	bar      *progressbar.ProgressBar // of the pass under way; nil: plain lines
-	total    int
-	begun    time.Time
-	done     int
-	verdicts map[verify.Verdict]int
-	waiting  string
-	spoken   time.Time
-	shown    time.Time
+	app   *app
+	mu    sync.Mutex
+	bar   *progressbar.ProgressBar // of the pass under way; nil: plain lines
+	spoke time.Time
+	pass  pass
 }
 
 func newProgress(a *app) *progress { return &progress{app: a} }
@@ -38,20 +38,31 @@ func (p *progress) Pass(total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	p.total, p.begun, p.spoken, p.shown, p.done, p.waiting = total, now, now, time.Time{}, 0, ""
-	p.verdicts = map[verify.Verdict]int{}
-	if file, ok := p.app.stderr.(*os.File); ok && !p.app.flags.quiet && term.IsTerminal(int(file.Fd())) {
+	p.pass = pass{total: total, begun: now, verdicts: map[verify.Verdict]int{}}
+	p.spoke = now
+	if file, drawn := p.app.drawsOn(); drawn {
 		p.bar = progressbar.NewOptions(total,
 			progressbar.OptionSetWriter(file),
-			progressbar.OptionShowCount(),
-			progressbar.OptionShowIts(),
-			progressbar.OptionSetItsString("addresses"),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(24),
+			progressbar.OptionSetWidth(barWidth),
+			progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false),
+			progressbar.OptionThrottle(barEvery),
 			progressbar.OptionClearOnFinish(),
 		)
+		p.bar.Describe(p.words(now))
 	}
+}
+
+// drawsOn returns the terminal on which a bar is drawn, if there is one.
+func (a *app) drawsOn() (file *os.File, drawn bool) {
+	file, isFile := a.stderr.(*os.File)
+	if !isFile || a.flags.quiet || a.flags.progress == "plain" || a.flags.verbose > 0 {
+		return nil, false
+	}
+	if a.flags.progress != "bar" && os.Getenv("TERM") == "dumb" {
+		return nil, false
+	}
+	return file, term.IsTerminal(int(file.Fd()))
 }
 
 // PassEnded implements job.Observer.
@@ -75,11 +86,11 @@ func (p *progress) WaitingUntil(due time.Time) {
 func (p *progress) Done(r verify.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.done++
-	p.verdicts[r.Verdict]++
+	p.pass.done++
+	p.pass.verdicts[r.Verdict]++
 	p.show()
 	if p.bar != nil {
-		_ = p.bar.Add(1) // a bar that cannot be drawn is no reason to stop
+		_ = p.bar.Add(1) // as above
 	}
 }
 
@@ -87,49 +98,97 @@ func (p *progress) Done(r verify.Result) {
 func (p *progress) Waiting(what string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting = what
+	p.pass.waiting = what
 	p.show()
 }
 
-// show brings the words up to date, not more often than an eye can read.
 func (p *progress) show() {
 	now := time.Now()
 	switch {
-	case p.bar != nil && now.Sub(p.shown) > 200*time.Millisecond:
-		p.shown = now
-		p.bar.Describe(p.fit(p.words()))
-	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoken) > plainEvery:
-		p.spoken = now
-		rate := float64(p.done) / now.Sub(p.begun).Seconds()
-		left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
-		fmt.Fprintf(p.app.stderr, "%d of %d addresses, %.0f a second, about %s left: %s\n", p.done, p.total, rate, left.Round(time.Second), p.words())
+	case p.bar != nil && now.Sub(p.spoke) > barEvery:
+		p.spoke = now
+		p.bar.Describe(p.words(now))
+	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoke) > plainEvery:
+		p.spoke = now
+		fmt.Fprintln(p.app.stderr, p.pass.line(now, 0))
 	}
 }
 
-func (p *progress) words() string {
-	var parts []string
+// barWidth is how wide the bar itself is, and barRest what the library writes around it.
+const (
+	barWidth = 10
+	barRest  = len(" 100% |") + barWidth + len("|  ")
+)
+
+// words are what is written before the bar, within what the terminal has space for: a line that wraps cannot be drawn
+// over.
+func (p *progress) words(now time.Time) string {
+	width := 80
+	if file, ok := p.app.stderr.(*os.File); ok {
+		if w, _, err := term.GetSize(int(file.Fd())); err == nil && w > 0 {
+			width = w
+		}
+	}
+	return p.pass.line(now, max(1, width-barRest))
+}
+
+// pass is what is known of a pass of the engine.
+type pass struct {
+	total, done int
+	begun       time.Time
+	verdicts    map[verify.Verdict]int
+	waiting     string // what the engine waits for; empty: nothing
+}
+
+// line tells how far the pass is, in at most width cells; 0: as long as it gets. What matters least is left out first:
+// what is waited for, the words of the verdicts, the time left, the verdicts.
+func (p pass) line(now time.Time, width int) string {
+	count := report.Count(p.total, "address", "addresses")
+	if p.done < p.total {
+		count = fmt.Sprintf("%d of %s", p.done, count)
+	}
+	var long, short []string
 	for _, v := range verdict.Verdicts() {
-		parts = append(parts, fmt.Sprintf("%d %s", p.verdicts[v], v))
+		long = append(long, fmt.Sprintf("%d %s", p.verdicts[v], v))
+		short = append(short, fmt.Sprintf("%d %s", p.verdicts[v], string(v)[:1]))
 	}
-	words := strings.Join(parts, ", ")
+	left := "time left unknown"
+	if d, known := p.left(now); known {
+		left = "about " + inWords(d) + " left"
+	}
+	verdicts, shorter := strings.Join(long, ", "), strings.Join(short, " ")
+	tries := [][]string{
+		{count, verdicts, left}, {count, shorter, left}, {fmt.Sprint(p.done), shorter, left}, {fmt.Sprint(p.done), shorter}, {fmt.Sprint(p.done)},
+	}
 	if p.waiting != "" {
-		words += "; waiting for " + p.waiting
+		tries = append([][]string{{count, verdicts, left, "waiting for " + p.waiting}}, tries...)
 	}
-	return words
+	var line string
+	for _, parts := range tries {
+		line = strings.Join(parts, "; ")
+		if width == 0 || uniseg.StringWidth(line) <= width {
+			return line
+		}
+	}
+	return line
 }
 
-// barWidth is what the bar, the count, the rate and the times take beside the words.
-const barWidth = 80
+// left returns how long the pass will take, by how it went so far. It is not known before there is a basis.
+func (p pass) left(now time.Time) (d time.Duration, known bool) {
+	took := now.Sub(p.begun)
+	if p.done == 0 || took < 2*time.Second || p.done*50 < p.total && took < 20*time.Second {
+		return 0, false
+	}
+	return time.Duration(float64(took) * float64(p.total-p.done) / float64(p.done)), true
+}
 
-// fit shortens the words to what the terminal has room for, since a line that wraps cannot be drawn over.
-func (p *progress) fit(words string) string {
-	width, _, err := term.GetSize(int(p.app.stderr.(*os.File).Fd()))
-	if err != nil {
-		return words
+// inWords writes a duration for people: "40 s", "12 min", "3 h 5 min".
+func inWords(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
 	}
-	room := max(0, width-barWidth)
-	if len(words) <= room {
-		return words
-	}
-	return words[:room]
+	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 }

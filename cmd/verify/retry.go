@@ -48,6 +48,7 @@ func retryCommand(a *app) *cobra.Command {
 		},
 	}
 	stateFlag(c, &path)
+	a.flags.registerEngine(c.Flags())
 	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
 	return c
 }

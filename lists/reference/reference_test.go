@@ -155,22 +155,6 @@ func TestAUserFileAddsAndOverrules(t *testing.T) {
 	}
 }
 
-func TestNOTICENamesEveryPackage(t *testing.T) {
-	notice, err := os.ReadFile("../../NOTICE")
-	if err != nil {
-		t.Fatal(err)
-	}
-	generator, err := os.ReadFile("generate/main.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"disposable-email-domains@1.0.62", "mailchecker@6.0.21", "free-email-domains@1.12.6", "role-based-email-addresses@3.1.0"} {
-		if !strings.Contains(string(notice), strings.Replace(name, "@", " ", 1)) || !strings.Contains(string(generator), name) {
-			t.Errorf("%s is not in both NOTICE and the generator", name)
-		}
-	}
-}
-
 func TestWhatOneCallerLoadsChangesNothingForAnother(t *testing.T) {
 	before := load(t)
 	own := load(t, userFile(t, "-disposable mailinator.com\ndisposable gmail.com\nrole kontakt24\n-role info\n"+

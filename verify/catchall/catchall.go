@@ -64,9 +64,11 @@ type Inquiry struct {
 	next     int     // kind of the invented address that is asked next
 	accepted [2]bool // invented addresses, by kind
 	inferred bool    // the answer is No because a real address was refused
-	evasions int
-	losses   int
-	soft     bool // the last evasion was temporary
+
+	remembered bool // the answer is from before, and may be another one now
+	evasions   int
+	losses     int
+	soft       bool // the last evasion was temporary
 }
 
 // New opens the question for a domain. The sender is the MAIL FROM address of the client.
@@ -74,7 +76,7 @@ func New(domain, sender string) *Inquiry { return &Inquiry{domain: domain, sende
 
 // Known returns an inquiry whose answer is remembered from before. If that is Open, it is a new question.
 func Known(domain, sender string, answer Answer) *Inquiry {
-	return &Inquiry{domain: domain, sender: sender, answer: answer}
+	return &Inquiry{domain: domain, sender: sender, answer: answer, remembered: answer != Open}
 }
 
 // Next returns the address to ask about next, and false if the question is settled. After an evasion it is the other
@@ -83,17 +85,30 @@ func (q *Inquiry) Next() (recipient string, ok bool) {
 	if q.answer != Open {
 		return "", false
 	}
-	return Local(q.domain, q.sender, q.next) + "@" + q.domain, true
+	return q.Recipient(), true
 }
 
-// Answered takes the meaning of the reply to the address that Next returned. The inquiry may have been settled by Real
-// in the meantime.
+// Recipient returns the address that was asked about last, or is asked about next, whether or not the question is
+// settled.
+func (q *Inquiry) Recipient() string { return Local(q.domain, q.sender, q.next) + "@" + q.domain }
+
+// Controlled settles the question with No: in two sessions the invented address was refused in words that nobody reads,
+// and in one of them a real address was accepted after it.
+func (q *Inquiry) Controlled() { q.answer, q.inferred, q.remembered = No, false, false }
+
+// Answered takes the meaning of the reply to the address that Next or Recipient returned. The inquiry may have been
+// settled by Real in the meantime. An answer that was remembered from before is replaced by a clear one.
 func (q *Inquiry) Answered(m reply.Meaning) {
+	accepted := m.Reason == verdict.Accepted
+	unknown := m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown)
+	if q.remembered && (accepted && q.answer != Yes || unknown && q.answer != No) { // it has changed since
+		q.answer, q.remembered = Open, false
+	}
 	switch {
 	case q.answer != Open && !q.inferred:
-	case m.Reason == verdict.Accepted:
+	case accepted:
 		q.accept()
-	case m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown):
+	case unknown:
 		q.inferred = false
 		q.answer = No
 		if q.accepted != [2]bool{} {

@@ -230,3 +230,30 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 		}
 	}
 }
+
+func TestARememberedAnswerIsReplacedByAClearOne(t *testing.T) {
+	for name, test := range map[string]struct {
+		was   catchall.Answer
+		steps []step
+		want  catchall.Answer
+	}{
+		"accepted, and it was no catch-all": {catchall.No, []step{accepted, accepted}, catchall.Yes},
+		"accepted once":                     {catchall.No, []step{accepted}, catchall.Open},
+		"refused, and it was a catch-all":   {catchall.Yes, []step{refused}, catchall.No},
+		"accepted, as before":               {catchall.Yes, []step{accepted}, catchall.Yes},
+		"refused, as before":                {catchall.No, []step{refused}, catchall.No},
+		"an evasion":                        {catchall.Yes, []step{greylisted, greylisted}, catchall.Yes},
+		"vague words":                       {catchall.No, []step{invented(vagueUnknown)}, catchall.No},
+		"the control experiment": {
+			catchall.Yes, []step{func(q *catchall.Inquiry) { q.Controlled() }}, catchall.No,
+		},
+	} {
+		q := catchall.Known("corp.example", "", test.was)
+		for _, s := range test.steps {
+			s(q)
+		}
+		if got := q.Answer(); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

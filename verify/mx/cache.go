@@ -18,72 +18,71 @@ type cache struct {
 	half       int
 	mu         sync.Mutex
 	young, old map[question]found
-	sure       map[string]bool // names whose NXDOMAIN was confirmed
+	sure       map[string]confirmation // domains whose conclusion was confirmed
 	flights    map[question]*flight
 }
 
 // flight is a question under way.
 type flight struct {
-	done   chan struct{} // closed when found and err are there
-	found  found
-	err    error
-	cancel context.CancelFunc
-	wait   int // how many wait; the last to leave cancels the flight
+	done  chan struct{} // closed when the rest is there
+	found found
+	err   error
+	left  bool // the context of the one who asked has ended: there is no answer
 }
 
 func newCache(size int) *cache {
 	return &cache{
-		half: max(1, size/2), young: map[question]found{}, sure: map[string]bool{}, flights: map[question]*flight{},
+		half: max(1, size/2), young: map[question]found{}, sure: map[string]confirmation{}, flights: map[question]*flight{},
 	}
 }
 
-// get returns the cached answer, or joins or starts a flight. A waiter whose context ends gets its context's error at
-// once, and the flight goes on for the others.
+// get returns the cached answer, or asks, or waits for one who asks the same already. If the context of the one who asks
+// ends, another one asks again.
 func (c *cache) get(ctx context.Context, q question, ask func(context.Context) (found, error)) (found, error) {
-	c.mu.Lock()
-	if f, ok := c.lookup(q); ok {
-		c.mu.Unlock()
-		return f, nil
-	}
-	fl := c.flights[q]
-	if fl == nil {
-		flying, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		fl = &flight{done: make(chan struct{}), cancel: cancel}
-		c.flights[q] = fl
-		go func() {
-			defer cancel()
-			f, err := ask(flying)
-			c.mu.Lock()
-			if err == nil {
-				c.keep(q, f)
-			}
-			if c.flights[q] == fl {
-				delete(c.flights, q)
-			}
+	for {
+		c.mu.Lock()
+		if f, ok := c.lookup(q); ok {
 			c.mu.Unlock()
-			fl.found, fl.err = f, err
-			close(fl.done)
-		}()
+			return f, nil
+		}
+		fl := c.flights[q]
+		if fl == nil {
+			fl = &flight{done: make(chan struct{})}
+			c.flights[q] = fl
+			c.mu.Unlock()
+			return c.fly(ctx, q, fl, ask)
+		}
+		c.mu.Unlock()
+		select {
+		case <-fl.done:
+			if !fl.left {
+				return fl.found, fl.err
+			}
+		case <-ctx.Done():
+			return found{}, ctx.Err()
+		}
 	}
-	fl.wait++
-	c.mu.Unlock()
-	select {
-	case <-fl.done:
-		return fl.found, fl.err
-	case <-ctx.Done():
-	}
+}
+
+// fly asks for all who wait.
+func (c *cache) fly(ctx context.Context, q question, fl *flight, ask func(context.Context) (found, error)) (found, error) {
+	defer close(fl.done)
+	fl.found, fl.err = ask(ctx)
+	fl.left = fl.err != nil && ended(ctx) != nil
 	c.mu.Lock()
-	fl.wait--
-	last := fl.wait == 0
-	if last && c.flights[q] == fl {
-		delete(c.flights, q)
+	defer c.mu.Unlock()
+	delete(c.flights, q)
+	if fl.err == nil {
+		c.keep(q, fl.found)
 	}
-	c.mu.Unlock()
-	if last {
-		fl.cancel()
-		<-fl.done // nothing outlives its last waiter
-	}
-	return found{}, ctx.Err()
+	return fl.found, fl.err
+}
+
+// known returns an answer that is kept.
+func (c *cache) known(q question) (found, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lookup(q)
 }
 
 func (c *cache) lookup(q question) (found, bool) {
@@ -104,18 +103,21 @@ func (c *cache) keep(q question, f found) {
 	c.young[q] = f
 }
 
-// confirmed reports whether a name's NXDOMAIN was confirmed since it was cached.
-func (c *cache) confirmed(name string) bool {
+// confirmed returns what a conclusion about a domain was confirmed to be; nil if it was not, or too long ago.
+func (c *cache) confirmed(domain string, conclusion error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.sure[name]
+	if s, ok := c.sure[domain]; ok && s.of == conclusion && time.Now().Before(s.expires) {
+		return s.is
+	}
+	return nil
 }
 
-func (c *cache) confirm(name string) {
+func (c *cache) confirm(domain string, s confirmation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.sure) >= c.half {
 		clear(c.sure)
 	}
-	c.sure[name] = true
+	c.sure[domain] = s
 }

@@ -3,6 +3,7 @@ package mx
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,31 +40,48 @@ func TestAnAnswerIsAskedForAgainWhenItsTTLHasEnded(t *testing.T) {
 	})
 }
 
-func TestAWaiterThatLeavesGetsItsOwnErrorAndLeavesTheFlightToTheOthers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCache(10)
-		slow := func(ctx context.Context) (found, error) {
-			select {
-			case <-time.After(time.Second):
-				return found{expires: time.Now().Add(time.Minute)}, nil
-			case <-ctx.Done():
-				return found{}, ctx.Err()
-			}
-		}
-		start := time.Now()
-		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			defer cancel()
-			_, err := c.get(ctx, corp, slow)
-			if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 100*time.Millisecond {
-				t.Errorf("the hasty waiter: error %v after %s, want its deadline's after 100 ms", err, took)
-			}
-		}()
-		if _, err := c.get(t.Context(), corp, slow); err != nil || time.Since(start) != time.Second {
-			t.Errorf("the patient waiter: error %v after %s, want the answer after 1 s", err, time.Since(start))
-		}
-		synctest.Wait()
-	})
+func TestAWaiterThatLeavesGetsItsOwnErrorAndTheOthersGetTheAnswer(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		hasty, wait time.Duration // when the hasty one comes, and how long the patient one waits for the answer
+	}{
+		{"the hasty one joins one who asks", time.Millisecond, time.Second},
+		{"the hasty one asks, and when it leaves the other asks again", -time.Millisecond, 1099 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCache(10)
+				slow := func(ctx context.Context) (found, error) {
+					select {
+					case <-time.After(time.Second):
+						return found{expires: time.Now().Add(time.Minute)}, nil
+					case <-ctx.Done():
+						return found{}, ctx.Err()
+					}
+				}
+				var both sync.WaitGroup
+				both.Go(func() {
+					time.Sleep(max(0, test.hasty))
+					ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+					defer cancel()
+					start := time.Now()
+					_, err := c.get(ctx, corp, slow)
+					if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took != 100*time.Millisecond {
+						t.Errorf("the hasty waiter: error %v after %s, want its deadline's after 100 ms", err, took)
+					}
+				})
+				both.Go(func() {
+					time.Sleep(max(0, -test.hasty))
+					start := time.Now()
+					if _, err := c.get(t.Context(), corp, slow); err != nil || time.Since(start) != test.wait {
+						t.Errorf("the patient waiter: error %v after %s, want the answer after %s",
+							err, time.Since(start), test.wait)
+					}
+				})
+				both.Wait()
+			})
+		})
+	}
 }
 
 func TestTheLastWaiterEndsTheFlight(t *testing.T) {

@@ -4,8 +4,11 @@
 // domain. Those become the errors [ErrNoSuchDomain], [ErrNoMailHost] and [ErrNullMX]; the others become a
 // [TemporaryError]. Every MX target stays in the answer with its addresses of both families or with its error.
 //
-// Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. A
-// question is asked once for any number of waiters, and answers are kept for their TTL.
+// Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. The
+// number of queries under way follows what a resolver tolerates; without EDNS0 or over TCP is how one is asked that does
+// not answer otherwise; one that does not answer at all is asked once a second. A question is asked once for any number
+// of waiters, and answers are kept for their TTL. That a domain has no mail host is confirmed by a second look-up.
+// [Resolver.Preflight] tells whether the resolvers can be trusted.
 package mx
 
 import (
@@ -13,15 +16,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/miekg/dns"
 )
 
 // Errors that are conclusions about the domain or about one of its mail hosts.
@@ -33,11 +31,35 @@ var (
 	// ErrNoMailHost: the domain has neither MX nor A nor AAAA, or every one of its MX targets has ErrNoAddress.
 	ErrNoMailHost = errors.New("no mail host")
 	// ErrNotPublic: a mail host has only loopback, private or otherwise non-public addresses. Of a domain: every mail
-	// host has this error or ErrNoAddress.
+	// host has this error, ErrLocalhostMX or ErrNoAddress. It is what our resolver shows of the domain, and no conclusion
+	// about it, unless the error is an ErrNoMailHost, too: two different resolvers with public addresses agree.
 	ErrNotPublic = errors.New("non-public addresses only")
+	// ErrLocalhostMX: an MX target is literally localhost or a loopback address, with which the domain says that it
+	// takes no mail. Of a domain: every mail host has this error or ErrNoAddress. It is an ErrNoMailHost and an
+	// ErrNoAddress.
+	ErrLocalhostMX error = localhostError{}
 	// ErrNoAddress: a mail host is known not to resolve. Its name does not exist, or it has neither A nor AAAA.
 	ErrNoAddress = errors.New("no address")
 )
+
+type localhostError struct{}
+
+func (localhostError) Error() string { return "the mail host is localhost" }
+
+func (localhostError) Is(target error) bool { return target == ErrNoMailHost || target == ErrNoAddress }
+
+// errAgreedNotPublic is the ErrNotPublic that two independent resolvers agree on.
+var errAgreedNotPublic = agreedNotPublicError{}
+
+type agreedNotPublicError struct{}
+
+func (agreedNotPublicError) Error() string {
+	return ErrNotPublic.Error() + ", as two public resolvers say"
+}
+
+func (agreedNotPublicError) Is(target error) bool {
+	return target == ErrNoMailHost || target == ErrNotPublic
+}
 
 // TemporaryError is the error of a question that DNS gave no answer to. It says nothing about the domain.
 type TemporaryError struct {
@@ -58,11 +80,20 @@ func (e *TemporaryError) Unwrap() error { return e.Err }
 
 // Config holds the settings of a Resolver. The zero value of a field means its default.
 type Config struct {
-	Servers      []string      // host:port of resolvers; default those of /etc/resolv.conf
-	Timeout      time.Duration // for one try; default 5 s
-	Attempts     int           // tries of a question over all resolvers; default 3
-	AllowPrivate bool          // keep addresses that are loopback, private or otherwise not public
-	CacheSize    int           // answers kept; default 200,000
+	// Servers are the resolvers, as host:port. The default is those of /etc/resolv.conf with its options rotate,
+	// timeout, attempts and use-vc, as far as the fields below do not say otherwise.
+	Servers []string
+	// Timeout is for one try. By default it is one second for the first tries of a question, two for the others.
+	Timeout time.Duration
+	// Attempts is how many tries of a question, over all resolvers, may stay without a reply; default 9.
+	Attempts     int
+	Rotate       bool // begin each question with the next resolver, not always with the first that answers
+	TCP          bool // ask over TCP only
+	AllowPrivate bool // keep addresses that are loopback, private or otherwise not public
+	CacheSize    int  // answers kept; default 200,000
+	// KnownNames are domains with MX records that Preflight asks about, or "." for the name servers of the root. The
+	// default is well-known ones.
+	KnownNames []string
 }
 
 // Resolver looks up mail hosts. It is safe for concurrent use. Close it after use.
@@ -72,37 +103,54 @@ type Resolver struct {
 	cache  *cache
 }
 
-// New returns a Resolver. It fails where no resolver is given and the system has none.
+// New returns a Resolver. It fails where no resolver is given and the system's file cannot be read.
 func New(config Config) (*Resolver, error) {
+	return newResolver(config, (&net.Dialer{}).DialContext)
+}
+
+func newResolver(config Config, dial dialer) (*Resolver, error) {
 	if _, err := providerTable(); err != nil {
 		return nil, err
 	}
 	config.Servers = slices.Clone(config.Servers)
 	if len(config.Servers) == 0 {
-		system, err := dns.ClientConfigFromFile("/etc/resolv.conf")
+		system, err := system()
 		if err != nil {
-			return nil, fmt.Errorf("mx: no resolver given, and the system's cannot be read: %w", err)
+			return nil, err
 		}
-		for _, server := range system.Servers {
-			config.Servers = append(config.Servers, net.JoinHostPort(server, system.Port))
-		}
-	}
-	if len(config.Servers) == 0 {
-		return nil, errors.New("mx: no resolver given, and the system has none")
+		config.Servers = system.Servers
+		config.Timeout = cmp.Or(config.Timeout, system.Timeout)
+		config.Attempts = cmp.Or(config.Attempts, system.Attempts)
+		config.Rotate = config.Rotate || system.Rotate
+		config.TCP = config.TCP || system.TCP
 	}
 	for i, server := range config.Servers {
 		if _, _, err := net.SplitHostPort(server); err != nil {
 			config.Servers[i] = net.JoinHostPort(strings.Trim(server, "[]"), "53")
 		}
 	}
-	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
-	config.Attempts = cmp.Or(config.Attempts, 3)
+	config.Attempts = cmp.Or(config.Attempts, defaultAttempts)
 	config.CacheSize = cmp.Or(config.CacheSize, 200_000)
-	return &Resolver{config: config, client: newClient(config), cache: newCache(config.CacheSize)}, nil
+	if len(config.KnownNames) == 0 {
+		config.KnownNames = knownNames()
+	}
+	return &Resolver{config: config, client: newClient(config, dial), cache: newCache(config.CacheSize)}, nil
 }
 
 // Close closes the resolver's sockets; look-ups under way fail.
 func (r *Resolver) Close() error { return r.client.close() }
+
+// ended returns the error of a context that has ended. A deadline ends it by the clock as well: a connection with the
+// same deadline may fail a moment before the context knows.
+func ended(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
 
 // Lookup returns where mail for a domain goes. The domain is a name in A-labels. If the context has ended, the error is
 // the context's; else it is one of the errors above. Where the error is about the hosts, the answer still holds every
@@ -116,175 +164,4 @@ func (r *Resolver) Lookup(ctx context.Context, domain string) (Answer, error) {
 		return answer, fmt.Errorf("mail hosts of %s: %w", domain, err)
 	}
 	return answer, nil
-}
-
-func (r *Resolver) lookup(ctx context.Context, domain string) (Answer, error) {
-	answer := Answer{Domain: domain}
-	found, err := r.ask(ctx, domain, dns.TypeMX)
-	if err != nil {
-		return answer, err
-	}
-	answer.Expires = found.expires
-	if found.status == dns.RcodeNameError {
-		if confirmed, err := r.confirm(ctx, domain); err != nil || confirmed {
-			return answer, cmp.Or(err, ErrNoSuchDomain)
-		}
-	}
-	var hosts []Host
-	for _, record := range found.mx {
-		// A null MX among others is not allowed (RFC 7505 section 3), so the others count.
-		if name := strings.ToLower(strings.TrimSuffix(record.Mx, ".")); name != "" {
-			hosts = append(hosts, Host{Name: name, Preference: record.Preference})
-		}
-	}
-	implicit := len(found.mx) == 0
-	switch {
-	case implicit:
-		hosts = []Host{{Name: domain}}
-	case len(hosts) == 0:
-		return answer, ErrNullMX
-	}
-	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
-	slices.SortStableFunc(hosts, byPreference)
-	expires := r.locate(ctx, hosts)
-	if err := ctx.Err(); err != nil {
-		return answer, err
-	}
-	answer, err = Assemble(domain, hosts, implicit)
-	answer.Expires = earlier(found.expires, expires)
-	return answer, err
-}
-
-// confirm asks again about a name that was said not to exist, past the cache and first at another resolver.
-func (r *Resolver) confirm(ctx context.Context, domain string) (bool, error) {
-	if r.cache.confirmed(domain) {
-		return true, nil
-	}
-	again, err := r.query(ctx, domain, dns.TypeMX, 1)
-	if err != nil {
-		return false, err
-	}
-	if again.status != dns.RcodeNameError {
-		// Two resolvers disagree about whether the name exists, so neither answer counts against it.
-		return false, &TemporaryError{
-			Kind: "servfail", Err: errors.New("one answer says that the name does not exist, another that it does"),
-		}
-	}
-	r.cache.confirm(domain)
-	return true, nil
-}
-
-// maxHosts is how many mail hosts of a domain are looked up.
-const maxHosts = 16
-
-// locate fills in the addresses of the hosts or their errors. It returns when the first of these answers expires.
-func (r *Resolver) locate(ctx context.Context, hosts []Host) time.Time {
-	asked := hosts[:min(len(hosts), maxHosts)]
-	expires := make([]time.Time, len(asked))
-	together(len(asked), func(i int) {
-		asked[i].Addrs, expires[i], asked[i].Err = r.addresses(ctx, asked[i].Name)
-	})
-	for i := range hosts[len(asked):] {
-		hosts[len(asked)+i].Err = &TemporaryError{
-			Kind: "limit", Err: fmt.Errorf("only the first %d mail hosts of a domain are looked up", maxHosts),
-		}
-	}
-	return earlier(expires...)
-}
-
-// together does n things at a time, the last of them here: most domains have one host, and most hosts are known.
-func together(n int, do func(i int)) {
-	var others sync.WaitGroup
-	for i := range n - 1 {
-		others.Go(func() { do(i) })
-	}
-	if n > 0 {
-		do(n - 1)
-	}
-	others.Wait()
-}
-
-// failureTTL is how long an answer may be kept that lacks something because DNS failed (RFC 2308 section 7.1).
-const failureTTL = 5 * time.Minute
-
-// addresses returns the addresses of a host name, A before AAAA, and when the first of these answers expires. The error
-// is nil where there is an address. An MX target that is an address, which RFC 5321 does not allow and some domains
-// have, is used as that address.
-func (r *Resolver) addresses(ctx context.Context, name string) (addrs []netip.Addr, expires time.Time, err error) {
-	types := [...]uint16{dns.TypeA, dns.TypeAAAA}
-	var answers [len(types)]found
-	var failures [len(types)]error
-	if literal, err := netip.ParseAddr(strings.Trim(name, "[]")); err == nil {
-		answers[0].addrs = []netip.Addr{literal}
-	} else {
-		together(len(types), func(i int) { answers[i], failures[i] = r.ask(ctx, name, types[i]) })
-	}
-	proven := false
-	for i, answer := range answers {
-		addrs = append(addrs, answer.addrs...)
-		proven = proven || answer.proven
-		if failures[i] != nil {
-			answer.expires = time.Now().Add(failureTTL)
-		}
-		expires = earlier(expires, answer.expires)
-	}
-	all := len(addrs)
-	if !r.config.AllowPrivate {
-		addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !isPublic(a) })
-	}
-	failure := cmp.Or(failures[:]...)
-	switch {
-	case len(addrs) > 0:
-		return addrs, expires, nil
-	case failure != nil:
-		return nil, expires, failure
-	case all > 0:
-		return nil, expires, ErrNotPublic
-	case proven:
-		return nil, expires, ErrNoAddress
-	}
-	// Resolvers answer with nothing at all where a name is delegated to servers that do not know it, and some leave the
-	// SOA out of every empty answer. A zone that exists can show its SOA.
-	zone, err := r.ask(ctx, name, dns.TypeSOA)
-	switch {
-	case err != nil:
-		return nil, earlier(expires, time.Now().Add(failureTTL)), err
-	case !zone.proven:
-		return nil, expires, &TemporaryError{Kind: "lame", Err: errors.New("an empty answer with no zone behind it")}
-	}
-	return nil, expires, ErrNoAddress
-}
-
-// earlier returns the earliest of the times that are set; the zero time where none is.
-func earlier(times ...time.Time) (first time.Time) {
-	for _, t := range times {
-		if first.IsZero() || !t.IsZero() && t.Before(first) {
-			first = t
-		}
-	}
-	return first
-}
-
-// isPublic reports whether a mail host on the internet can have the address.
-func isPublic(a netip.Addr) bool {
-	a = a.Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() {
-		return false
-	}
-	for _, special := range nonPublic {
-		if special.Contains(a) {
-			return false
-		}
-	}
-	return true
-}
-
-// nonPublic are the special-purpose blocks (IANA registries) that net/netip does not know.
-var nonPublic = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("3fff::/20"),
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"sync"
 
@@ -66,6 +67,9 @@ func readPace(path, text string) (*Pace, error) {
 	for name, row := range rows {
 		if row.Sessions < 0 || row.Recipients < 0 || row.PerSession < 0 || row.Errors < 0 || row.Rate < 0 {
 			return nil, fmt.Errorf("pace table %s: [%s] holds a number below 0", path, name)
+		}
+		if math.IsNaN(row.Rate) || math.IsInf(row.Rate, 0) {
+			return nil, fmt.Errorf("pace table %s: the rate of [%s] must be a finite number; 0 is no limit", path, name)
 		}
 		rows[name] = row.over(base)
 	}

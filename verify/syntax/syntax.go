@@ -10,8 +10,8 @@
 package syntax
 
 import (
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,7 +31,8 @@ const (
 type Address struct {
 	Local      string   // as on the wire, quoted where it must be
 	Domain     string   // A-labels in lower case
-	Repairs    []string // what had to be mended to read it, in words
+	Repairs    []string // what had to be repaired to read it, in words
+	Fallback   string   // what it may mean if it does not exist: sam@corp.lab for 'sam@corp.lab, which is legal; empty: nothing else
 	Quoted     bool     // the local part is quoted
 	SMTPUTF8   bool     // the local part needs RFC 6531
 	Subaddress bool     // the local part is user+detail (RFC 5233)
@@ -61,6 +62,8 @@ func (a Address) Key() string { return a.String() }
 type Error struct {
 	Problem string // a sentence
 	Pos     int    // the octet of the text, from 0, where it shows; -1 for the whole
+
+	Suggestion string // the address that may be meant; empty: none
 }
 
 func (e *Error) Error() string { return "not an address: " + e.Problem }
@@ -69,9 +72,42 @@ func problem(pos int, format string, args ...any) *Error {
 	return &Error{Problem: fmt.Sprintf(format, args...), Pos: pos}
 }
 
-// Parse reads one address. The error is an *Error.
+// Parse reads one address. What is legal as it is stays as it is; what is not is repaired where that is safe. The error
+// is an *Error.
 func Parse(s string) (Address, error) {
-	text, repairs := repair(s)
+	text, repairs := readable(s)
+	if plain(text) {
+		if a, err := parse(text); err == nil {
+			a.Repairs = repairs
+			return a, nil
+		}
+	}
+	literal, err := parse(text)
+	if err == nil && !isKeyed(text) {
+		literal.Repairs, literal.Fallback = repairs, fallback(text)
+		return literal, nil
+	}
+	if !utf8.ValidString(s) {
+		return Address{}, problem(-1, "the text is not valid UTF-8")
+	}
+	repaired, repairs := repair(text, repairs)
+	if isKeyed(repaired) {
+		return Address{}, &Error{Problem: "this is a key and a value, not an address", Pos: -1, Suggestion: guess(repaired)}
+	}
+	a, err := parse(repaired)
+	if err == nil {
+		a.Repairs, a.Fallback = repairs, fallback(repaired)
+		return a, nil
+	}
+	var wrong *Error
+	if errors.As(err, &wrong) {
+		wrong.Suggestion = guess(repaired)
+	}
+	return Address{}, err
+}
+
+// parse reads an address that needs no repair.
+func parse(text string) (Address, error) {
 	if text == "" {
 		return Address{}, problem(-1, "the field is empty")
 	}
@@ -82,7 +118,7 @@ func Parse(s string) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	a := Address{Repairs: repairs}
+	a := Address{}
 	if err := a.readLocal(local); err != nil {
 		return Address{}, err
 	}
@@ -281,69 +317,4 @@ func checkLabel(label string, pos int) error {
 		}
 	}
 	return nil
-}
-
-// repair takes away what lists wrap around addresses, and says what it took.
-func repair(s string) (text string, repairs []string) {
-	did := func(what string) {
-		if !slices.Contains(repairs, what) {
-			repairs = append(repairs, what)
-		}
-	}
-	if plain(s) {
-		return s, nil
-	}
-	text = strings.Map(func(r rune) rune {
-		switch r {
-		case '\u200b', '\u200c', '\u200d', '\u2060', '\ufeff', '\u00ad', '\u200e', '\u200f':
-			did("zero-width characters")
-			return -1
-		case '\uff20', '\ufe6b':
-			did("full-width @")
-			return '@'
-		}
-		return r
-	}, s)
-	if !utf8.ValidString(s) {
-		text = s // Map would have changed it
-	}
-	space := func() {
-		if trimmed := strings.TrimSpace(text); trimmed != text {
-			text = trimmed
-			did("surrounding space")
-		}
-	}
-	space()
-	if open := strings.LastIndexByte(text, '<'); open >= 0 && strings.HasSuffix(text, ">") {
-		if strings.TrimSpace(text[:open]) != "" {
-			did("display name")
-		} else {
-			did("angle brackets")
-		}
-		text = text[open+1 : len(text)-1]
-		space()
-	}
-	if len(text) > 7 && strings.EqualFold(text[:7], "mailto:") {
-		text = text[7:]
-		if i := strings.IndexByte(text, '?'); i >= 0 {
-			text = text[:i]
-		}
-		did("mailto:")
-		space()
-	}
-	if n := len(text); n > 1 && text[n-1] == '.' && text[n-2] != '.' && strings.IndexByte(text, '@') >= 0 {
-		text = text[:n-1]
-		did("trailing dot")
-	}
-	return text, repairs
-}
-
-// plain says that a text needs no repair: ASCII without space at its ends, brackets, a colon or a last dot.
-func plain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= utf8.RuneSelf || c == '<' || c == ':' {
-			return false
-		}
-	}
-	return s != "" && s[len(s)-1] != '.'
 }

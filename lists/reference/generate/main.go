@@ -23,12 +23,17 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// The packages; NOTICE names them too.
-const (
-	disposableDomains = "disposable-email-domains@1.0.62"
-	mailchecker       = "mailchecker@6.0.21"
-	freeDomains       = "free-email-domains@1.12.6"
-	roleNames         = "role-based-email-addresses@3.1.0"
+// npmPackage is a package at a fixed version, and the day on which that version was published.
+type npmPackage struct{ name, version, date string }
+
+func (p npmPackage) String() string { return p.name + "@" + p.version }
+
+// The packages. NOTICE names them too.
+var (
+	disposableDomains = npmPackage{"disposable-email-domains", "1.0.62", "2024-12-07"}
+	mailchecker       = npmPackage{"mailchecker", "6.0.21", "2026-07-18"}
+	freeDomains       = npmPackage{"free-email-domains", "1.12.6", "2026-09-23"}
+	roleNames         = npmPackage{"role-based-email-addresses", "3.1.0", "2026-07-30"}
 )
 
 func main() {
@@ -58,20 +63,50 @@ func generate(directory string) error {
 	if err != nil {
 		return err
 	}
-	for name, file := range map[string]struct {
-		names   map[string]bool
-		sources string
-	}{
-		"disposable.txt": {disposable, disposableDomains + " and " + mailchecker + ", without known.txt"},
-		"free.txt":       {free, freeDomains + ", without disposable.txt, and known.txt"},
-		"roles.txt":      {roles, roleNames + " and RFC 2142, without personal.txt"},
-	} {
-		text := "# Made by go generate from " + file.sources + ". Do not edit.\n" + strings.Join(slices.Sorted(maps.Keys(file.names)), "\n") + "\n"
-		if err := os.WriteFile(filepath.Join(directory, name), []byte(text), 0o644); err != nil {
+	files := []file{
+		{
+			"disposable.txt", "Domains of throw-away addresses, without known.txt.",
+			disposable,
+			[]npmPackage{disposableDomains, mailchecker},
+		},
+		{
+			"free.txt", "Domains of free mailbox providers: known.txt, and others without disposable.txt.",
+			free,
+			[]npmPackage{freeDomains},
+		},
+		{
+			"roles.txt", "Local parts that name a role, with those of RFC 2142 and without personal.txt.",
+			roles,
+			[]npmPackage{roleNames},
+		},
+	}
+	for _, f := range files {
+		if err := os.WriteFile(filepath.Join(directory, f.name), []byte(f.text()), 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// file is a data file to write.
+type file struct {
+	name, about string
+	names       map[string]bool
+	sources     []npmPackage
+}
+
+// text returns the file: what it is and where it is from, then a name a line in order.
+func (f file) text() string {
+	var sources, versions, dates []string
+	for _, p := range f.sources {
+		sources = append(sources, "https://www.npmjs.com/package/"+p.name)
+		versions, dates = append(versions, p.version), append(dates, p.date)
+	}
+	return "# " + f.about + " Made by go generate; do not edit.\n#\n" +
+		"# Source:  " + strings.Join(sources, ", ") + "\n" +
+		"# Version: " + strings.Join(versions, ", ") + "\n" +
+		"# Date:    " + strings.Join(dates, ", ") + "\n\n" +
+		strings.Join(slices.Sorted(maps.Keys(f.names)), "\n") + "\n"
 }
 
 func readNames(path string) (map[string]bool, error) {
@@ -121,7 +156,7 @@ func disposableNames(known map[string]bool) (map[string]bool, error) {
 	return all, nil
 }
 
-// underKnown says whether a domain is a known provider's or below one.
+// underKnown reports whether a domain is a known provider's or below one.
 func underKnown(name string, known map[string]bool) bool {
 	for {
 		if known[name] {
@@ -151,7 +186,10 @@ func freeNames(known, disposable map[string]bool) (map[string]bool, error) {
 }
 
 // rfc2142 are the mailbox names of RFC 2142.
-var rfc2142 = []string{"info", "marketing", "sales", "support", "abuse", "noc", "security", "postmaster", "hostmaster", "usenet", "news", "webmaster", "www", "uucp", "ftp"}
+var rfc2142 = []string{
+	"info", "marketing", "sales", "support", "abuse", "noc", "security", "postmaster", "hostmaster", "usenet", "news",
+	"webmaster", "www", "uucp", "ftp",
+}
 
 func roles(personal map[string]bool) (map[string]bool, error) {
 	files, err := fetch(roleNames)
@@ -159,7 +197,8 @@ func roles(personal map[string]bool) (map[string]bool, error) {
 		return nil, err
 	}
 	all := map[string]bool{}
-	for _, found := range regexp.MustCompile(`(?m)^\s+'([a-z0-9][a-z0-9._-]*)'`).FindAllSubmatch(files["package/src/index.js"], -1) {
+	quoted := regexp.MustCompile(`(?m)^\s+'([a-z0-9][a-z0-9._-]*)'`)
+	for _, found := range quoted.FindAllSubmatch(files["package/src/index.js"], -1) {
 		all[string(found[1])] = true
 	}
 	if len(all) < 100 {
@@ -168,11 +207,13 @@ func roles(personal map[string]bool) (map[string]bool, error) {
 	for _, name := range rfc2142 {
 		all[name] = true
 	}
-	maps.DeleteFunc(all, func(name string, _ bool) bool { return personal[name] || strings.Trim(name, "0123456789") == "" })
+	maps.DeleteFunc(all, func(name string, _ bool) bool {
+		return personal[name] || strings.Trim(name, "0123456789") == ""
+	})
 	return all, nil
 }
 
-// domains makes names in A-labels and lower case of a list, and leaves out what is none.
+// domains returns the domains of a list as A-labels in lower case, and leaves out what is no domain.
 func domains(list []string) map[string]bool {
 	all := map[string]bool{}
 	for _, name := range list {
@@ -185,17 +226,17 @@ func domains(list []string) map[string]bool {
 }
 
 // fetch returns the files of an npm package.
-func fetch(name string) (files map[string][]byte, err error) {
+func fetch(p npmPackage) (files map[string][]byte, err error) {
 	directory, err := os.MkdirTemp("", "reference-*")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(directory)) }()
-	pack := exec.Command("npm", "pack", "--silent", name)
+	pack := exec.Command("npm", "pack", "--silent", p.String())
 	pack.Dir, pack.Stderr = directory, os.Stderr
 	out, err := pack.Output()
 	if err != nil {
-		return nil, fmt.Errorf("npm pack %s: %w", name, err)
+		return nil, fmt.Errorf("npm pack %s: %w", p, err)
 	}
 	archive, err := os.ReadFile(filepath.Join(directory, strings.TrimSpace(string(out))))
 	if err != nil {

@@ -1,0 +1,129 @@
+package lists
+
+import (
+	"bytes"
+	"strings"
+	"unicode"
+)
+
+// kind is what a record is.
+type kind byte
+
+const (
+	isRow   kind = iota
+	isAside      // a blank line, a title, a header that comes again, another table, a line of dashes
+	maybe        // no row if only such records follow: a footer
+)
+
+// sorter tells rows from what else is between and below them. What it takes for no row holds no @, or is part of another
+// table.
+type sorter struct {
+	d       Dialect
+	header  []byte // without a byte order mark
+	columns int    // how many fields a row has
+	other   bool   // in another table
+	after   bool   // a blank line or an aside came before
+}
+
+// sort sorts the next record of a list, by its bytes and its number of fields.
+func (s *sorter) sort(raw []byte, fields int) kind {
+	if fields == 0 {
+		s.after = true
+		return isAside
+	}
+	if raw = trimRecord(raw); s.header != nil && bytes.Equal(raw, s.header) {
+		s.other, s.after = false, false
+		return isAside
+	}
+	if s.other {
+		return isAside
+	}
+	at := cut{delimiter: '@', pairs: s.d.pairs()}
+	if at.find(raw) >= 0 || bytes.Contains(raw, []byte("\uff20")) {
+		s.after = false
+		return isRow
+	}
+	return s.without(raw, fields)
+}
+
+// without sorts a record without an @.
+func (s *sorter) without(raw []byte, fields int) kind {
+	if isRule(raw) {
+		s.after = true
+		return isAside
+	}
+	var cells []string
+	filled, first := 0, ""
+	for cell := range s.d.cut().fields(raw) {
+		text := s.d.text(cell)
+		cells = append(cells, text)
+		if text = strings.TrimSpace(text); text != "" {
+			if filled++; first == "" {
+				first = text
+			}
+		}
+	}
+	switch {
+	case s.after && s.columns > 1 && filled > 1 && namesColumns(cells):
+		s.other = true
+		return isAside
+	case isTotal(first),
+		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")):
+		s.after = true
+		return maybe
+	}
+	s.after = false
+	return isRow
+}
+
+// resolved is what a record that may be a footer is when a row follows: a title between rows, or a row.
+func resolved(raw []byte) kind {
+	if bytes.IndexByte(bytes.TrimSpace(raw), ' ') >= 0 {
+		return isAside
+	}
+	return isRow
+}
+
+// sortAll sorts records of which no more follow.
+func (s *sorter) sortAll(records []sampled) []kind {
+	kinds := make([]kind, len(records))
+	var held []int
+	for i, record := range records {
+		switch kinds[i] = s.sort(record.raw, len(record.cells)); kinds[i] {
+		case maybe:
+			held = append(held, i)
+		case isRow:
+			for _, j := range held {
+				kinds[j] = resolved(records[j].raw)
+			}
+			held = held[:0]
+		}
+	}
+	return kinds
+}
+
+// isRule reports whether a record is a line such as |------|------| or ----+-----.
+func isRule(raw []byte) bool {
+	return bytes.Count(raw, []byte("-"))+bytes.Count(raw, []byte("=")) >= 3 && len(bytes.Trim(raw, "-=+|: \t")) == 0
+}
+
+// totals are the words with which the last line of a report begins.
+var totals = []string{
+	"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme", "insgesamt", "anzahl", "totale", "totaal", "totalt", "suma", "somme",
+	"razem", "celkem", "összesen", "toplam", "итого", "всего", "合計", "总计", "合计", "總計", "합계", "total général", "total general", "total records", "record count", "count",
+}
+
+// isTotal reports whether a cell begins the last line of a report: Total, Total: 3, (3 rows affected).
+func isTotal(cell string) bool {
+	word := strings.ToLower(strings.TrimRight(strings.TrimSpace(cell), ":=. 0123456789"))
+	for _, total := range totals {
+		if word == total {
+			return true
+		}
+	}
+	inner := strings.Trim(word, "()")
+	digits := strings.TrimLeftFunc(inner, unicode.IsDigit)
+	rest := strings.TrimSpace(digits)
+	return len(digits) < len(inner) && (rest == "row" || rest == "rows" || rest == "row(s)" || rest == "rows affected" || rest == "row affected" ||
+		rest == "row(s) affected" || rest == "records" || rest == "rows selected" || rest == "rows in set" || rest == "records selected")
+}

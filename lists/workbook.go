@@ -1,0 +1,108 @@
+package lists
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/xuri/excelize/v2"
+)
+
+// convertWorkbook makes a table of a sheet: a record for each of its rows, so that a record's number is the row's.
+func (r *Reader) convertWorkbook(wanted string) (err error) {
+	if r.source.gzipped {
+		return errors.New("a workbook must not be gzipped; unpack it")
+	}
+	raw, done, err := r.source.read()
+	if err != nil {
+		return err
+	}
+	book, err := excelize.OpenReader(raw, excelize.Options{UnzipXMLSizeLimit: 16 << 20})
+	if err != nil {
+		return fmt.Errorf("workbook: %w", err)
+	}
+	defer func() { err = errors.Join(err, book.Close()) }()
+	if err := done(); err != nil {
+		return err
+	}
+	if r.sheet, err = chooseSheet(book, wanted); err != nil {
+		return err
+	}
+	file, err := spool(func(w io.Writer) error { return writeSheet(w, book, r.sheet) })
+	if err != nil {
+		return err
+	}
+	return r.setText(file)
+}
+
+// chooseSheet returns the name of the sheet that was asked for, else of the first that is visible.
+func chooseSheet(book *excelize.File, wanted string) (string, error) {
+	sheets := book.GetSheetList()
+	for _, name := range sheets {
+		if wanted != "" && sameName(name, wanted) {
+			return name, nil
+		}
+	}
+	if wanted != "" {
+		if n, err := strconv.Atoi(wanted); err == nil && n >= 1 && n <= len(sheets) {
+			return sheets[n-1], nil
+		}
+		return "", &NoSheetError{Wanted: wanted, Sheets: sheets}
+	}
+	for _, name := range sheets {
+		if visible, err := book.GetSheetVisible(name); err == nil && visible {
+			return name, nil
+		}
+	}
+	return "", errors.New("the workbook has no sheet that is visible")
+}
+
+// NoSheetError is returned when a workbook lacks the sheet that was asked for.
+type NoSheetError struct {
+	Wanted string
+	Sheets []string
+}
+
+func (e *NoSheetError) Error() string {
+	return fmt.Sprintf("there is no sheet %q; the sheets are %s", e.Wanted, strings.Join(e.Sheets, ", "))
+}
+
+func writeSheet(w io.Writer, book *excelize.File, sheet string) error {
+	rows, err := book.Rows(sheet)
+	if err != nil {
+		return fmt.Errorf("sheet %q: %w", sheet, err)
+	}
+	out := csv.NewWriter(w)
+	for rows.Next() {
+		cells, err := rows.Columns()
+		if err != nil {
+			return errors.Join(fmt.Errorf("sheet %q: %w", sheet, err), rows.Close())
+		}
+		if len(cells) == 0 || len(cells) == 1 && cells[0] == "" {
+			out.Flush()
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			continue
+		}
+		if err := out.Write(cells); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	out.Flush()
+	return errors.Join(rows.Error(), rows.Close(), out.Error())
+}
+
+// setText puts a file that was made of the list in the place of its text.
+func (r *Reader) setText(file *os.File) error {
+	info, err := file.Stat()
+	if err != nil {
+		return errors.Join(err, file.Close())
+	}
+	r.text = &source{file: file, info: info, seed: r.source.seed}
+	return nil
+}

@@ -1,0 +1,268 @@
+package mx
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+func TestAResolverWithALimitLosesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		server *simServer
+		within time.Duration
+	}{
+		{"150 at a time, REFUSED beyond, 30 ms", &simServer{
+			latency: 30 * time.Millisecond, limit: 150, overLimit: dns.RcodeRefused,
+		}, 8 * time.Second},
+		{"150 at a time, REFUSED beyond, 200 ms", &simServer{
+			latency: 200 * time.Millisecond, limit: 150, overLimit: dns.RcodeRefused,
+		}, 30 * time.Second},
+		{"150 at a time, SERVFAIL beyond, 30 ms", &simServer{
+			latency: 30 * time.Millisecond, limit: 150, overLimit: dns.RcodeServerFailure,
+		}, 8 * time.Second},
+		{"10 at a time, REFUSED beyond", &simServer{
+			latency: 30 * time.Millisecond, limit: 10, overLimit: dns.RcodeRefused,
+		}, 60 * time.Second},
+		{"1,000 a second, REFUSED beyond", &simServer{
+			latency: time.Millisecond, perSecond: 1000, overLimit: dns.RcodeRefused,
+		}, 15 * time.Second},
+		{"100 a second, REFUSED beyond", &simServer{
+			latency: time.Millisecond, perSecond: 100, overLimit: dns.RcodeRefused,
+		}, 150 * time.Second},
+		{"1,000 a second, SERVFAIL beyond", &simServer{
+			latency: time.Millisecond, perSecond: 1000, overLimit: dns.RcodeServerFailure,
+		}, 15 * time.Second},
+		{"1,000 a second, silence beyond", &simServer{
+			latency: time.Millisecond, perSecond: 1000, overLimit: -1,
+		}, 15 * time.Second},
+		{"no limit", &simServer{latency: time.Millisecond}, time.Second},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			server := test.server
+			server.answer = mail
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+			r := n.resolver(t, Config{})
+			begun := time.Now()
+			failed, err := lookUp(t, r, 2000)
+			if failed > 0 {
+				t.Errorf("%d of 2,000 domains have no answer: %v", failed, err)
+			}
+			took := time.Since(begun)
+			if took > test.within {
+				t.Errorf("it took %s, want at most %s", took, test.within)
+			}
+			t.Logf("%s, %d queries, %d at a time", took, server.udp+server.tcp, server.most)
+		})
+	}
+}
+
+func TestAResolverIsAskedInTheWayThatItAnswers(t *testing.T) {
+	// beforeEDNS answers a query with EDNS in its own way, and others well.
+	beforeEDNS := func(with func(*dns.Msg) *dns.Msg) func(*dns.Msg) *dns.Msg {
+		return func(m *dns.Msg) *dns.Msg {
+			if m.IsEdns0() != nil {
+				return with(m)
+			}
+			return mail(m)
+		}
+	}
+	for _, test := range []struct {
+		name    string
+		server  *simServer
+		queries int // at most, of 2,000 domains with 6,000 questions
+		within  time.Duration
+	}{
+		{"EDNS is NOTIMP", &simServer{answer: beforeEDNS(status(dns.RcodeNotImplemented))}, 6300, 2 * time.Second},
+		{"EDNS is FORMERR", &simServer{answer: beforeEDNS(status(dns.RcodeFormatError))}, 6300, 2 * time.Second},
+		{"EDNS is SERVFAIL", &simServer{answer: beforeEDNS(status(dns.RcodeServerFailure))}, 6300, 2 * time.Second},
+		{"EDNS is not answered", &simServer{answer: beforeEDNS(silence)}, 6800, 4 * time.Second},
+		{"TCP only, UDP is not answered", &simServer{answer: mail, overUDP: silence}, 7200, 6 * time.Second},
+		{"TCP only, UDP is closed", &simServer{answer: mail, closedUDP: true}, 6300, 2 * time.Second},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			server := test.server
+			server.latency = time.Millisecond
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+			r := n.resolver(t, Config{})
+			begun := time.Now()
+			if failed, err := lookUp(t, r, 2000); failed > 0 {
+				t.Errorf("%d of 2,000 domains have no answer: %v", failed, err)
+			}
+			took, queries := time.Since(begun), server.udp+server.tcp
+			if queries > test.queries || took > test.within {
+				t.Errorf("%d queries, want at most %d, since the way is remembered; %s, want at most %s",
+					queries, test.queries, took, test.within)
+			}
+			t.Logf("%s, %d queries", took, queries)
+		})
+	}
+}
+
+func TestOfSeveralResolversTheOneThatAnswersIsAsked(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		first  *simServer
+		within time.Duration
+		asked  int // the first one, at most
+	}{
+		{"the first is silent", &simServer{answer: silence}, 2500 * time.Millisecond, 600},
+		{"the first is closed", &simServer{answer: mail, closed: true}, 500 * time.Millisecond, 0},
+		{"the first refuses everything", &simServer{answer: status(dns.RcodeRefused)}, 2 * time.Second, 600},
+		{"the first fails at everything", &simServer{answer: status(dns.RcodeServerFailure)}, 10 * time.Second, 14000},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			second := &simServer{latency: time.Millisecond, answer: mail}
+			test.first.latency = time.Millisecond
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": test.first, "8.8.8.8:53": second}}
+			r := n.resolver(t, Config{Servers: []string{"9.9.9.9:53", "8.8.8.8:53"}})
+			begun := time.Now()
+			failed, err := lookUp(t, r, 2000)
+			took, asked := time.Since(begun), test.first.udp+test.first.tcp
+			if failed > 0 || took > test.within || asked > test.asked {
+				t.Errorf("%d of 2,000 domains have no answer (%v) after %s, want none within %s; the first resolver "+
+					"was asked %d times, want at most %d", failed, err, took, test.within, asked, test.asked)
+			}
+			t.Logf("%s, the first was asked %d times, the second %d", took, asked, second.udp)
+		})
+	}
+}
+
+func TestAResolverThatIsBackIsAskedAgain(t *testing.T) {
+	simulate(t, "the other one is gone by then", func(t *testing.T) {
+		first, second := &simServer{answer: mail, closed: true}, &simServer{answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": first, "8.8.8.8:53": second}}
+		r := n.resolver(t, Config{Servers: []string{"9.9.9.9:53", "8.8.8.8:53"}})
+		if failed, err := lookUp(t, r, 100); failed > 0 {
+			t.Fatal(err)
+		}
+		first.closed, second.closed = false, true
+		time.Sleep(rareInterval)
+		if _, err := r.Lookup(t.Context(), "other.lab"); err != nil {
+			t.Error(err)
+		}
+		if first.udp == 0 {
+			t.Error("the first resolver was not asked again")
+		}
+	})
+}
+
+func TestWhereNoResolverAnswersALookUpEndsSoon(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		server *simServer
+	}{
+		{"silent", &simServer{answer: silence}},
+		{"closed", &simServer{closed: true}},
+		{"refusing", &simServer{answer: status(dns.RcodeRefused)}},
+		{"failing", &simServer{answer: status(dns.RcodeServerFailure)}},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": test.server}}
+			r := n.resolver(t, Config{})
+			begun := time.Now()
+			failed, err := lookUp(t, r, 2000)
+			var temporary *TemporaryError
+			if failed != 2000 || !errors.As(err, &temporary) {
+				t.Errorf("%d of 2,000 domains have no answer: %v; want all, for now", failed, err)
+			}
+			if took := time.Since(begun); took > 10*time.Second {
+				t.Errorf("it took %s, want seconds", took)
+			}
+			t.Logf("%s, %d queries: %v", time.Since(begun), test.server.udp+test.server.tcp, err)
+
+			asked := test.server.udp + test.server.tcp
+			begun = time.Now()
+			for range 50 {
+				if _, err := r.Lookup(t.Context(), "other.lab"); err == nil {
+					t.Error("an answer")
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			seconds := int(time.Since(begun) / time.Second)
+			if more := test.server.udp + test.server.tcp - asked; more > seconds+1 && test.name != "failing" {
+				t.Errorf("%d queries in %d seconds, want one a second", more, seconds)
+			}
+			test.server.closed, test.server.answer = false, mail
+			time.Sleep(trialInterval)
+			if _, err := r.Lookup(t.Context(), "back.lab"); err != nil {
+				t.Errorf("now that it answers: %v", err)
+			}
+			if failed, err := lookUp(t, r, 500); failed > 0 {
+				t.Errorf("%d of 500 domains have no answer: %v", failed, err)
+			}
+		})
+	}
+}
+
+func TestAResolverThatIsAwayForAMomentLosesNothing(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		gone, back func(s *simServer)
+	}{
+		{"silent", func(s *simServer) { s.answer = silence }, func(s *simServer) { s.answer = mail }},
+		{"closed", func(s *simServer) { s.closed = true }, func(s *simServer) { s.closed = false }},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			server := &simServer{latency: 30 * time.Millisecond, answer: mail}
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+			r := n.resolver(t, Config{})
+			change := func(to func(*simServer)) func() {
+				return func() {
+					server.mu.Lock()
+					defer server.mu.Unlock()
+					to(server)
+				}
+			}
+			time.AfterFunc(300*time.Millisecond, change(test.gone))
+			time.AfterFunc(4300*time.Millisecond, change(test.back))
+			begun := time.Now()
+			if failed, err := lookUp(t, r, 5000); failed > 0 {
+				t.Errorf("%d of 5,000 domains have no answer: %v", failed, err)
+			}
+			t.Log(time.Since(begun))
+		})
+	}
+}
+
+func TestSocketsAreReopenedWhenOurAddressChanges(t *testing.T) {
+	simulate(t, "in the middle of a run", func(t *testing.T) {
+		server := &simServer{latency: 30 * time.Millisecond, answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": server}, moved: time.Now().Add(500 * time.Millisecond)}
+		r := n.resolver(t, Config{})
+		begun := time.Now()
+		if failed, err := lookUp(t, r, 6000); failed > 0 {
+			t.Errorf("%d of 6,000 domains have no answer: %v", failed, err)
+		}
+		if took := time.Since(begun); took > 6*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+func TestPacketLossLosesNearlyNothing(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		loss   float64
+		most   int // domains without an answer
+		within time.Duration
+	}{
+		{"a tenth in each direction", 0.1, 0, 15 * time.Second},
+		{"a fifth in each direction", 0.2, 2, 30 * time.Second},
+	} {
+		simulate(t, test.name, func(t *testing.T) {
+			server := &simServer{latency: 30 * time.Millisecond, answer: mail}
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}, loss: test.loss}
+			r := n.resolver(t, Config{})
+			begun := time.Now()
+			failed, err := lookUp(t, r, 2000)
+			took := time.Since(begun)
+			if failed > test.most || took > test.within {
+				t.Errorf("%d of 2,000 domains have no answer: %v, after %s", failed, err, took)
+			}
+			t.Logf("%d failed, %s, %d queries, %d over TCP", failed, took, server.udp+server.tcp, server.tcp)
+		})
+	}
+}
