@@ -12,7 +12,6 @@ import (
 
 	"presend/state"
 	"presend/verify"
-	"presend/verify/syntax"
 )
 
 // CheckOptions say how addresses of no list are checked.
@@ -101,13 +100,11 @@ func checkWithState(
 		return err
 	}
 	stopped := isClosed(stop)
-	n := 0
 	for known, err := range run.Results(ctx) {
 		if err != nil {
 			return err
 		}
-		row, err := knownRow(verifier, addresses[n], known, path)
-		n++
+		row, err := knownRow(verifier, addresses[known.Row-1], known, path)
 		if err != nil && stopped {
 			continue // the run was stopped before it was asked about
 		}
@@ -124,11 +121,11 @@ func checkWithState(
 	return run.Finish(ctx, state.Summary{})
 }
 
-// toAskOf yields what each address has to be asked about; nil where its result is certain already.
-func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[*syntax.Address, error] {
-	return func(yield func(*syntax.Address, error) bool) {
-		for _, address := range addresses {
-			if !yield(toAsk(verifier, address), nil) {
+// toAskOf yields what each address has to be asked about; an entry without one where its result is certain already.
+func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		for i, address := range addresses {
+			if !yield(state.Entry{Row: int64(i + 1), Address: toAsk(verifier, address)}, nil) {
 				return
 			}
 		}

@@ -159,7 +159,7 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if err != nil {
 		return s, err
 	}
-	if err := run.Add(ctx, j.addresses()); err != nil {
+	if err := run.Add(ctx, j.entries()); err != nil {
 		return s, err
 	}
 	if s.Plan, err = run.Plan(ctx); err != nil {

@@ -52,15 +52,17 @@ func toAsk(verifier *verify.Verifier, cell string) *syntax.Address {
 	return &parsed
 }
 
-// addresses yields what each row has to ask about; nil where its result is certain already.
-func (j *job) addresses() iter.Seq2[*syntax.Address, error] {
-	return func(yield func(*syntax.Address, error) bool) {
+// entries yields what each row has to ask about; an entry without an address where its result is certain already.
+func (j *job) entries() iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		n := int64(0)
 		for row, err := range j.reader.Rows() {
 			if err != nil {
-				yield(nil, err)
+				yield(state.Entry{}, err)
 				return
 			}
-			if !yield(toAsk(j.verifier, row.Address), nil) {
+			n++
+			if !yield(state.Entry{Row: n, Address: toAsk(j.verifier, row.Address)}, nil) {
 				return
 			}
 		}
@@ -94,14 +96,16 @@ func (j *job) domains() iter.Seq2[string, error] {
 type stateRows struct {
 	job  *job
 	next func() (state.RowResult, error, bool)
+	n    int64 // of the row before
 }
 
 func (s *stateRows) of(row lists.Row) (rowResult, error) {
 	known, err, more := s.next()
+	s.n++
 	switch {
 	case err != nil:
 		return rowResult{}, err
-	case !more:
+	case !more || known.Row > s.n:
 		return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", s.job.State)
 	}
 	r, err := knownRow(s.job.verifier, row.Address, known, s.job.State)
@@ -153,7 +157,14 @@ func (s *surveyRows) end() error { return nil }
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
 	parsed, result, final := verifier.Examine(address)
 	r := rowResult{Result: result, final: final, duplicate: known.Duplicate}
+	asked := ""
+	if !final {
+		asked = parsed.String()
+	}
 	switch {
+	case known.Address != asked:
+		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
+			"run the command again, and with another --state if that does not help", known.Address, asked, path)
 	case final:
 		return r, nil
 	case known.Suppressed != nil:
@@ -162,11 +173,7 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 			"on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
 	case known.Result == nil:
 		return r, fmt.Errorf("there is no result for %q in the state file %s, although the run was not stopped; "+
-			"run the command again, and with another --state if that does not help", parsed.String(), path)
-	case known.Result.Normalized != parsed.String():
-		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
-			"run the command again, and with another --state if that does not help",
-			known.Result.Normalized, parsed.String(), path)
+			"run the command again, and with another --state if that does not help", asked, path)
 	default:
 		result = *known.Result
 	}

@@ -128,6 +128,7 @@ func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *tes
 				gone := verify.Result{Verdict: verdict.Invalid, Reason: verdict.MailboxUnknown, CheckedAt: time.Now()}
 				record(t, run, verify.Done{Task: tasks[0], Result: gone}, provisional(tasks[1]))
 
+				run.Close()
 				time.Sleep(time.Minute)
 				run = begin(t, f, test.policy, list...)
 				if p, err := run.Plan(t.Context()); err != nil || p.New != 1 || p.Due != 1 || p.Reused != 1 {
@@ -163,6 +164,7 @@ func TestAProvisionalResultStaysInTheWorkOfItsRun(t *testing.T) {
 		if p, err := run.Plan(t.Context()); err != nil || p.Pending() != 0 {
 			t.Errorf("plan %+v, %v; want nothing pending once settled", p, err)
 		}
+		run.Close()
 		time.Sleep(31 * 24 * time.Hour)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); tasks[0].Heard != nil {
 			t.Errorf("%+v is still heard after it was settled", tasks[0].Heard)
@@ -177,6 +179,7 @@ func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
 		done := provisional(tasks[0])
 		done.Result.Reason = verdict.Disposable
 		record(t, run, done)
+		run.Close()
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard == nil {
 			t.Errorf("tasks %+v, want one that was heard", tasks)
 		}
@@ -272,6 +275,7 @@ func TestAnotherTemporaryAnswerIsNotTakenForAnAcceptance(t *testing.T) {
 		run := begin(t, f, state.Policy{}, "a@one.lab")
 		_, tasks := lease(t, run)
 		record(t, run, provisional(tasks[0]), verify.Done{Task: tasks[0], Result: greylisted()})
+		run.Close()
 		time.Sleep(time.Hour)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard != nil {
 			t.Errorf("tasks %+v, want one that was not heard", tasks)
@@ -350,6 +354,7 @@ func TestAProvisionalResultChangesNeitherTriesNorTheFirstOfThem(t *testing.T) {
 		_, tasks := lease(t, run)
 		record(t, run, verify.Done{Task: tasks[0], Result: greylisted()})
 		for range 3 { // each is broken off
+			run.Close()
 			time.Sleep(24 * time.Hour)
 			run = begin(t, f, state.Policy{}, "a@one.lab")
 			_, tasks = lease(t, run)
@@ -413,6 +418,7 @@ func TestAFreshRunUsesWhatItLearnedItself(t *testing.T) {
 		if err := run.Record(t.Context(), []verify.Done{provisional(tasks[0])}, facts); err != nil {
 			t.Fatal(err)
 		}
+		run.Close()
 		time.Sleep(time.Minute)
 		domain, tasks := lease(t, begin(t, f, state.Policy{Fresh: true}, "a@one.lab", "b@one.lab"))
 		if domain.CatchAll != catchall.Yes || len(tasks) != 2 || tasks[0].Heard == nil {
@@ -453,7 +459,9 @@ func TestAStoredAddressIsHandedOutAsItWasParsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, tasks := lease(t, begin(t, f, state.Policy{}, text))
+			run := begin(t, f, state.Policy{}, text)
+			_, tasks := lease(t, run)
+			run.Close()
 			if diff := cmp.Diff(want, tasks[0].Address); diff != "" {
 				t.Errorf("%s:\n%s", text, diff)
 			}

@@ -14,93 +14,26 @@ import (
 	"presend/verify/verdict"
 )
 
-// statements are what every batch of a run needs. They are prepared once for the life of a file.
-type statements struct{ lease, keep, newest, change, finish, fact *sql.Stmt }
-
-// prepare prepares all statements. Those that it has prepared when it fails are closed by close.
-func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
-	for _, each := range []struct {
-		statement **sql.Stmt
-		text      string
-	}{
-		{&s.lease, `SELECT a.id, a.local, w.folded, coalesce(s.tries, 0), coalesce(s.since, 0),
-			coalesce(s.heard = 1 AND s.checked_at >= $1, FALSE), ` + resultColumns + `
-			FROM work w JOIN addresses a ON a.id = w.address LEFT JOIN results s ON s.address = a.id
-			WHERE w.domain = $2 AND (w.folded, w.address) > ($3, $4) ORDER BY w.folded, w.address LIMIT $5`},
-		{&s.keep, `INSERT OR REPLACE INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
-			code, enhanced, text, command, checked_at, retry_at, source, tries, since, heard)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.newest, "SELECT verdict, reason FROM history WHERE address = $1 ORDER BY at DESC LIMIT 1"},
-		{&s.change, "INSERT OR REPLACE INTO history (address, at, run, verdict, reason) VALUES ($1, $2, $3, $4, $5)"},
-		{&s.finish, `DELETE FROM work WHERE (domain, folded, address) =
-			(SELECT domain, lower(local), id FROM addresses WHERE id = $1)`},
-		// Facts without an answer to the catch-all question leave what was known of it.
-		{&s.fact, `UPDATE domains SET provider = $2, mx = $3,
-			catch_all = CASE WHEN $4 <> '' THEN $4 ELSE catch_all END,
-			checked_at = CASE WHEN $4 <> '' THEN $5 ELSE checked_at END WHERE name = $1`},
-	} {
-		if *each.statement, err = db.PrepareContext(ctx, each.text); err != nil {
-			return fmt.Errorf("preparing statements: %w", err)
-		}
-	}
-	return nil
-}
-
-func (s *statements) close() (err error) {
-	for _, statement := range []*sql.Stmt{s.lease, s.keep, s.newest, s.change, s.finish, s.fact} {
-		if statement != nil {
-			err = errors.Join(err, statement.Close())
-		}
-	}
-	return err
-}
-
-// in returns the statements that record, for use in a transaction.
-func (s *statements) in(ctx context.Context, tx *sql.Tx) statements {
-	return statements{
-		keep:   tx.StmtContext(ctx, s.keep),
-		newest: tx.StmtContext(ctx, s.newest),
-		change: tx.StmtContext(ctx, s.change),
-		finish: tx.StmtContext(ctx, s.finish),
-		fact:   tx.StmtContext(ctx, s.fact),
-	}
-}
-
 // Domains implements verify.Queue.
 func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.cursor.pending == 1<<62 {
-		// The order is fixed once, so that work which is done meanwhile does not change it.
-		for _, statement := range []string{
-			"DROP TABLE IF EXISTS temp.plan",
-			"CREATE TEMP TABLE plan (pending INTEGER, domain INTEGER, PRIMARY KEY (pending DESC, domain)) WITHOUT ROWID",
-			"INSERT INTO temp.plan SELECT count(*), domain FROM work GROUP BY domain",
-		} {
-			if _, err := r.file.conn.ExecContext(ctx, statement); err != nil {
-				return nil, fmt.Errorf("state: ordering the work: %w", err)
-			}
-		}
-	}
-	rows, err := r.file.conn.QueryContext(ctx, `SELECT p.pending, d.id, d.name,
-		CASE WHEN d.checked_at > $1 THEN d.catch_all ELSE '' END
-		FROM temp.plan p JOIN domains d ON d.id = p.domain WHERE p.pending < $2 OR (p.pending = $2 AND p.domain > $3)
-		ORDER BY p.pending DESC, p.domain LIMIT $4`, r.oldest, r.cursor.pending, r.cursor.domain, max)
+	rows, err := r.file.prepared.domains.QueryContext(ctx, r.oldest, r.id, r.place, max)
 	if err != nil {
 		return nil, fmt.Errorf("state: taking domains: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var d verify.Domain
+		var id int64
 		var known string
-		if err := rows.Scan(&r.cursor.pending, &r.cursor.domain, &d.Name, &known); err != nil {
+		if err := rows.Scan(&r.place, &d.Pending, &id, &d.Name, &known); err != nil {
 			return nil, fmt.Errorf("state: taking domains: %w", err)
 		}
-		d.Pending = int(r.cursor.pending)
 		if c := catchall.Answer(known); c == catchall.Yes || c == catchall.No {
 			d.CatchAll = c
 		}
-		r.ids[d.Name] = r.cursor.domain
+		r.ids[d.Name] = id
 		out = append(out, d)
 	}
 	return out, rows.Err()
@@ -139,7 +72,7 @@ func (r *Run) waiting(
 	ctx context.Context, domain string, id int64, max int,
 ) (tasks []verify.Task, places []place, err error) {
 	after := r.next[domain]
-	rows, err := r.file.prepared.lease.QueryContext(ctx, r.oldest, id, after.folded, after.address, max)
+	rows, err := r.file.prepared.lease.QueryContext(ctx, r.oldest, r.id, id, after.folded, after.address, max)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,38 +109,41 @@ func (r *Run) waiting(
 }
 
 // Record implements verify.Queue. A provisional result is kept, but its address stays in the work of the run, and its
-// history and tries change with the settled result.
+// history and tries change with the settled result. Where another run over the same address found more meanwhile, that
+// is kept instead.
 func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
-	tx, err := r.file.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("state: recording: %w", err)
+	r.mu.Lock()
+	laidOut := r.now
+	r.mu.Unlock()
+	return r.file.write(ctx, "recording", func(tx *sql.Tx) error {
+		s := r.file.prepared.in(ctx, tx)
+		for _, d := range done {
+			if err := r.record(ctx, s, d, laidOut); err != nil {
+				return fmt.Errorf("the result of %s: %w", d.Task.Address, err)
+			}
+		}
+		for _, f := range facts {
+			_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
+			if err != nil {
+				return fmt.Errorf("domain %s: %w", f.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *Run) record(ctx context.Context, s statements, d verify.Done, laidOut int64) error {
+	kept, err := keep(ctx, s.keep, d, laidOut)
+	if err != nil || d.Provisional {
+		return err
 	}
-	defer tx.Rollback()
-	s := r.file.prepared.in(ctx, tx)
-	for _, d := range done {
-		if err := keep(ctx, s.keep, d); err != nil {
-			return fmt.Errorf("state: recording a result: %w", err)
-		}
-		if d.Provisional {
-			continue
-		}
+	if kept {
 		if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
-			return fmt.Errorf("state: recording a change: %w", err)
-		}
-		if _, err := s.finish.ExecContext(ctx, d.Task.ID); err != nil {
-			return fmt.Errorf("state: recording a result: %w", err)
+			return err
 		}
 	}
-	for _, f := range facts {
-		_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
-		if err != nil {
-			return fmt.Errorf("state: recording a domain: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("state: recording: %w", err)
-	}
-	return nil
+	_, err = s.finish.ExecContext(ctx, r.id, d.Task.ID)
+	return err
 }
 
 // noteChange adds a result to the history of an address unless the newest change there says the same. It does not
@@ -226,8 +162,9 @@ func (r *Run) noteChange(ctx context.Context, s statements, address int64, x ver
 	return err
 }
 
-// keep stores a result in place of the one before.
-func keep(ctx context.Context, statement *sql.Stmt, d verify.Done) error {
+// keep stores a result in place of the one before, and reports whether it did: what another run found since the work was
+// laid out may be better.
+func keep(ctx context.Context, statement *sql.Stmt, d verify.Done, laidOut int64) (kept bool, err error) {
 	x, said, flags, source := d.Result, verify.Reply{}, make([]string, len(d.Result.Flags)), ""
 	if x.Reply != nil {
 		said = *x.Reply
@@ -240,10 +177,15 @@ func keep(ctx context.Context, statement *sql.Stmt, d verify.Done) error {
 	}
 	memory := memoryAfter(d)
 	heard := d.Provisional || x.Reason == verdict.CatchAllUnknown && !x.RetryAt.IsZero()
-	_, err := statement.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
+	stored, err := statement.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
 		strings.Join(flags, " "), x.Suggestion, x.Provider, x.MX, said.Code, said.Enhanced, said.Text, said.Command,
-		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, memory.Tries, toUnix(memory.Since), heard)
-	return err
+		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, memory.Tries, toUnix(memory.Since), heard,
+		x.CheckedAt.Add(shelfLife(x.Reason)).Unix(), laidOut)
+	if err != nil {
+		return false, err
+	}
+	n, err := stored.RowsAffected()
+	return n > 0, err
 }
 
 // memoryAfter returns what is remembered of an address once a result is recorded. A provisional result changes nothing.

@@ -14,23 +14,27 @@ import (
 	"presend/verify/verdict"
 )
 
-// RowResult is what is known of a row of the list.
+// RowResult is what is known of an address of the list, and where it is.
 type RowResult struct {
-	Result     *verify.Result // nil: none, since the row holds no address to ask about or the run was broken off
-	Duplicate  bool           // an earlier row holds the same address
-	Suppressed *Suppressed    // the entry that forbids the row's address; nil: none
+	Row        int64          // from 1
+	Column     int            // which of the row's addresses, from 0
+	Address    string         // as it was added; empty: none
+	Result     *verify.Result // nil: none, since there is no address to ask about or the run was broken off
+	Duplicate  bool           // an earlier row, or an earlier column of the row, holds the same address
+	Suppressed *Suppressed    // the entry that forbids the address; nil: none
 }
 
-// Results returns what is known of every row, in order. A result that is still provisional is catch_all_unknown with a
-// time to retry.
+// Results returns what is known of every address of the list, by row and column. A result that is still provisional is
+// catch_all_unknown with a time to retry.
 func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 	return func(yield func(RowResult, error) bool) {
-		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, f.first, a.local, d.name,
-			x.name, x.reason, x.source, x.at, `+resultColumns+`
+		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, rows.col, rows.n * 65536 + rows.col > f.first,
+			a.local, d.name, x.name, x.reason, x.source, x.at, `+resultColumns+`
 			FROM rows LEFT JOIN suppression x ON x.id = rows.suppressed LEFT JOIN addresses a ON a.id = rows.address
 			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = rows.address
-			LEFT JOIN (SELECT address, min(n) AS first FROM rows WHERE address > 0 GROUP BY address HAVING count(*) > 1) f
-			ON f.address = rows.address ORDER BY rows.n`)
+			LEFT JOIN (SELECT address, min(n * 65536 + col) AS first FROM rows WHERE run = $1 AND address > 0
+				GROUP BY address HAVING count(*) > 1) f ON f.address = rows.address
+			WHERE rows.run = $1 ORDER BY rows.n, rows.col`, r.id)
 		if err != nil {
 			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
 			return
@@ -54,7 +58,8 @@ func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 // Answers counts the clear answers that the run's rows have, from which scores are made.
 func (r *Run) Answers(ctx context.Context) (list score.List, err error) {
 	rows, err := r.file.db.QueryContext(ctx, `SELECT s.reason, s.flags, count(*) FROM rows
-		JOIN results s ON s.address = rows.address WHERE rows.suppressed = 0 GROUP BY s.reason, s.flags`)
+		JOIN results s ON s.address = rows.address WHERE rows.run = $1 AND rows.suppressed = 0
+		GROUP BY s.reason, s.flags`, r.id)
 	if err != nil {
 		return list, fmt.Errorf("state: counting answers: %w", err)
 	}
@@ -80,19 +85,22 @@ func flagsOf(text string) []verdict.Flag {
 }
 
 func scanRow(rows *sql.Rows) (row RowResult, err error) {
-	var n int64
-	var first, at sql.NullInt64
+	var later sql.NullBool
+	var at sql.NullInt64
 	var local, domain, name, why, origin sql.NullString
 	var s storedResult
-	targets := append([]any{&n, &first, &local, &domain, &name, &why, &origin, &at}, s.targets()...)
+	targets := append([]any{&row.Row, &row.Column, &later, &local, &domain, &name, &why, &origin, &at}, s.targets()...)
 	if err := rows.Scan(targets...); err != nil {
 		return RowResult{}, err
 	}
-	row.Duplicate = first.Valid && first.Int64 < n
+	row.Duplicate = later.Bool
+	if local.Valid {
+		row.Address = local.String + "@" + domain.String
+	}
 	if name.Valid {
 		row.Suppressed = &Suppressed{Name: name.String, Reason: why.String, Source: origin.String, At: fromUnix(at.Int64)}
 	}
-	row.Result, err = s.result(local.String + "@" + domain.String)
+	row.Result, err = s.result(row.Address)
 	return row, err
 }
 

@@ -28,15 +28,15 @@ func open(t testing.TB, path string) *state.File {
 	return f
 }
 
-func rows(addresses ...string) iter.Seq2[*syntax.Address, error] {
-	return func(yield func(*syntax.Address, error) bool) {
-		for _, text := range addresses {
-			a, err := syntax.Parse(text)
-			address := &a
-			if err != nil {
-				address = nil
+// rows are the entries of a list with one address a row; none where it does not parse.
+func rows(addresses ...string) iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		for i, text := range addresses {
+			entry := state.Entry{Row: int64(i + 1)}
+			if a, err := syntax.Parse(text); err == nil {
+				entry.Address = &a
 			}
-			if !yield(address, nil) {
+			if !yield(entry, nil) {
 				return
 			}
 		}
@@ -171,7 +171,8 @@ func TestThePlanSaysWhatIsNewDueStaleAndReused(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
 	list := []string{"known@one.lab", "due@one.lab", "later@one.lab", "old@one.lab", "gone@one.lab"}
-	work(t, begin(t, f, state.Policy{}, list...), func(task verify.Task) verify.Result {
+	run := begin(t, f, state.Policy{}, list...)
+	work(t, run, func(task verify.Task) verify.Result {
 		r := accepted(task)
 		switch task.Address.Local {
 		case "due":
@@ -193,7 +194,8 @@ func TestThePlanSaysWhatIsNewDueStaleAndReused(t *testing.T) {
 		{"as a rule", state.Policy{}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 1, Reused: 3}},
 		{"nothing older than 90 days", state.Policy{MaxAge: 90 * 24 * time.Hour}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 2, Reused: 2}},
 	} {
-		run := begin(t, f, test.policy, append(list, "new@one.lab", "known@one.lab")...)
+		run.Close()
+		run = begin(t, f, test.policy, append(list, "new@one.lab", "known@one.lab")...)
 		if got, err := run.Plan(t.Context()); err != nil || got != test.want {
 			t.Errorf("%s: %+v, %v; want %+v", test.name, got, err, test.want)
 		}
@@ -224,6 +226,7 @@ func TestAFreshRunThatWasBrokenOffDoesNotBeginAgain(t *testing.T) {
 	if err := run.Record(t.Context(), []verify.Done{{Task: tasks[0], Result: accepted(tasks[0])}}, nil); err != nil {
 		t.Fatal(err)
 	}
+	run.Close()
 	if p, err := begin(t, f, state.Policy{Fresh: true}, list...).Plan(t.Context()); err != nil || p.Stale != 1 || p.Reused != 1 {
 		t.Errorf("plan %+v, %v; want one to do and one done", p, err)
 	}
@@ -254,6 +257,7 @@ func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
 	check := func(how string) {
 		t.Helper()
 		run := begin(t, f, state.Policy{Fresh: true}, list...)
+		defer run.Close()
 		if p, err := run.Plan(t.Context()); err != nil || p.Suppressed != 3 {
 			t.Errorf("%s: plan %+v, %v; want 3 suppressed", how, p, err)
 		}

@@ -104,10 +104,12 @@ func fill(ctx context.Context, list, db string) (err error) {
 	if err != nil {
 		return err
 	}
-	err = run.Add(ctx, func(yield func(*syntax.Address, error) bool) {
+	n := int64(0)
+	err = run.Add(ctx, func(yield func(state.Entry, error) bool) {
 		for row, err := range reader.Rows() {
 			address, parseErr := syntax.Parse(row.Address)
-			if !yield(&address, errors.Join(err, parseErr)) {
+			n++
+			if !yield(state.Entry{Row: n, Address: &address}, errors.Join(err, parseErr)) {
 				return
 			}
 		}
