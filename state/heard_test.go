@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,94 +16,6 @@ import (
 	"presend/verify/syntax"
 	"presend/verify/verdict"
 )
-
-// inTime runs a test in a synctest bubble, with a state file that is closed before the bubble ends.
-func inTime(t *testing.T, test func(t *testing.T, f *state.File)) {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "s.db")
-	synctest.Test(t, func(t *testing.T) {
-		f := open(t, path)
-		defer f.Close()
-		test(t, f)
-	})
-}
-
-const day = 24 * time.Hour
-
-var ours = netip.MustParseAddr("192.0.2.7")
-
-// unsettled is an accepted address whose catch-all question is open, and is asked again after a wait.
-func unsettled(wait time.Duration) verify.Result {
-	return verify.Result{
-		Verdict: verdict.Risky, Score: 90, Reason: verdict.CatchAllUnknown, Detail: "accepted", Flags: []verify.Flag{verdict.FlagRole},
-		Suggestion: "b@c.lab", Provider: "google", MX: "mx.one.lab", Source: ours,
-		Reply:     &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "fine", Command: "RCPT TO"},
-		CheckedAt: time.Now().UTC(), RetryAt: time.Now().Add(wait).UTC(),
-	}
-}
-
-func greylisted() verify.Result {
-	return verify.Result{
-		Verdict: verdict.Unknown, Reason: verdict.Greylisted, Source: ours,
-		CheckedAt: time.Now(), RetryAt: time.Now().Add(15 * time.Minute),
-	}
-}
-
-func provisional(task verify.Task) verify.Done {
-	return verify.Done{Task: task, Result: unsettled(0), Provisional: true}
-}
-
-func record(t *testing.T, run *state.Run, done ...verify.Done) {
-	t.Helper()
-	if err := run.Record(t.Context(), done, nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// lease takes all the work of a run that has one domain.
-func lease(t *testing.T, run *state.Run) (verify.Domain, []verify.Task) {
-	t.Helper()
-	domains, err := run.Domains(t.Context(), 10)
-	if err != nil || len(domains) != 1 {
-		t.Fatalf("domains %v, %v; want one", domains, err)
-	}
-	tasks, err := run.Lease(t.Context(), domains[0].Name, 100)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return domains[0], tasks
-}
-
-func finish(t *testing.T, run *state.Run) {
-	t.Helper()
-	if err := run.Finish(t.Context(), state.Summary{}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// reasons are the reasons in the history of an address.
-func reasons(t *testing.T, f *state.File, address string) (all []verify.Reason) {
-	t.Helper()
-	a, err := syntax.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changes, err := f.History(t.Context(), a)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range changes {
-		all = append(all, c.Reason)
-	}
-	return all
-}
-
-func locals(tasks []verify.Task) (all []string) {
-	for _, task := range tasks {
-		all = append(all, task.Address.Local)
-	}
-	return all
-}
 
 func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *testing.T) {
 	for _, test := range []struct {
@@ -184,54 +93,6 @@ func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
 			t.Errorf("tasks %+v, want one that was heard", tasks)
 		}
 	})
-}
-
-func TestHistoryHoldsSettledResultsOnly(t *testing.T) {
-	catchAll := verify.Result{Verdict: verdict.Risky, Reason: verdict.CatchAll}
-	settled := verify.Result{Verdict: verdict.Deliverable, Reason: verdict.Accepted}
-	for _, test := range []struct {
-		name   string
-		before []verify.Result
-		after  *verify.Result // nil: the run was broken off
-		want   []verify.Reason
-	}{
-		{"heard and never settled", nil, nil, nil},
-		{"heard and settled", nil, &settled, []verify.Reason{verdict.Accepted}},
-		{"accepted as before", []verify.Result{settled}, &settled, []verify.Reason{verdict.Accepted}},
-		{"another result than before", []verify.Result{settled}, &catchAll, []verify.Reason{verdict.Accepted, verdict.CatchAll}},
-		{
-			"as it once was",
-			[]verify.Result{settled, catchAll},
-			&settled,
-			[]verify.Reason{verdict.Accepted, verdict.CatchAll, verdict.Accepted},
-		},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			inTime(t, func(t *testing.T, f *state.File) {
-				pass := func(provisionally bool, result *verify.Result) {
-					run := begin(t, f, state.Policy{Fresh: true}, "a@one.lab")
-					_, tasks := lease(t, run)
-					if provisionally {
-						record(t, run, provisional(tasks[0]))
-						time.Sleep(time.Minute)
-					}
-					if result != nil {
-						result.CheckedAt = time.Now()
-						record(t, run, verify.Done{Task: tasks[0], Result: *result})
-					}
-					finish(t, run)
-					time.Sleep(24 * time.Hour)
-				}
-				for _, before := range test.before {
-					pass(false, &before)
-				}
-				pass(true, test.after)
-				if got := reasons(t, f, "a@one.lab"); !slices.Equal(got, test.want) {
-					t.Errorf("history %v, want %v", got, test.want)
-				}
-			})
-		})
-	}
 }
 
 func TestAQuestionThatMetATemporaryAnswerIsAskedAgainWithWhatWasHeard(t *testing.T) {
@@ -427,31 +288,6 @@ func TestAFreshRunUsesWhatItLearnedItself(t *testing.T) {
 	})
 }
 
-func TestPruneKeepsTheNewestChangeOfEachAddress(t *testing.T) {
-	inTime(t, func(t *testing.T, f *state.File) {
-		for _, reason := range []verify.Reason{verdict.Accepted, verdict.MailboxFull, verdict.Accepted} {
-			run := begin(t, f, state.Policy{Fresh: true}, "a@one.lab", "b@one.lab")
-			work(t, run, func(task verify.Task) verify.Result {
-				r := accepted(task)
-				if task.Address.Local == "a" {
-					r.Reason = reason
-				}
-				return r
-			})
-			finish(t, run)
-			time.Sleep(24 * time.Hour)
-		}
-		if err := f.Prune(t.Context(), time.Hour); err != nil {
-			t.Fatal(err)
-		}
-		for _, address := range []string{"a@one.lab", "b@one.lab"} {
-			if got := reasons(t, f, address); !slices.Equal(got, []verify.Reason{verdict.Accepted}) {
-				t.Errorf("%s: history %v, want the newest change", address, got)
-			}
-		}
-	})
-}
-
 func TestAStoredAddressIsHandedOutAsItWasParsed(t *testing.T) {
 	inTime(t, func(t *testing.T, f *state.File) {
 		for _, text := range []string{"a+b@one.lab", `"a b"@one.lab`, "jürgen@bücher.lab"} {
@@ -482,20 +318,4 @@ func TestRecordKeepsNothingWhenItsContextHasEnded(t *testing.T) {
 			t.Errorf("result %+v, want none", r)
 		}
 	})
-}
-
-func TestAFileRemembersAcrossVersionsWhatWasHeard(t *testing.T) {
-	dump, err := os.ReadFile("testdata/version2.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "s.db")
-	withSQL(t, path, string(dump))
-	withSQL(t, path, "UPDATE results SET retry_at = 1 WHERE retry_at > 0") // its time has come
-	f := open(t, path)
-	defer f.Close()
-	_, tasks := lease(t, begin(t, f, state.Policy{}, "ann@x.lab", "open@x.lab"))
-	if len(tasks) != 1 || tasks[0].Heard == nil || tasks[0].Heard.MX != "mx.x.lab" {
-		t.Errorf("tasks %+v, want open@x.lab as it was heard", tasks)
-	}
 }
