@@ -69,8 +69,8 @@ type Change struct {
 
 // History returns the changes of an address, the oldest first; none where it was never verified.
 func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) {
-	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h JOIN addresses a ON a.id = h.address
-		JOIN domains d ON d.id = a.domain WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
+	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h
+		JOIN addresses a ON a.id = h.address JOIN domains d ON d.id = a.domain WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
 	if err != nil {
 		return nil, fmt.Errorf("state: reading the history of %s: %w", a, err)
 	}
@@ -108,7 +108,10 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 		if run.Finished.IsZero() || run.Input == "" {
 			continue
 		}
-		m := Month{Month: run.Finished.Format("2006-01"), Rows: run.Summary.Rows, Verdicts: run.Summary.Verdicts, Reasons: run.Summary.Reasons}
+		m := Month{
+			Month: run.Finished.Format("2006-01"), Rows: run.Summary.Rows, Verdicts: run.Summary.Verdicts,
+			Reasons: run.Summary.Reasons,
+		}
 		if n := len(months); n > 0 && months[n-1].Month == m.Month {
 			months[n-1] = m
 		} else {
@@ -121,8 +124,10 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 		if err != nil {
 			return nil, fmt.Errorf("state: month %q: %w", m.Month, err)
 		}
-		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h WHERE h.at >= $1 AND h.at < $2 AND h.verdict = 'invalid'
-			AND (SELECT b.verdict FROM history b WHERE b.address = h.address AND b.at < h.at ORDER BY b.at DESC LIMIT 1) IN ('deliverable', 'risky', 'unknown')`,
+		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h
+			WHERE h.at >= $1 AND h.at < $2 AND h.verdict = 'invalid' AND
+			(SELECT b.verdict FROM history b WHERE b.address = h.address AND b.at < h.at ORDER BY b.at DESC LIMIT 1)
+			IN ('deliverable', 'risky', 'unknown')`,
 			begin.Unix(), begin.AddDate(0, 1, 0).Unix()).Scan(&m.NewlyInvalid)
 		if err != nil {
 			return nil, fmt.Errorf("state: counting what became invalid: %w", err)

@@ -170,13 +170,14 @@ func (p Plan) Pending() int { return p.New + p.Due + p.Stale }
 // Plan returns what the run has to do: what was laid out and is not yet done.
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
-	err = r.file.db.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
+	err = r.file.db.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
 		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed > 0) AS b),
 		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0)`, r.id).
 		Scan(&p.Rows, &p.Suppressed, &addresses)
 	if err == nil {
-		err = r.file.db.QueryRowContext(ctx, `SELECT count(CASE WHEN why = 0 THEN 1 END), count(CASE WHEN why = 1 THEN 1 END),
-			count(CASE WHEN why = 2 THEN 1 END) FROM work WHERE run = $1`, r.id).Scan(&p.New, &p.Due, &p.Stale)
+		err = r.file.db.QueryRowContext(ctx, `SELECT count(CASE WHEN why = 0 THEN 1 END),
+			count(CASE WHEN why = 1 THEN 1 END), count(CASE WHEN why = 2 THEN 1 END) FROM work WHERE run = $1`, r.id).Scan(&p.New, &p.Due, &p.Stale)
 	}
 	if err != nil {
 		return p, fmt.Errorf("state: counting the work: %w", err)
