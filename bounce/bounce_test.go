@@ -37,7 +37,8 @@ func describe(m Message, c *reply.Classifier) string {
 			continue
 		}
 		meaning := r.Meaning(c)
-		fmt.Fprintf(&b, "  %s %s: %s %s, %s\n    %s\n", r.Address, r.Action, meaning.Kind, meaning.Reason, meaning.Rule, r.Reply)
+		fmt.Fprintf(&b, "  %s %s: %s %s, %s\n    %s\n",
+			r.Address, r.Action, meaning.Kind, meaning.Reason, meaning.Rule, r.Reply)
 		if r.Host != "" || r.Command != "" {
 			fmt.Fprintf(&b, "    %s %s\n", r.Host, r.Command)
 		}
@@ -84,7 +85,8 @@ func TestEveryMessageOfTestdataIsReadAsItsGoldenSays(t *testing.T) {
 
 func TestWhatIsNoMessageIsAnError(t *testing.T) {
 	for name, text := range map[string]string{
-		"nothing": "", "a reply": "550 5.1.1 unknown\n", "a log line": "Error: no such user\n\nBody", "one field": "Subject: x\n\nbody", "binary": "\x00\x01\x02",
+		"nothing": "", "a reply": "550 5.1.1 unknown\n", "a log line": "Error: no such user\n\nBody",
+		"one field": "Subject: x\n\nbody", "binary": "\x00\x01\x02",
 	} {
 		if _, err := Read(strings.NewReader(text)); !errors.Is(err, ErrNoMessage) {
 			t.Errorf("%s: %v, want ErrNoMessage", name, err)
@@ -103,9 +105,13 @@ func TestAnMboxAndAMaildirYieldEveryMessage(t *testing.T) {
 	}
 	directory := t.TempDir()
 	box := filepath.Join(directory, "inbox")
-	text := "From MAILER-DAEMON Tue Nov  3 09:12:44 2026\n" + string(exim) + "\nFrom x Tue Nov  3\nno header here\n\nFrom ann@corp.example Tue Nov  3 09:12:45 2026\n" + string(letter)
+	text := "From MAILER-DAEMON Tue Nov  3 09:12:44 2026\n" + string(exim) +
+		"\nFrom x Tue Nov  3\nno header here\n\nFrom ann@corp.example Tue Nov  3 09:12:45 2026\n" + string(letter)
 	maildir := filepath.Join(directory, "Maildir")
-	for path, content := range map[string]string{box: text, filepath.Join(maildir, "cur", "1:2,S"): string(exim), filepath.Join(maildir, "new", "2"): string(letter), filepath.Join(maildir, "tmp", "3"): "half"} {
+	for path, content := range map[string]string{
+		box: text, filepath.Join(maildir, "cur", "1:2,S"): string(exim),
+		filepath.Join(maildir, "new", "2"): string(letter), filepath.Join(maildir, "tmp", "3"): "half",
+	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

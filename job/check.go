@@ -93,6 +93,7 @@ func checkWithState(
 	if err != nil {
 		return err
 	}
+	defer run.Close()
 	if err := run.Add(ctx, toAskOf(verifier, addresses)); err != nil {
 		return err
 	}
@@ -100,11 +101,13 @@ func checkWithState(
 		return err
 	}
 	stopped := isClosed(stop)
+	n := 0
 	for known, err := range run.Results(ctx) {
 		if err != nil {
 			return err
 		}
-		row, err := knownRow(verifier, addresses[known.Row-1], known, path)
+		row, err := knownRow(verifier, addresses[n], known, path)
+		n++
 		if err != nil && stopped {
 			continue // the run was stopped before it was asked about
 		}
@@ -121,7 +124,7 @@ func checkWithState(
 	return run.Finish(ctx, state.Summary{})
 }
 
-// toAskOf yields what each address has to be asked about; an entry without one where its result is certain already.
+// toAskOf yields what each address has to be asked about; nil where its result is certain already.
 func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[state.Entry, error] {
 	return func(yield func(state.Entry, error) bool) {
 		for i, address := range addresses {

@@ -10,6 +10,7 @@ import (
 
 	"presend/internal/lab"
 	"presend/job"
+	"presend/lists"
 	"presend/verify"
 	"presend/verify/smtpprobe"
 )
@@ -17,11 +18,12 @@ import (
 // quiet is an Observer for a caller that shows nothing.
 type quiet struct{}
 
-func (quiet) Done(verify.Result)     {}
-func (quiet) Waiting(string)         {}
-func (quiet) Pass(int)               {}
-func (quiet) PassEnded()             {}
-func (quiet) WaitingUntil(time.Time) {}
+func (quiet) Done(verify.Result)      {}
+func (quiet) Waiting(string)          {}
+func (quiet) Pass(int)                {}
+func (quiet) PassEnded()              {}
+func (quiet) WaitingUntil(time.Time)  {}
+func (quiet) Opened(lists.Understood) {}
 
 // The mail hosts of the example are in this process; a program on the internet uses an mx.Resolver and a prober without
 // Dial, as the example of package verify shows.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"slices"
 	"time"
 
 	"presend/lists"
@@ -32,25 +33,32 @@ type Options struct {
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
 	State   string
+	File    *state.File   // State, open already, for several jobs in one file; nil: it is opened
 	Probing bool          // the engine asks mail hosts
 	Fresh   bool          // ask again about everything
 	MaxAge  time.Duration // ask again about what is known for longer; 0: as long as its reason allows
 	Keep    time.Duration // forget changes and runs that are older
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
 
-	Column         string        // the address column: its name, or its number from 1; empty: found out
-	Unengaged      time.Duration // flag contacts whose last activity is longer ago; 0: none
-	ActivityColumn string        // the column of the last activity, as Column
+	Columns        []string         // the address columns: names, or numbers from 1; none: found out
+	AllColumns     bool             // every column that holds addresses
+	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first
+	Explode        bool             // write a row for each address of a cell; else the best of them stands for the row
+	Only           []verify.Verdict // write only rows of these verdicts into the output; none: all rows
+	Unengaged      time.Duration    // flag contacts whose last activity is longer ago; 0: none
+	ActivityColumn string           // the column of the last activity: its name, or its number from 1; empty: found out
 	Treat          map[verify.Flag]verify.Verdict
 }
 
 // Format is how outputs are written.
 type Format string
 
-// The formats: in the dialect of the list, and a JSON object a line.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list is.
 const (
+	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"
 	JSONLines Format = "jsonl"
+	Workbook  Format = "xlsx" // for a list that is a workbook
 )
 
 // Observer learns of a job's progress. Its methods are called from several goroutines.
@@ -62,6 +70,8 @@ type Observer interface {
 	PassEnded()
 	// WaitingUntil says that the job waits for temporary answers that can be asked again then.
 	WaitingUntil(time.Time)
+	// Opened says how the list was understood. It comes first.
+	Opened(lists.Understood)
 }
 
 // Summary is what a job came to. The JSON names are a contract; docs/summary.schema.json describes them.
@@ -88,7 +98,9 @@ func Run(
 	if err := o.check(); err != nil {
 		return s, err
 	}
-	reader, err := lists.Open(o.Input, lists.Options{Column: o.Column, Stdin: o.Stdin})
+	reader, err := lists.Open(o.Input, lists.Options{
+		Columns: o.Columns, AllColumns: o.AllColumns, Sheet: o.Sheet, Stdin: o.Stdin,
+	})
 	if err != nil {
 		return s, err
 	}
@@ -97,6 +109,17 @@ func Run(
 	if err != nil {
 		return s, err
 	}
+	understood := reader.Understood()
+	if o.Format == Same {
+		o.Format = CSV
+		if understood.Format == lists.Workbook {
+			o.Format = Workbook
+		}
+	}
+	if o.Format == Workbook && understood.Format != lists.Workbook {
+		return s, &OptionsError{"a workbook is written only where the list is one"}
+	}
+	observer.Opened(understood)
 	j := &job{Options: o, verifier: verifier, observer: observer, stop: stop, reader: reader, active: active}
 	if o.State == "" {
 		return j.survey(ctx)
@@ -106,8 +129,8 @@ func Run(
 
 // check finds options that cannot be.
 func (o Options) check() error {
-	if o.Format != CSV && o.Format != JSONLines {
-		return &OptionsError{fmt.Sprintf("the format is csv or jsonl, not %q", o.Format)}
+	if !slices.Contains([]Format{Same, CSV, JSONLines, Workbook}, o.Format) {
+		return &OptionsError{fmt.Sprintf("the format is csv, jsonl or xlsx, not %q", o.Format)}
 	}
 	if sameFile(o.Output, o.Input) {
 		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
@@ -150,15 +173,18 @@ func isClosed(c <-chan struct{}) bool {
 
 // remembered is the job whose spine is a state file.
 func (j *job) remembered(ctx context.Context) (s Summary, err error) {
-	file, err := state.Open(ctx, j.State)
-	if err != nil {
-		return s, err
+	file := j.File
+	if file == nil {
+		if file, err = state.Open(ctx, j.State); err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
 	run, err := file.Begin(ctx, j.Input, state.Policy{Fresh: j.Fresh, MaxAge: j.MaxAge, Probing: j.Probing})
 	if err != nil {
 		return s, err
 	}
+	defer run.Close()
 	if err := run.Add(ctx, j.entries()); err != nil {
 		return s, err
 	}
@@ -174,8 +200,7 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	}
 	next, end := iter.Pull2(run.Results(ctx))
 	defer end()
-	source := &stateRows{job: j, next: next}
-	if s.Figures, err = j.write(source, answers); err != nil {
+	if s.Figures, err = j.write(&stateSource{job: j, next: next}, answers); err != nil {
 		return s, err
 	}
 	if err := run.Finish(ctx, s.forState()); err != nil {
@@ -205,7 +230,7 @@ func (j *job) survey(ctx context.Context) (s Summary, err error) {
 	defer cancel()
 	known, err := j.verifier.Survey(ctx, j.domains())
 	if err == nil {
-		s.Figures, err = j.write(&surveyRows{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
+		s.Figures, err = j.write(&surveySource{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
 	}
 	if err != nil && isClosed(j.stop) {
 		return s, ErrStopped

@@ -16,7 +16,7 @@ import (
 
 // rowWriter is what lists' writers have in common.
 type rowWriter interface {
-	Write(lists.Row, lists.Record) error
+	WriteAll(lists.Row, []lists.Record) error
 	Blank(lists.Row) error
 	Close() error
 }
@@ -47,6 +47,9 @@ func (j *job) sink(path string) (*sink, error) {
 func (j *job) rowWriter(w io.Writer) (rowWriter, error) {
 	if j.Format == JSONLines {
 		return lists.NewJSONWriter(w, j.reader)
+	}
+	if j.Format == Workbook {
+		return lists.NewWorkbookWriter(w, j.reader)
 	}
 	return lists.NewWriter(w, j.reader)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,9 @@ type rowResult struct {
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
 func (r rowResult) mayBeSuppressed() bool {
+	if slices.Contains(r.Flags, verdict.FlagUnconfirmed) || slices.Contains(r.Flags, verdict.FlagDomainRefusesAll) {
+		return false
+	}
 	switch r.Reason.Facts().Suppress {
 	case verdict.Always:
 		return true
@@ -37,14 +41,18 @@ func (r rowResult) mayBeSuppressed() bool {
 	return false
 }
 
-// rowSource gives the rows of a list their results.
-type rowSource interface {
-	of(lists.Row) (rowResult, error) // called for every row, in order
-	end() error                      // called after the last row
+// source gives the addresses of a list their results.
+type source interface {
+	// of returns the result of an address of a row. It is called for every address of every row, in order.
+	of(row lists.Row, column int, address string) (rowResult, error)
+	end() error // called after the last row
 }
 
 // toAsk returns the address of a cell to ask about; nil where its result is certain already.
 func toAsk(verifier *verify.Verifier, cell string) *syntax.Address {
+	if lists.NoAddress(cell) {
+		return nil
+	}
 	parsed, _, final := verifier.Examine(cell)
 	if final {
 		return nil
@@ -52,18 +60,44 @@ func toAsk(verifier *verify.Verifier, cell string) *syntax.Address {
 	return &parsed
 }
 
-// entries yields what each row has to ask about; an entry without an address where its result is certain already.
+// split returns the addresses that a cell holds; of one that holds no address or one, the cell as it is.
+func split(cell string) []string {
+	if strings.Count(cell, "@") < 2 {
+		return []string{cell}
+	}
+	if parts := lists.SplitCell(cell); len(parts) > 1 {
+		return parts
+	}
+	return []string{cell}
+}
+
+// addressesOf yields the addresses of a row, numbered from 0 over all its address columns.
+func addressesOf(row lists.Row) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		n := 0
+		for _, cell := range row.Addresses() {
+			for _, address := range split(cell) {
+				if !yield(n, address) {
+					return
+				}
+				n++
+			}
+		}
+	}
+}
+
+// entries yields what each row has to ask about; without an address where the result is certain already.
 func (j *job) entries() iter.Seq2[state.Entry, error] {
 	return func(yield func(state.Entry, error) bool) {
-		n := int64(0)
 		for row, err := range j.reader.Rows() {
 			if err != nil {
 				yield(state.Entry{}, err)
 				return
 			}
-			n++
-			if !yield(state.Entry{Row: n, Address: toAsk(j.verifier, row.Address)}, nil) {
-				return
+			for n, address := range addressesOf(row) {
+				if !yield(state.Entry{Row: row.N, Column: n, Address: toAsk(j.verifier, address)}, nil) {
+					return
+				}
 			}
 		}
 	}
@@ -78,44 +112,47 @@ func (j *job) domains() iter.Seq2[string, error] {
 				yield("", err)
 				return
 			}
-			domain := row.Address[strings.LastIndexByte(row.Address, '@')+1:]
-			if written[domain] {
-				continue
-			}
-			if address := toAsk(j.verifier, row.Address); address != nil {
-				if !yield(address.Domain, nil) {
-					return
+			for _, text := range addressesOf(row) {
+				domain := text[strings.LastIndexByte(text, '@')+1:]
+				if written[domain] {
+					continue
 				}
-				written[domain] = true
+				if address := toAsk(j.verifier, text); address != nil {
+					if !yield(address.Domain, nil) {
+						return
+					}
+					written[domain] = true
+				}
 			}
 		}
 	}
 }
 
-// stateRows takes results from a state file.
-type stateRows struct {
+// stateSource takes results from a state file.
+type stateSource struct {
 	job  *job
 	next func() (state.RowResult, error, bool)
-	n    int64 // of the row before
 }
 
-func (s *stateRows) of(row lists.Row) (rowResult, error) {
+func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, error) {
 	known, err, more := s.next()
-	s.n++
 	switch {
 	case err != nil:
 		return rowResult{}, err
-	case !more || known.Row > s.n:
+	case !more:
 		return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", s.job.State)
+	case known.Row != row.N || known.Column != column:
+		return rowResult{}, fmt.Errorf("line %d: the state file %s has row %d here; run the command again",
+			row.Line, s.job.State, known.Row)
 	}
-	r, err := knownRow(s.job.verifier, row.Address, known, s.job.State)
+	r, err := knownRow(s.job.verifier, address, known, s.job.State)
 	if err != nil {
 		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
 	}
 	return r, nil
 }
 
-func (s *stateRows) end() error {
+func (s *stateSource) end() error {
 	_, err, more := s.next()
 	if err == nil && more {
 		err = fmt.Errorf("the state file %s has more rows than the list; run the command again", s.job.State)
@@ -123,19 +160,22 @@ func (s *stateRows) end() error {
 	return err
 }
 
-// surveyRows takes results from a survey.
-type surveyRows struct {
+// surveySource takes results from a survey.
+type surveySource struct {
 	ctx   context.Context
 	job   *job
 	known *verify.Survey
 	seen  *seen
 }
 
-func (s *surveyRows) of(row lists.Row) (rowResult, error) {
+func (s *surveySource) of(_ lists.Row, _ int, address string) (rowResult, error) {
 	if err := s.ctx.Err(); err != nil {
 		return rowResult{}, err
 	}
-	parsed, result, final := s.job.verifier.Examine(row.Address)
+	if lists.NoAddress(address) {
+		return noAddress(address), nil
+	}
+	parsed, result, final := s.job.verifier.Examine(address)
 	r := rowResult{Result: result, final: final}
 	if final {
 		return r, nil
@@ -144,27 +184,30 @@ func (s *surveyRows) of(row lists.Row) (rowResult, error) {
 	if err != nil {
 		return rowResult{}, err
 	}
-	r.Result = asGiven(result, row.Address, parsed)
+	r.Result = asGiven(result, address, parsed)
 	r.duplicate = s.seen.before(r.Normalized)
 	return r, nil
 }
 
-func (s *surveyRows) end() error { return nil }
+func (s *surveySource) end() error { return nil }
+
+// noAddress is the result of a cell that holds no address on purpose.
+func noAddress(cell string) rowResult {
+	r := rowResult{Result: verify.Result{Address: cell, Reason: verdict.NoAddress, Flags: []verify.Flag{}}, final: true}
+	r.Judge()
+	return r
+}
 
 // knownRow returns the result of an address of which a state file knows something: what the address alone tells, which is
 // final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
 // was not stopped, so that something else changed the file, whose path is for the message.
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
-	parsed, result, final := verifier.Examine(address)
-	r := rowResult{Result: result, final: final, duplicate: known.Duplicate}
-	asked := ""
-	if !final {
-		asked = parsed.String()
+	if lists.NoAddress(address) {
+		return noAddress(address), nil
 	}
+	parsed, result, final := verifier.Examine(address)
+	r := rowResult{Result: result, final: final, duplicate: known.Duplicate, since: known.Since}
 	switch {
-	case known.Address != asked:
-		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
-			"run the command again, and with another --state if that does not help", known.Address, asked, path)
 	case final:
 		return r, nil
 	case known.Suppressed != nil:
@@ -173,7 +216,11 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 			"on the suppression list since %s: %s (%s)", s.At.Format(time.DateOnly), s.Reason, s.Source))
 	case known.Result == nil:
 		return r, fmt.Errorf("there is no result for %q in the state file %s, although the run was not stopped; "+
-			"run the command again, and with another --state if that does not help", asked, path)
+			"run the command again, and with another --state if that does not help", parsed.String(), path)
+	case known.Result.Normalized != parsed.String():
+		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
+			"run the command again, and with another --state if that does not help",
+			known.Result.Normalized, parsed.String(), path)
 	default:
 		result = *known.Result
 	}

@@ -15,12 +15,12 @@ import (
 )
 
 // write joins rows and results into the outputs and counts them. The outputs appear together, or none of them.
-func (j *job) write(source rowSource, answers score.List) (report.Figures, error) {
+func (j *job) write(from source, answers score.List) (report.Figures, error) {
 	out, err := j.outputs()
 	if err != nil {
 		return report.Figures{}, err
 	}
-	figures, err := j.join(out, source, answers)
+	figures, err := j.join(out, from, answers)
 	if err == nil {
 		err = out.commit()
 	}
@@ -30,40 +30,89 @@ func (j *job) write(source rowSource, answers score.List) (report.Figures, error
 	return figures, nil
 }
 
-func (j *job) join(out outputs, source rowSource, answers score.List) (report.Figures, error) {
-	var counter report.Counter
-	var times timeWriter
-	now := time.Now()
+func (j *job) join(out outputs, from source, answers score.List) (report.Figures, error) {
+	w := &rowsWriter{job: j, out: out, from: from, answers: answers, now: time.Now()}
 	for row, err := range j.reader.Lines() {
+		if err == nil && row.Blank {
+			err = out.rows[""].Blank(row)
+		} else if err == nil {
+			err = w.row(row)
+		}
 		if err != nil {
 			return report.Figures{}, err
-		}
-		if row.Blank {
-			if err := out.rows[""].Blank(row); err != nil {
-				return report.Figures{}, err
-			}
-			continue
-		}
-		known, err := source.of(row)
-		if err != nil {
-			return report.Figures{}, err
-		}
-		if err := out.suppress.add(known); err != nil {
-			return report.Figures{}, err
-		}
-		result, counted := j.judge(known, row, answers, now)
-		counter.Add(counted)
-		record := toRecord(result, &times)
-		if err := out.rows[""].Write(row, record); err != nil {
-			return report.Figures{}, err
-		}
-		if part := out.rows[result.Verdict]; part != nil {
-			if err := part.Write(row, record); err != nil {
-				return report.Figures{}, err
-			}
 		}
 	}
-	return counter.Figures(), source.end()
+	return w.counter.Figures(), from.end()
+}
+
+// rowsWriter writes the rows of a list with their results, and counts them.
+type rowsWriter struct {
+	job     *job
+	out     outputs
+	from    source
+	answers score.List
+	now     time.Time
+	counter report.Counter
+	times   timeWriter
+}
+
+// row writes a row with the result of each of its address columns. The first column decides where it goes.
+func (w *rowsWriter) row(row lists.Row) error {
+	n := 0
+	var columns []cellResult
+	for _, cell := range row.Addresses() {
+		var c cellResult
+		for _, address := range split(cell) {
+			known, err := w.from.of(row, n, address)
+			if err != nil {
+				return err
+			}
+			if err := w.out.suppress.add(known); err != nil {
+				return err
+			}
+			result, counted := w.job.judge(known, row, w.answers, w.now)
+			c = append(c, judged{result, counted})
+			n++
+		}
+		columns = append(columns, c)
+	}
+	if len(columns) == 1 && w.job.Explode {
+		for _, one := range columns[0] {
+			if err := w.write(row, []judged{one}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	best := make([]judged, len(columns))
+	for i, c := range columns {
+		best[i] = c.best()
+	}
+	return w.write(row, best)
+}
+
+// write writes a row and counts it.
+func (w *rowsWriter) write(row lists.Row, columns []judged) error {
+	records := make([]lists.Record, len(columns))
+	for i, c := range columns {
+		w.counter.Add(c.counted)
+		records[i] = toRecord(c.result, &w.times)
+	}
+	first := columns[0].result.Verdict
+	if w.job.writes(first) {
+		if err := w.out.rows[""].WriteAll(row, records); err != nil {
+			return err
+		}
+	}
+	if part := w.out.rows[first]; first != "" && part != nil {
+		return part.WriteAll(row, records)
+	}
+	return nil
+}
+
+// writes reports whether the output takes rows of a verdict.
+func (j *job) writes(v verify.Verdict) bool {
+	return len(j.Only) == 0 || slices.Contains(j.Only, v)
 }
 
 // judge adds what is the row's own to a result: flags, the score in this list and at this age, and how the user wants
@@ -111,6 +160,10 @@ func toRecord(r verify.Result, times *timeWriter) lists.Record {
 	record := lists.Record{
 		Verdict: string(r.Verdict), Score: strconv.Itoa(r.Score), Reason: string(r.Reason), Detail: r.Detail,
 		Suggestion: r.Suggestion, Provider: r.Provider, MX: r.MX, Normalized: r.Normalized, CheckedAt: times.of(r.CheckedAt),
+		Action: string(r.Action), Advice: r.Advice,
+	}
+	if r.Verdict == "" {
+		record.Score = ""
 	}
 	flags := make([]string, len(r.Flags))
 	for i, f := range r.Flags {

@@ -37,10 +37,10 @@ func NoAddress(cell string) bool {
 	return len(cell) < 64 && placeholders()[bare(cell)]
 }
 
-// SplitCell returns the addresses of a cell, each with its display name: bob@acme.lab; Lee, Ann <ann@acme.lab> holds two.
-// They are separated by semicolons, commas, line breaks, or ::: as Google's contacts have it, and those without names by
-// spaces, slashes or bars too. Words that belong to no address are left out, unless there is no address at all: then the
-// cell is returned as it is. A blank cell holds none.
+// SplitCell returns the addresses of a cell, each with its display name: bob@acme.lab; Lee, Ann <ann@acme.lab> holds
+// two. They are separated by semicolons, commas, line breaks, or ::: as Google's contacts have it, and those without
+// names by spaces, slashes or bars too. Words that belong to no address are left out, unless there is no address at
+// all: then the cell is returned as it is. A blank cell holds none.
 func SplitCell(cell string) []string {
 	cell = strings.TrimSpace(cell)
 	if cell == "" {
@@ -108,16 +108,18 @@ func splitParts(cell string) (parts []cellPart) {
 func entity(text string) bool {
 	at := strings.LastIndexByte(text, '&')
 	name := text[at+1:]
-	return at >= 0 && len(name) >= 2 && len(name) <= 6 && strings.Trim(strings.ToLower(name), "#abcdefghijklmnopqrstuvwxyz0123456789") == ""
+	isOther := func(r rune) bool { return r != '#' && !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	return at >= 0 && len(name) >= 2 && len(name) <= 6 && !strings.ContainsFunc(name, isOther)
 }
 
 // splitBare divides a part with several addresses that have no names.
 func splitBare(part string) []string {
-	if strings.Count(part, "@") < 2 || strings.ContainsRune(part, '<') || strings.ContainsRune(part, '"') || strings.Contains(part, "](") {
+	if strings.Count(part, "@") < 2 || strings.ContainsAny(part, `<"`) || strings.Contains(part, "](") {
 		return []string{part}
 	}
 	var all []string
-	for _, word := range strings.FieldsFunc(part, func(r rune) bool { return unicode.IsSpace(r) || r == '/' || r == '|' }) {
+	divides := func(r rune) bool { return unicode.IsSpace(r) || r == '/' || r == '|' }
+	for _, word := range strings.FieldsFunc(part, divides) {
 		if at := strings.IndexByte(word, '@'); at >= 0 {
 			all = append(all, word)
 		}
@@ -130,9 +132,9 @@ func splitBare(part string) []string {
 	return all
 }
 
-// IsAddress reports whether a text looks like an address, perhaps with a name and with what lists wrap around addresses. It
-// is meant for telling columns apart: handles, URLs, passwords and postal addresses with an @ do not look like one. What
-// looks like one may still be none.
+// IsAddress reports whether a text looks like an address, perhaps with a name and with what lists wrap around addresses.
+// It is meant for telling columns apart: handles, URLs, passwords and postal addresses with an @ do not look like one.
+// What looks like one may still be none.
 func IsAddress(text string) bool {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\uff20", "@"))
 	if opened := strings.LastIndexByte(text, '<'); opened >= 0 {
@@ -159,13 +161,15 @@ func looksLikeLocal(local string) bool {
 	if key, _, isPair := strings.Cut(local, "="); isPair && keyWords[strings.ToLower(key)] {
 		return false
 	}
-	return !strings.ContainsFunc(local, unicode.IsSpace) && !strings.ContainsAny(local, `@,;:()<>[]"\`) && !strings.Contains(local, "//")
+	return !strings.ContainsFunc(local, unicode.IsSpace) && !strings.ContainsAny(local, `@,;:()<>[]"\`) &&
+		!strings.Contains(local, "//")
 }
 
 // keyWords are what is before the = of a text that is no mailbox, as in mail=bob@acme.lab.
 var keyWords = map[string]bool{
-	"mail": true, "email": true, "e-mail": true, "address": true, "addr": true, "to": true, "from": true, "cc": true, "bcc": true, "user": true,
-	"username": true, "login": true, "uid": true, "cn": true, "rcpt": true, "recipient": true, "sender": true, "value": true, "name": true, "contact": true,
+	"mail": true, "email": true, "e-mail": true, "address": true, "addr": true, "to": true, "from": true, "cc": true,
+	"bcc": true, "user": true, "username": true, "login": true, "uid": true, "cn": true, "rcpt": true, "recipient": true,
+	"sender": true, "value": true, "name": true, "contact": true,
 }
 
 func looksLikeDomain(domain string) bool {
@@ -179,7 +183,8 @@ func looksLikeDomain(domain string) bool {
 		}
 	}
 	top := domain[dot+1:]
-	return strings.HasPrefix(strings.ToLower(top), "xn--") || len(top) >= 2 && !strings.ContainsFunc(top, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) })
+	noLetter := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsMark(r) }
+	return strings.HasPrefix(strings.ToLower(top), "xn--") || len(top) >= 2 && !strings.ContainsFunc(top, noLetter)
 }
 
 // holdsAddresses reports whether a cell is one or several addresses and nothing else.

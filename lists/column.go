@@ -103,17 +103,23 @@ func (r *Reader) chooseColumns(rows []sampled, options Options) error {
 }
 
 // bestColumn returns the address column of several candidates: the one with the best name; of equals the first that
-// is filled as the others are. A column without a name that is full of different addresses beats a named one that
-// repeats a few.
+// is filled as the others are and does not repeat one address. A column without a name that is full of different
+// addresses beats a named one that repeats a few.
 func bestColumn(candidates []column) column {
 	first := slices.MinFunc(candidates, func(a, b column) int { return cmp.Compare(a.rank, b.rank) }).rank
-	most := 0
+	most, varies := 0, false
 	for _, c := range candidates {
 		if c.rank == first {
-			most = max(most, c.addresses)
+			most, varies = max(most, c.addresses), varies || c.distinct > 1
 		}
 	}
-	at := slices.IndexFunc(candidates, func(c column) bool { return c.rank == first && (c.addresses*2 > most || most == 0) })
+	at := slices.IndexFunc(candidates, func(c column) bool {
+		same := c.distinct == 1 && c.addresses > 1 && varies // the host of all meetings, the shop of all orders
+		return c.rank == first && !same && (c.addresses*2 > most || most == 0)
+	})
+	if at < 0 {
+		at = slices.IndexFunc(candidates, func(c column) bool { return c.rank == first && c.distinct > 1 })
+	}
 	best := candidates[at]
 	const often = 5
 	if best.addresses >= 2*often && best.distinct*often <= best.addresses {

@@ -125,7 +125,23 @@ func (d Dialect) fit(text []byte, wanted []string) (f fit) {
 	if total == 0 || divided*10 < total*6 {
 		return fit{}
 	}
+	// Lines that hold nothing but addresses, each as many as it likes, are lists in themselves.
+	if t.header < 0 && (total == 1 || f.regular*10 < total*6) && onlyAddresses(t.rows(records)) {
+		return fit{}
+	}
 	return f
+}
+
+func onlyAddresses(rows []sampled) bool {
+	for _, row := range rows {
+		if slices.ContainsFunc(row.filled(), func(cell string) bool { return !holdsAddresses(cell) }) {
+			return false
+		}
+		if len(row.filled()) < 2 && len(rows) == 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // cleanAddresses reports whether a record has a cell with an @, and no such cell has another delimiter in it.
@@ -138,7 +154,8 @@ func cleanAddresses(record sampled, delimiter byte) (clean bool) {
 			continue
 		}
 		parts := strings.FieldsFunc(cell, func(r rune) bool { return strings.ContainsRune(delimiters, r) })
-		if len(parts) > 1 && !strings.Contains(cell, "<") && slices.ContainsFunc(parts, func(part string) bool { return !hasAt(part) }) {
+		without := slices.IndexFunc(parts, func(part string) bool { return !hasAt(part) })
+		if len(parts) > 1 && without >= 0 && !strings.Contains(cell, "<") {
 			return false
 		}
 		clean = clean || holdsAddresses(cell)

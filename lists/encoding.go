@@ -2,9 +2,11 @@ package lists
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -38,15 +40,18 @@ const (
 
 // codecs are the encodings whose bytes are kept as they are, in which a delimiter is one byte.
 var codecs = map[Encoding]encoding.Encoding{
-	Windows1252: charmap.Windows1252, "Windows-1250": charmap.Windows1250, "Windows-1251": charmap.Windows1251, "Windows-1253": charmap.Windows1253,
-	"Windows-1254": charmap.Windows1254, "Windows-1255": charmap.Windows1255, "Windows-1256": charmap.Windows1256, "Windows-1257": charmap.Windows1257,
-	"ISO-8859-2": charmap.ISO8859_2, "ISO-8859-5": charmap.ISO8859_5, "KOI8-R": charmap.KOI8R, "KOI8-U": charmap.KOI8U, "CP866": charmap.CodePage866,
-	"CP850": charmap.CodePage850, "Macintosh": charmap.Macintosh,
-	ShiftJIS: japanese.ShiftJIS, EUCJP: japanese.EUCJP, GB18030: simplifiedchinese.GB18030, Big5: traditionalchinese.Big5, EUCKR: korean.EUCKR,
+	Windows1252: charmap.Windows1252, "Windows-1250": charmap.Windows1250, "Windows-1251": charmap.Windows1251,
+	"Windows-1253": charmap.Windows1253, "Windows-1254": charmap.Windows1254, "Windows-1255": charmap.Windows1255,
+	"Windows-1256": charmap.Windows1256, "Windows-1257": charmap.Windows1257, "ISO-8859-2": charmap.ISO8859_2,
+	"ISO-8859-5": charmap.ISO8859_5, "KOI8-R": charmap.KOI8R, "KOI8-U": charmap.KOI8U, "CP866": charmap.CodePage866,
+	"CP850": charmap.CodePage850, "Macintosh": charmap.Macintosh, ShiftJIS: japanese.ShiftJIS, EUCJP: japanese.EUCJP,
+	GB18030: simplifiedchinese.GB18030, Big5: traditionalchinese.Big5, EUCKR: korean.EUCKR,
 }
 
 // doubleByte are chardet's names of the encodings of several bytes a character.
-var doubleByte = map[string]Encoding{"Shift_JIS": ShiftJIS, "EUC-JP": EUCJP, "GB-18030": GB18030, "Big5": Big5, "EUC-KR": EUCKR}
+var doubleByte = map[string]Encoding{
+	"Shift_JIS": ShiftJIS, "EUC-JP": EUCJP, "GB-18030": GB18030, "Big5": Big5, "EUC-KR": EUCKR,
+}
 
 var utf8BOM = []byte("\xef\xbb\xbf")
 
@@ -109,12 +114,8 @@ func detectLegacy(sample []byte) Encoding {
 	if share >= 0.95 {
 		return single
 	}
-	if found, err := chardet.NewTextDetector().DetectAll(text); err == nil {
-		for _, guess := range found { // the best first
-			if name, ok := doubleByte[guess.Charset]; ok && decodes(text, codecs[name]) {
-				return name
-			}
-		}
+	if name, ok := detectDoubleByte(text); ok {
+		return name
 	}
 	if share < 0.8 {
 		return Windows1252
@@ -122,10 +123,89 @@ func detectLegacy(sample []byte) Encoding {
 	return single
 }
 
-// decodes reports whether text is whole in an encoding, but for its end.
-func decodes(text []byte, e encoding.Encoding) bool {
+// guess is an encoding that a text may have.
+type guess struct {
+	name       Encoding
+	named      bool    // a word for addresses is in the text
+	confidence int     // the detector's
+	common     float64 // the share of pairs of bytes that are characters in common use
+}
+
+// detectDoubleByte tells the encoding of text whose characters have several bytes. Of few characters the detector cannot
+// tell much; then a column's name does, and how common the characters are.
+func detectDoubleByte(text []byte) (Encoding, bool) {
+	found, err := chardet.NewTextDetector().DetectAll(text)
+	if err != nil {
+		return "", false // nothing fits
+	}
+	var guesses []guess
+	for _, f := range found {
+		name, ok := doubleByte[f.Charset]
+		if !ok {
+			continue
+		}
+		decoded, whole := decodes(text, codecs[name])
+		if !whole {
+			continue
+		}
+		folded := fold(string(decoded[:min(len(decoded), maxRecord)]))
+		named := slices.ContainsFunc(nameWords().parts, func(part string) bool { return strings.Contains(folded, part) })
+		guesses = append(guesses, guess{name, named, f.Confidence, commonShare(text, name)})
+	}
+	if len(guesses) == 0 {
+		return "", false
+	}
+	slices.SortFunc(guesses, func(a, b guess) int {
+		if a.named != b.named {
+			if a.named {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(b.confidence, a.confidence), cmp.Compare(b.common, a.common), cmp.Compare(a.name, b.name))
+	})
+	return guesses[0].name, true
+}
+
+// commonLeads are the first bytes of the characters in common use: kana and the first level of JIS X 0208, of GB 2312 and
+// of Big5, the syllables of KS X 1001.
+var commonLeads = map[Encoding]string{
+	ShiftJIS: "\x82\x83\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97",
+	EUCJP:    "\xa4\xa5" + leads(0xb0, 0xcf), GB18030: leads(0xb0, 0xd7), Big5: leads(0xa4, 0xc6), EUCKR: leads(0xb0, 0xc8),
+}
+
+func leads(from, to byte) string {
+	var all []byte
+	for b := from; b <= to; b++ {
+		all = append(all, b)
+	}
+	return string(all)
+}
+
+// commonShare is the share of the characters of two bytes that are in common use.
+func commonShare(text []byte, name Encoding) float64 {
+	all, common := 0, 0
+	for i := 0; i < len(text); i++ {
+		if text[i] < 0x80 {
+			continue
+		}
+		all++
+		if strings.IndexByte(commonLeads[name], text[i]) >= 0 {
+			common++
+		}
+		i++
+	}
+	if all == 0 {
+		return 0
+	}
+	return float64(common) / float64(all)
+}
+
+// decodes decodes text and reports whether it is whole in an encoding, but for its end.
+func decodes(text []byte, e encoding.Encoding) ([]byte, bool) {
 	decoded, err := e.NewDecoder().Bytes(text)
-	return err == nil && !bytes.ContainsRune(bytes.TrimSuffix(decoded, []byte("\ufffd")), utf8.RuneError)
+	whole := err == nil && !bytes.ContainsRune(bytes.TrimSuffix(decoded, []byte("\ufffd")), utf8.RuneError)
+	return decoded, whole
 }
 
 //go:embed data/alphabets.txt
@@ -199,7 +279,8 @@ func (a alphabet) share(text []byte) float64 {
 			case !a.letters[r] && strings.ContainsRune("\u00a0–—„“”‘’…«»°€§ªº№\u00ad", r):
 			case !a.letters[r]:
 				high++
-			case unicode.IsUpper(r) && unicode.IsLower(before), a.foreign && before < utf8.RuneSelf && unicode.IsLetter(before):
+			case unicode.IsUpper(r) && unicode.IsLower(before),
+				a.foreign && before < utf8.RuneSelf && unicode.IsLetter(before):
 				high++
 			default:
 				high++

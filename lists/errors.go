@@ -13,7 +13,8 @@ var ErrChanged = errors.New("the list was changed while it was read; run the com
 type AmbiguousColumnError struct{ Candidates []string }
 
 func (e *AmbiguousColumnError) Error() string {
-	return fmt.Sprintf("%d columns hold addresses: %s; say which one with --column", len(e.Candidates), strings.Join(e.Candidates, " and "))
+	return fmt.Sprintf("%d columns hold addresses: %s; say which one with --column",
+		len(e.Candidates), strings.Join(e.Candidates, " and "))
 }
 
 // NoColumnError is returned when the address column was not found.
@@ -26,7 +27,8 @@ func (e *NoColumnError) Error() string {
 	if e.Wanted != "" {
 		return fmt.Sprintf("there is no column %q; the columns are %s", e.Wanted, strings.Join(e.Columns, ", "))
 	}
-	return fmt.Sprintf("no column seems to hold addresses; the columns are %s; say which one with --column", strings.Join(e.Columns, ", "))
+	return fmt.Sprintf("no column seems to hold addresses; the columns are %s; say which one with --column",
+		strings.Join(e.Columns, ", "))
 }
 
 // NotAListError is returned for a file that cannot be read as a list of addresses.
@@ -49,8 +51,8 @@ func (e *TablesError) Error() string {
 	for i, line := range e.Lines {
 		lines[i] = fmt.Sprint(line)
 	}
-	return fmt.Sprintf("the file holds %d tables with different addresses, whose headers are in lines %s; save each in a file of its own",
-		len(lines), strings.Join(lines, " and "))
+	return fmt.Sprintf("the file holds %d tables with different addresses, whose headers are in lines %s; "+
+		"save each in a file of its own", len(lines), strings.Join(lines, " and "))
 }
 
 // isDoubt reports whether an error says that the address column is missing or in doubt.

@@ -78,7 +78,7 @@ func beginsJSON(text []byte) bool {
 var magics = []struct{ start, seems, do string }{
 	{"%pdf", "a PDF document", "copy its table into a spreadsheet and save that as CSV"},
 	{"{\\rtf", "an RTF document", "save it as plain text, one address a line"},
-	{"pk\x03\x04", "a zip archive", "take the list out of it; a workbook is read as .xlsx, other documents must be saved as CSV"},
+	{"pk\x03\x04", "a zip archive", "take the list out of it, as .xlsx or CSV"},
 	{"\xd0\xcf\x11\xe0", "an old Excel workbook (.xls)", "open it and save it as .xlsx or CSV"},
 	{"rar!", "a RAR archive", "take the list out of it"},
 	{"7z\xbc\xaf", "a 7-Zip archive", "take the list out of it"},
@@ -110,8 +110,9 @@ func refuse(sample []byte) error {
 			continue
 		}
 		line, _, _ := bytes.Cut(start, []byte{'\n'})
-		if magic.start == "from " && (!hasAt(string(line)) || bytes.ContainsAny(line, delimiters) || len(bytes.Fields(line)) < 5) {
-			continue // a header that begins with From is no message
+		isMessage := hasAt(string(line)) && !bytes.ContainsAny(line, delimiters) && len(bytes.Fields(line)) > 4
+		if magic.start == "from " && !isMessage {
+			continue // a header that begins with From
 		}
 		return &NotAListError{Seems: magic.seems, Do: magic.do}
 	}
@@ -131,7 +132,7 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 		return other
 	}
 	if err == nil && r.format == Text {
-		return &NotAListError{Seems: "text in which no line is an address", Do: "write one address a line, or a table with a header"}
+		return &NotAListError{Seems: "text in which no line is an address", Do: asAList}
 	}
 	if err == nil {
 		return &NotAListError{
@@ -152,6 +153,9 @@ func (r *Reader) reads() bool {
 	return c.holds()
 }
 
+// asAList is what to do about text that is no list.
+const asAList = "save it as CSV with a header, or with one address a line and nothing else"
+
 // identifyLines is how many lines are looked at to say what a text is.
 const identifyLines = 200
 
@@ -165,8 +169,9 @@ func identify(text []byte) error {
 	}
 	with := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !hasAt(line) })
 	if len(with) == 0 {
-		if len(lines) > 0 && !slices.ContainsFunc(lines, func(line string) bool { return strings.ContainsAny(line, ",;\t|") }) {
-			return &NotAListError{Seems: "text with no address in it", Do: "write one address a line, or a table with a header"}
+		isTable := slices.ContainsFunc(lines, func(line string) bool { return strings.ContainsAny(line, delimiters) })
+		if len(lines) > 0 && !isTable {
+			return &NotAListError{Seems: "text with no address in it", Do: asAList}
 		}
 		return nil
 	}
@@ -187,18 +192,23 @@ func identify(text []byte) error {
 	}
 	switch {
 	case most(isPair):
-		return &NotAListError{Seems: "text of keys and values such as mail=someone@example.com", Do: "save it as a table with a header"}
+		return &NotAListError{Seems: "text of keys and values such as mail=someone@example.com", Do: asAList}
 	case most(isSpaced):
-		return &NotAListError{Seems: "text whose columns are separated by spaces", Do: "save it as CSV, or with one address a line and nothing else"}
+		return &NotAListError{Seems: "text whose columns are separated by spaces", Do: asAList}
 	case most(func(line string) bool { return !holdsAddresses(line) && strings.Count(line, " ") > 3 }):
-		return &NotAListError{Seems: "text that mentions addresses", Do: "write one address a line, or a table with a header"}
+		return &NotAListError{Seems: "text that mentions addresses", Do: asAList}
 	}
 	return nil
 }
 
+// oddDelimiters are signs that some programs write between fields.
+var oddDelimiters = []string{
+	"^", "~", "¦", "§", "||", "::", "\x1f", "\x01", "\x1e", "•", "·", "#", "\\", "!", "*", "/", ":",
+}
+
 // oddDelimiter finds a sign that divides all lines into as many fields, of which one is an address.
 func oddDelimiter(lines, with []string) string {
-	for _, delimiter := range []string{"^", "~", "¦", "§", "||", "::", "\x1f", "\x01", "\x1e", "•", "·", "#", "\\", "!", "*", "/", ":"} {
+	for _, delimiter := range oddDelimiters {
 		regular, clean := 0, 0
 		fields := strings.Count(with[0], delimiter)
 		for _, line := range lines {
@@ -231,11 +241,13 @@ func isPair(line string) bool {
 }
 
 func isKey(word string) bool {
-	return word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && r != '_' && r != '-' && r != '.' })
+	isOther := func(r rune) bool { return !unicode.IsLetter(r) && r != '_' && r != '-' && r != '.' }
+	return word != "" && !strings.ContainsFunc(word, isOther)
 }
 
 // isSpaced reports whether one of several words of a line is an address without brackets.
 func isSpaced(line string) bool {
 	words := strings.Fields(line)
-	return len(words) > 1 && slices.ContainsFunc(words, func(word string) bool { return word[0] != '<' && IsAddress(word) }) && !holdsAddresses(line)
+	isBare := func(word string) bool { return word[0] != '<' && IsAddress(word) }
+	return len(words) > 1 && slices.ContainsFunc(words, isBare) && !holdsAddresses(line)
 }

@@ -24,13 +24,16 @@ func (r *Reader) lines(yield func(Row, error) bool) error {
 	if err != nil {
 		return err
 	}
-	p := passage{reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, exact: r.isExact(), width: len(r.columns), yield: yield}
+	p := passage{
+		reader: r, scan: newScanner(r.decode(raw), r.dialect), sorter: r.sorter, exact: r.isExact(),
+		width: len(r.columns), yield: yield,
+	}
 	for range r.skip {
 		p.scan.next()
 	}
 	row := Row{reader: r}
 	for row.record = int64(r.skip); p.scan.next(); row.record++ {
-		row.Line, row.Raw, row.End = p.scan.line, p.scan.raw, p.scan.end
+		row.Line, row.Raw, row.End = r.lineOf(p.scan.line, row.record), p.scan.raw, p.scan.end
 		if !p.take(&row, p.scan.fields) {
 			return nil
 		}

@@ -35,6 +35,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"golang.org/x/text/transform"
 )
@@ -72,10 +73,12 @@ type Reader struct {
 	chosen  []int    // the columns of addresses, the first one first
 	first   column   // what the sample tells of the first one
 	others  []string // columns of addresses that were not chosen
+	tables  []int64  // lines of the headers of other tables that hold addresses
 	ours    []int    // columns that a writer of ours added
 	doubt   error    // whether it is the column of the address; nil: none
 	width   int      // most fields of a row; 0: not measured yet
 	sheet   string   // of a workbook
+	sheets  []string // all of them
 	sorter  sorter   // as it is at the first row
 
 	preamble []byte // what comes before the header or the first row
@@ -85,7 +88,7 @@ type Reader struct {
 // Row is one row of a list. Its bytes are valid until the next row is read.
 type Row struct {
 	N       int64  // from 1, without header and what is no row
-	Line    int64  // where it begins in the file, from 1
+	Line    int64  // where it begins in the file, from 1; the row of a sheet; the number of a vCard or another entry
 	Raw     []byte // as it came in, without the line's end; UTF-8 where the list is UTF-16
 	End     []byte // the line's end; empty at the end of a file without one
 	Address string // the address cell, unquoted; empty where the row has none
@@ -175,7 +178,23 @@ func (r *Reader) learnText(sample []byte, whole bool, options Options) (err erro
 // learnTable is learnText for a table that was made of another format.
 func (r *Reader) learnTable(sample []byte, options Options) error {
 	r.dialect = Dialect{Delimiter: ',', Encoding: UTF8, Newline: '\n'}
-	return r.learnRecords(sample, options)
+	err := r.learnRecords(sample, options)
+	if len(r.sheets) > 1 && isDoubt(err) {
+		return fmt.Errorf("sheet %q: %w; --sheet takes another one: %s", r.sheet, err, strings.Join(r.sheets, ", "))
+	}
+	return err
+}
+
+// lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table has a
+// header that the file has not.
+func (r *Reader) lineOf(line, record int64) int64 {
+	switch {
+	case r.text == r.source:
+		return line
+	case r.format == Workbook:
+		return record + 1
+	}
+	return record
 }
 
 // enoughRecords is how many records are looked at to find the header and the address column.
@@ -188,13 +207,13 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 		return errors.New("the file holds no rows")
 	}
 	t := findTable(records, r.dialect, options.wanted())
-	if len(t.others) > 0 && t.header >= 0 {
-		err := &TablesError{Lines: []int64{records[t.header].line}}
-		for _, i := range t.others {
-			err.Lines = append(err.Lines, records[i].line)
-		}
-		slices.Sort(err.Lines)
-		return err
+	for _, i := range t.others {
+		r.tables = append(r.tables, r.lineOf(records[i].line, int64(i)))
+	}
+	if t.isOneOfSeveral() {
+		lines := append(slices.Clone(r.tables), r.lineOf(records[t.header].line, int64(t.header)))
+		slices.Sort(lines)
+		return &TablesError{Lines: lines}
 	}
 	r.sorter = *t.sorter(records)
 	for _, record := range records[:t.first] {
@@ -204,7 +223,7 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 	if t.header >= 0 {
 		header := records[t.header]
 		r.columns = trimCells(header.cells)
-		r.header = &Row{Raw: header.raw, End: header.end, Line: header.line, reader: r}
+		r.header = &Row{Raw: header.raw, End: header.end, Line: r.lineOf(header.line, int64(t.header)), reader: r}
 		r.preamble = r.preamble[:len(r.preamble)-len(header.raw)-len(header.end)]
 	}
 	if r.format == CSV && r.header == nil && r.sorter.columns <= 1 {

@@ -64,11 +64,12 @@ func rankOf(name string) rank {
 	words, known := wordsOf(name), nameWords()
 	kind := func(kind, word string) bool { return known.kinds[kind][word] }
 	folded := strings.Join(words, "")
-	if folded == "upn" || slices.ContainsFunc(known.logins, func(login string) bool { return strings.Contains(folded, login) }) {
+	holds := func(part string) bool { return strings.Contains(folded, part) }
+	if folded == "upn" || slices.ContainsFunc(known.logins, holds) {
 		return others
 	}
 	mail := slices.IndexFunc(words, func(word string) bool { return kind("mail", word) })
-	part := slices.ContainsFunc(known.parts, func(part string) bool { return strings.Contains(folded, part) })
+	part := slices.ContainsFunc(known.parts, holds)
 	if mail < 0 && !part && !kind("mail", folded) {
 		if slices.ContainsFunc(words, func(word string) bool { return kind("weak", word) }) && len(words) <= 10 {
 			return weak
@@ -121,7 +122,8 @@ func wordsOf(name string) (words []string) {
 		switch {
 		case !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && r != 'ー':
 			end()
-		case unicode.IsUpper(r) && unicode.IsLower(before), unicode.IsDigit(r) && unicode.IsLetter(before) && isLatin(string(word)):
+		case unicode.IsUpper(r) && unicode.IsLower(before),
+			unicode.IsDigit(r) && unicode.IsLetter(before) && isLatin(string(word)):
 			end()
 			word = append(word, r)
 		default:
@@ -130,13 +132,15 @@ func wordsOf(name string) (words []string) {
 		before = r
 	}
 	end()
+	mail := nameWords().kinds["mail"]
 	for i := 0; i+1 < len(words); i++ {
-		first := words[i] == "e" || words[i] == "е" || words[i] == "el" || words[i] == "эл" || words[i] == "η"
-		if joined := words[i] + words[i+1]; first && (nameWords().kinds["mail"][joined] || nameWords().kinds["mail"][words[i+1]]) {
-			if !nameWords().kinds["mail"][joined] {
-				joined = words[i+1]
-			}
+		if !slices.Contains([]string{"e", "е", "el", "эл", "η"}, words[i]) {
+			continue
+		}
+		if joined := words[i] + words[i+1]; mail[joined] {
 			words = slices.Replace(words, i, i+2, joined)
+		} else if mail[words[i+1]] {
+			words = slices.Delete(words, i, i+1)
 		}
 	}
 	return words

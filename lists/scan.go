@@ -53,7 +53,8 @@ func (s *scanner) next() bool {
 		s.fields = s.count(s.raw)
 	}
 	if s.fields > maxFields {
-		s.fail(fmt.Errorf("line %d: the row that begins there has %d fields; at most %d can be read", s.line, s.fields, maxFields))
+		s.fail(fmt.Errorf("line %d: the row that begins there has %d fields; at most %d can be read",
+			s.line, s.fields, maxFields))
 		return false
 	}
 	return true
@@ -64,10 +65,12 @@ func (s *scanner) closeQuotes(record []byte, err error) ([]byte, error) {
 	s.long = s.long[:0]
 	for from := 0; s.open(record, from); {
 		if err == io.EOF {
-			return nil, fmt.Errorf("line %d: a quotation mark opens a cell there that is not closed; close it, double it or take it away", s.line)
+			return nil, fmt.Errorf("line %d: a quotation mark opens a cell there that is not closed; "+
+				"close it, double it or take it away", s.line)
 		}
 		if len(record) > maxRecord {
-			return nil, fmt.Errorf("line %d: the row that begins there is longer than %d KiB; a quotation mark that is not closed may be why", s.line, maxRecord>>10)
+			return nil, fmt.Errorf("line %d: the row that begins there is longer than %d KiB; "+
+				"a quotation mark that is not closed may be why", s.line, maxRecord>>10)
 		}
 		if len(s.long) == 0 {
 			s.long = append(s.long, record...)

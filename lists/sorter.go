@@ -2,7 +2,9 @@ package lists
 
 import (
 	"bytes"
+	_ "embed"
 	"strings"
+	"sync"
 	"unicode"
 )
 
@@ -48,7 +50,7 @@ func (s *sorter) sort(raw []byte, fields int) kind {
 
 // without sorts a record without an @.
 func (s *sorter) without(raw []byte, fields int) kind {
-	if isRule(raw) {
+	if isRule(raw) || bytes.Contains(raw, []byte(`"ImportId"`)) { // the third header row of Qualtrics
 		s.after = true
 		return isAside
 	}
@@ -107,23 +109,33 @@ func isRule(raw []byte) bool {
 	return bytes.Count(raw, []byte("-"))+bytes.Count(raw, []byte("=")) >= 3 && len(bytes.Trim(raw, "-=+|: \t")) == 0
 }
 
-// totals are the words with which the last line of a report begins.
-var totals = []string{
-	"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "gesamtsumme", "insgesamt", "anzahl", "totale", "totaal", "totalt", "suma", "somme",
-	"razem", "celkem", "összesen", "toplam", "итого", "всего", "合計", "总计", "合计", "總計", "합계", "total général", "total general", "total records", "record count", "count",
-}
+//go:embed data/totals.txt
+var totalsText string
+
+// totals are the words with which the last line of a report begins, and those behind a number of rows.
+var totals = sync.OnceValue(func() (t struct{ words, counted map[string]bool }) {
+	t.words, t.counted = map[string]bool{}, map[string]bool{}
+	for line := range strings.Lines(totalsText) {
+		line = strings.TrimSpace(line)
+		if counted, ok := strings.CutPrefix(line, "N "); ok {
+			t.counted[counted] = true
+		} else if line != "" && line[0] != '#' {
+			t.words[line] = true
+		}
+	}
+	return t
+})
 
 // isTotal reports whether a cell begins the last line of a report: Total, Total: 3, (3 rows affected).
 func isTotal(cell string) bool {
 	word := strings.ToLower(strings.TrimRight(strings.TrimSpace(cell), ":=. 0123456789"))
-	for _, total := range totals {
-		if word == total {
-			return true
-		}
+	if totals().words[word] {
+		return true
 	}
-	inner := strings.Trim(word, "()")
-	digits := strings.TrimLeftFunc(inner, unicode.IsDigit)
-	rest := strings.TrimSpace(digits)
-	return len(digits) < len(inner) && (rest == "row" || rest == "rows" || rest == "row(s)" || rest == "rows affected" || rest == "row affected" ||
-		rest == "row(s) affected" || rest == "records" || rest == "rows selected" || rest == "rows in set" || rest == "records selected")
+	inner := strings.TrimSuffix(strings.TrimPrefix(word, "("), ")")
+	if strings.HasSuffix(word, "s)") && !strings.HasPrefix(word, "(") {
+		inner = word // 3 row(s)
+	}
+	rest := strings.TrimLeftFunc(inner, unicode.IsDigit)
+	return len(rest) < len(inner) && totals().counted[strings.TrimSpace(rest)]
 }

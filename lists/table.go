@@ -52,7 +52,9 @@ type table struct {
 	first  int  // index of the first row
 	end    int  // index behind the last row that the sample has
 
-	others []int // headers of other tables that hold addresses which this one lacks
+	others  []int // headers of other tables that hold addresses which this one lacks
+	held    int   // how many different addresses it holds
+	missing int   // and how many it lacks
 }
 
 // rows returns the rows of the table, without blank lines, titles and footers.
@@ -104,7 +106,8 @@ func commonWidth(records []sampled) (width int) {
 
 // findTable finds the table that holds the addresses: below the header of which it holds the most, or without one.
 func findTable(records []sampled, d Dialect, wanted []string) table {
-	if i := slices.IndexFunc(records[:min(len(records), headerRecords)], func(r sampled) bool { return hasNames(r, wanted) }); i >= 0 {
+	names := func(r sampled) bool { return hasNames(r, wanted) }
+	if i := slices.IndexFunc(records[:min(len(records), headerRecords)], names); i >= 0 {
 		return table{d: d, header: i, first: i + 1, end: len(records), named: true}
 	}
 	headers := headersIn(records)
@@ -140,17 +143,23 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 				missing++
 			}
 		}
-		if missing > 1 {
+		if best.missing += missing; missing > 0 {
 			best.others = append(best.others, t.header)
 		}
 	}
+	best.held = len(of)
 	return best
 }
+
+// isOneOfSeveral reports whether other tables hold so many addresses that this one cannot stand for the list. A meeting's
+// block with its host is no such table.
+func (t table) isOneOfSeveral() bool { return t.missing > 1 && t.missing*4 > t.held }
 
 // hasNames reports whether a record names one of the columns that were asked for.
 func hasNames(record sampled, wanted []string) bool {
 	for _, name := range wanted {
-		if slices.ContainsFunc(record.cells, func(cell string) bool { return sameName(cell, name) }) && !isNumber(strings.TrimSpace(name)) {
+		isName := func(cell string) bool { return sameName(cell, name) }
+		if !isNumber(strings.TrimSpace(name)) && slices.ContainsFunc(record.cells, isName) {
 			return true
 		}
 	}
@@ -164,20 +173,22 @@ func headersIn(records []sampled) (headers []int) {
 	fresh := true // no address came since the start, a blank line or a title
 	for i, record := range records {
 		filled := record.filled()
-		isHeader := len(filled) > 0 && (len(filled) > 1 || width == 1) && (fresh || i > 0 && len(records[i-1].filled()) <= 1 && width > 1 || i > 0 && records[i-1].blank())
-		if isHeader && (i < headerRecords || records[i-1].blank() || len(records[i-1].filled()) == 1) && namesColumns(record.cells) {
-			if len(headers) == 0 || !slices.Equal(trimCells(records[headers[len(headers)-1]].cells), trimCells(record.cells)) {
+		// Behind a blank line or a title a table may begin anywhere, else near the top and before any address.
+		begins := i > 0 && (records[i-1].blank() || width > 1 && len(records[i-1].filled()) <= 1)
+		enough := len(filled) > 1 || len(filled) == 1 && width == 1
+		if enough && (begins || fresh && i < headerRecords) && namesColumns(record.cells) {
+			if len(headers) == 0 || !sameCells(records[headers[len(headers)-1]], record) {
 				headers = append(headers, i)
 			}
 		}
-		switch {
-		case record.blank():
-		case slices.ContainsFunc(filled, holdsAddresses):
+		if slices.ContainsFunc(filled, holdsAddresses) {
 			fresh = false
 		}
 	}
 	return headers
 }
+
+func sameCells(a, b sampled) bool { return slices.Equal(trimCells(a.cells), trimCells(b.cells)) }
 
 func trimCells(cells []string) []string {
 	trimmed := make([]string, len(cells))
@@ -190,14 +201,24 @@ func trimCells(cells []string) []string {
 // namesColumns reports whether cells are names of columns, one of them of addresses.
 func namesColumns(cells []string) bool {
 	names := false
+	figures, filled := 0, 0
 	for _, cell := range cells {
-		if holdsAddresses(cell) || isFigure(cell) || len(cell) > 400 {
+		if holdsAddresses(cell) || len(cell) > maxName || strings.ContainsAny(cell, "{}") {
 			return false
+		}
+		if cell != "" {
+			filled++
+		}
+		if isFigure(cell) { // a year or a date may name a column
+			figures++
 		}
 		names = names || rankOf(cell) < weak || isOurs(cell)
 	}
-	return names
+	return names && figures*2 < filled
 }
+
+// maxName is how long a column's name may be, such as the question of a form.
+const maxName = 400
 
 // isFigure reports whether a cell is a number, an amount, a date or a time.
 func isFigure(cell string) bool {

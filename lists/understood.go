@@ -14,12 +14,16 @@ type Understood struct {
 	Header    int64    // the line that names the columns, from 1; of a workbook the row; 0: none
 	Columns   []string // the address columns that were chosen, by name, or by number from 1 where they have none
 	Others    []string // other columns that hold addresses
+	Tables    []int64  // lines of the headers of other tables with addresses, which are left out
 	Replaced  int      // columns that an earlier run added and this one replaces
 }
 
 // Understood returns what was found out about the list.
 func (r *Reader) Understood() Understood {
-	u := Understood{Format: r.format, Encoding: r.dialect.Encoding, Sheet: r.sheet, Others: r.others, Replaced: len(r.ours)}
+	u := Understood{
+		Format: r.format, Encoding: r.dialect.Encoding, Sheet: r.sheet,
+		Others: r.others, Tables: r.tables, Replaced: len(r.ours),
+	}
 	if r.format == CSV {
 		u.Delimiter = r.dialect.Delimiter
 	}
@@ -54,7 +58,13 @@ func (u Understood) String() string {
 		b.WriteString(", not in ")
 		b.WriteString(quoteAll(u.Others))
 	}
-	if u.Replaced > 0 {
+	for _, line := range u.Tables {
+		fmt.Fprintf(&b, "; the table below line %d is left out", line)
+	}
+	switch {
+	case u.Replaced == 1:
+		b.WriteString("; a column of an earlier run is replaced")
+	case u.Replaced > 1:
 		fmt.Fprintf(&b, "; %d columns of an earlier run are replaced", u.Replaced)
 	}
 	return b.String()

@@ -55,11 +55,14 @@ func cardEntry(card vcard.Card) (e entry) {
 			e = append(e, pair{column.value, ""})
 		}
 		for _, field := range fields {
-			e = append(e, pair{column.value, strings.TrimSpace(strings.ReplaceAll(strings.ReplaceAll(field.Value, `\;`, ";"), `\:`, ":"))})
+			e = append(e, pair{column.value, strings.TrimSpace(unescaped.Replace(field.Value))})
 		}
 	}
 	return e
 }
+
+// unescaped takes away the backslashes that the decoder leaves.
+var unescaped = strings.NewReplacer(`\;`, ";", `\:`, ":")
 
 // preference is the rank that a card gives a value, the most preferred first.
 func preference(field *vcard.Field) int {
@@ -127,8 +130,10 @@ func plainProperty(line string) string {
 		switch {
 		case named && strings.EqualFold(name, "CHARSET"):
 			charset = content
-		case named && strings.EqualFold(name, "ENCODING"), !named && strings.EqualFold(name, "QUOTED-PRINTABLE"), !named && strings.EqualFold(name, "BASE64"):
-			encoding = strings.ToUpper(content + name)
+		case named && strings.EqualFold(name, "ENCODING"):
+			encoding = strings.ToUpper(content)
+		case strings.EqualFold(name, "QUOTED-PRINTABLE"), strings.EqualFold(name, "BASE64"):
+			encoding = strings.ToUpper(name)
 		case named:
 			plain = append(plain, parameter)
 		case name != "":

@@ -29,6 +29,7 @@ func (r *Reader) convertWorkbook(wanted string) (err error) {
 	if err := done(); err != nil {
 		return err
 	}
+	r.sheets = book.GetSheetList()
 	if r.sheet, err = chooseSheet(book, wanted); err != nil {
 		return err
 	}

@@ -219,6 +219,33 @@ func TestASheetIsTakenByNameOrNumber(t *testing.T) {
 	}
 }
 
+func TestASheetWithoutAddressesNamesTheOthers(t *testing.T) {
+	path := sheet(t, [][]any{{"Notes", "Date"}, {"nothing here", "today"}, {"more", "today"}}, nil)
+	var none *lists.NoColumnError
+	if _, err := lists.Open(path, lists.Options{}); !errors.As(err, &none) || !strings.Contains(err.Error(), "Sheet1, Other") {
+		t.Errorf("error %v, want a NoColumnError with the names of the sheets", err)
+	}
+}
+
+func TestRowsOfAWorkbookHaveTheNumbersOfTheSheet(t *testing.T) {
+	path := sheet(t, [][]any{{"Title"}, {}, {"Name", "Email"}, {"two\nlines", "a@x.lab"}, {"Bob", "b@x.lab"}}, nil)
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var lines []int64
+	for row, err := range r.Rows() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, row.Line)
+	}
+	if !cmp.Equal(lines, []int64{4, 5}) || r.Understood().Header != 3 {
+		t.Errorf("rows %v below %d", lines, r.Understood().Header)
+	}
+}
+
 func TestAWorkbookThatIsNoneIsRefused(t *testing.T) {
 	if _, err := lists.Open(write(t, "PK\x03\x04[Content_Types].xml xl/ and nothing else"), lists.Options{}); err == nil || !strings.Contains(err.Error(), "workbook") {
 		t.Errorf("error %v", err)

@@ -78,7 +78,9 @@ func (w *WorkbookWriter) begin(book *zip.Reader, part string) error {
 		return fmt.Errorf("workbook: it has no part %s", part)
 	}
 	// The sheet is what takes time, and it is several times as large as a CSV file of the same rows.
-	w.zip.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) { return flate.NewWriter(to, flate.BestSpeed) })
+	w.zip.RegisterCompressor(zip.Deflate, func(to io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(to, flate.BestSpeed)
+	})
 	w.rows = newSheetRows(w.source)
 	var err error
 	if w.sheet, err = w.zip.Create(part); err != nil {
@@ -165,7 +167,8 @@ func (w *WorkbookWriter) row(row []byte, added []string) error {
 			if text == "" {
 				continue
 			}
-			writeCell(b, prefix, w.first+i, w.rows.number, style, text, w.rows.number != w.header && i%len(recordColumns) == scoreColumn)
+			isScore := w.rows.number != w.header && i%len(recordColumns) == scoreColumn
+			writeCell(b, prefix, w.first+i, w.rows.number, style, text, isScore)
 		}
 		written = true
 	}

@@ -51,7 +51,10 @@ func NewWriter(w io.Writer, list *Reader) (*Writer, error) {
 	if err := list.measure(); err != nil {
 		return nil, err
 	}
-	out := &Writer{dialect: list.dialect, codec: codecs[list.dialect.Encoding], cut: list.dialect.cut(), width: list.width, ours: list.ours, sets: len(list.chosen), batch: &writerBatch{}}
+	out := &Writer{
+		dialect: list.dialect, codec: codecs[list.dialect.Encoding], cut: list.dialect.cut(), width: list.width,
+		ours: list.ours, sets: len(list.chosen), batch: &writerBatch{},
+	}
 	if wide := list.dialect.wide(); wide != nil {
 		encoded := transform.NewWriter(w, wide.NewEncoder())
 		out.encoder, w = encoded, encoded

@@ -83,8 +83,8 @@ func (s *sum) forecast(cut Cut) Forecast {
 	}
 	percent := 100 / float64(s.rows)
 	half := 1.96 * math.Sqrt(s.variance)
-	f.Bounces, f.Age = s.bounces*percent, s.aged*percent
-	f.Low, f.High = max(0, s.bounces-half)*percent, min(float64(s.rows), s.bounces+half)*percent
+	f.Bounces, f.Age = round(s.bounces*percent), round(s.aged*percent)
+	f.Low, f.High = round(max(0, s.bounces-half)*percent), round(min(float64(s.rows), s.bounces+half)*percent)
 	switch {
 	case float64(s.unknown) > unknownShare*float64(s.rows):
 		f.Word = CannotBeTold
@@ -99,3 +99,6 @@ func (s *sum) forecast(cut Cut) Forecast {
 	}
 	return f
 }
+
+// round leaves two decimals, which is more than a forecast knows.
+func round(percent float64) float64 { return math.Round(percent*100) / 100 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +19,94 @@ import (
 	"presend/verify/syntax"
 	"presend/verify/verdict"
 )
+
+// inTime runs a test in a synctest bubble, with a state file that is closed before the bubble ends.
+func inTime(t *testing.T, test func(t *testing.T, f *state.File)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "s.db")
+	synctest.Test(t, func(t *testing.T) {
+		f := open(t, path)
+		defer f.Close()
+		test(t, f)
+	})
+}
+
+const day = 24 * time.Hour
+
+var ours = netip.MustParseAddr("192.0.2.7")
+
+// unsettled is an accepted address whose catch-all question is open, and is asked again after a wait.
+func unsettled(wait time.Duration) verify.Result {
+	return verify.Result{
+		Verdict: verdict.Risky, Score: 90, Reason: verdict.CatchAllUnknown, Detail: "accepted", Flags: []verify.Flag{verdict.FlagRole},
+		Suggestion: "b@c.lab", Provider: "google", MX: "mx.one.lab", Source: ours,
+		Reply:     &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "fine", Command: "RCPT TO"},
+		CheckedAt: time.Now().UTC(), RetryAt: time.Now().Add(wait).UTC(),
+	}
+}
+
+func greylisted() verify.Result {
+	return verify.Result{
+		Verdict: verdict.Unknown, Reason: verdict.Greylisted, Source: ours,
+		CheckedAt: time.Now(), RetryAt: time.Now().Add(15 * time.Minute),
+	}
+}
+
+func provisional(task verify.Task) verify.Done {
+	return verify.Done{Task: task, Result: unsettled(0), Provisional: true}
+}
+
+func record(t *testing.T, run *state.Run, done ...verify.Done) {
+	t.Helper()
+	if err := run.Record(t.Context(), done, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lease takes all the work of a run that has one domain.
+func lease(t *testing.T, run *state.Run) (verify.Domain, []verify.Task) {
+	t.Helper()
+	domains, err := run.Domains(t.Context(), 10)
+	if err != nil || len(domains) != 1 {
+		t.Fatalf("domains %v, %v; want one", domains, err)
+	}
+	tasks, err := run.Lease(t.Context(), domains[0].Name, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return domains[0], tasks
+}
+
+func finish(t *testing.T, run *state.Run) {
+	t.Helper()
+	if err := run.Finish(t.Context(), state.Summary{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reasons are the reasons in the history of an address.
+func reasons(t *testing.T, f *state.File, address string) (all []verify.Reason) {
+	t.Helper()
+	a, err := syntax.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := f.History(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range changes {
+		all = append(all, c.Reason)
+	}
+	return all
+}
+
+func locals(tasks []verify.Task) (all []string) {
+	for _, task := range tasks {
+		all = append(all, task.Address.Local)
+	}
+	return all
+}
 
 func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *testing.T) {
 	for _, test := range []struct {
@@ -37,7 +128,6 @@ func TestARunThatWasBrokenOffHandsOutWhatWasHeardAndNothingThatWasSettled(t *tes
 				gone := verify.Result{Verdict: verdict.Invalid, Reason: verdict.MailboxUnknown, CheckedAt: time.Now()}
 				record(t, run, verify.Done{Task: tasks[0], Result: gone}, provisional(tasks[1]))
 
-				run.Close()
 				time.Sleep(time.Minute)
 				run = begin(t, f, test.policy, list...)
 				if p, err := run.Plan(t.Context()); err != nil || p.New != 1 || p.Due != 1 || p.Reused != 1 {
@@ -73,8 +163,7 @@ func TestAProvisionalResultStaysInTheWorkOfItsRun(t *testing.T) {
 		if p, err := run.Plan(t.Context()); err != nil || p.Pending() != 0 {
 			t.Errorf("plan %+v, %v; want nothing pending once settled", p, err)
 		}
-		run.Close()
-		time.Sleep(31 * 24 * time.Hour)
+		time.Sleep(40 * 24 * time.Hour)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); tasks[0].Heard != nil {
 			t.Errorf("%+v is still heard after it was settled", tasks[0].Heard)
 		}
@@ -88,11 +177,58 @@ func TestAProvisionalResultIsHeardWhateverItsReason(t *testing.T) {
 		done := provisional(tasks[0])
 		done.Result.Reason = verdict.Disposable
 		record(t, run, done)
-		run.Close()
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard == nil {
 			t.Errorf("tasks %+v, want one that was heard", tasks)
 		}
 	})
+}
+
+func TestHistoryHoldsSettledResultsOnly(t *testing.T) {
+	catchAll := verify.Result{Verdict: verdict.Risky, Reason: verdict.CatchAll}
+	settled := verify.Result{Verdict: verdict.Deliverable, Reason: verdict.Accepted}
+	for _, test := range []struct {
+		name   string
+		before []verify.Result
+		after  *verify.Result // nil: the run was broken off
+		want   []verify.Reason
+	}{
+		{"heard and never settled", nil, nil, nil},
+		{"heard and settled", nil, &settled, []verify.Reason{verdict.Accepted}},
+		{"accepted as before", []verify.Result{settled}, &settled, []verify.Reason{verdict.Accepted}},
+		{"another result than before", []verify.Result{settled}, &catchAll, []verify.Reason{verdict.Accepted, verdict.CatchAll}},
+		{
+			"as it once was",
+			[]verify.Result{settled, catchAll},
+			&settled,
+			[]verify.Reason{verdict.Accepted, verdict.CatchAll, verdict.Accepted},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, f *state.File) {
+				pass := func(provisionally bool, result *verify.Result) {
+					run := begin(t, f, state.Policy{Fresh: true}, "a@one.lab")
+					_, tasks := lease(t, run)
+					if provisionally {
+						record(t, run, provisional(tasks[0]))
+						time.Sleep(time.Minute)
+					}
+					if result != nil {
+						result.CheckedAt = time.Now()
+						record(t, run, verify.Done{Task: tasks[0], Result: *result})
+					}
+					finish(t, run)
+					time.Sleep(24 * time.Hour)
+				}
+				for _, before := range test.before {
+					pass(false, &before)
+				}
+				pass(true, test.after)
+				if got := reasons(t, f, "a@one.lab"); !slices.Equal(got, test.want) {
+					t.Errorf("history %v, want %v", got, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestAQuestionThatMetATemporaryAnswerIsAskedAgainWithWhatWasHeard(t *testing.T) {
@@ -136,7 +272,6 @@ func TestAnotherTemporaryAnswerIsNotTakenForAnAcceptance(t *testing.T) {
 		run := begin(t, f, state.Policy{}, "a@one.lab")
 		_, tasks := lease(t, run)
 		record(t, run, provisional(tasks[0]), verify.Done{Task: tasks[0], Result: greylisted()})
-		run.Close()
 		time.Sleep(time.Hour)
 		if _, tasks := lease(t, begin(t, f, state.Policy{}, "a@one.lab")); len(tasks) != 1 || tasks[0].Heard != nil {
 			t.Errorf("tasks %+v, want one that was not heard", tasks)
@@ -200,7 +335,7 @@ func TestTriesGrowByOneANightAndTheFirstIsRemembered(t *testing.T) {
 		_, tasks := lease(t, run)
 		record(t, run, verify.Done{Task: tasks[0], Result: accepted(tasks[0])})
 		finish(t, run)
-		time.Sleep(31 * 24 * time.Hour)
+		time.Sleep(40 * 24 * time.Hour)
 		_, tasks = lease(t, begin(t, f, state.Policy{}, "a@one.lab"))
 		if task := tasks[0]; task.Memory.Tries != 0 || !task.Memory.Since.IsZero() || task.Source.IsValid() {
 			t.Errorf("after an answer: %+v, want no tries", task)
@@ -215,7 +350,6 @@ func TestAProvisionalResultChangesNeitherTriesNorTheFirstOfThem(t *testing.T) {
 		_, tasks := lease(t, run)
 		record(t, run, verify.Done{Task: tasks[0], Result: greylisted()})
 		for range 3 { // each is broken off
-			run.Close()
 			time.Sleep(24 * time.Hour)
 			run = begin(t, f, state.Policy{}, "a@one.lab")
 			_, tasks = lease(t, run)
@@ -279,11 +413,35 @@ func TestAFreshRunUsesWhatItLearnedItself(t *testing.T) {
 		if err := run.Record(t.Context(), []verify.Done{provisional(tasks[0])}, facts); err != nil {
 			t.Fatal(err)
 		}
-		run.Close()
 		time.Sleep(time.Minute)
 		domain, tasks := lease(t, begin(t, f, state.Policy{Fresh: true}, "a@one.lab", "b@one.lab"))
 		if domain.CatchAll != catchall.Yes || len(tasks) != 2 || tasks[0].Heard == nil {
 			t.Errorf("%+v with %+v, want what this run learned before it was broken off", domain, tasks)
+		}
+	})
+}
+
+func TestPruneKeepsTheNewestChangeOfEachAddress(t *testing.T) {
+	inTime(t, func(t *testing.T, f *state.File) {
+		for _, reason := range []verify.Reason{verdict.Accepted, verdict.MailboxFull, verdict.Accepted} {
+			run := begin(t, f, state.Policy{Fresh: true}, "a@one.lab", "b@one.lab")
+			work(t, run, func(task verify.Task) verify.Result {
+				r := accepted(task)
+				if task.Address.Local == "a" {
+					r.Reason = reason
+				}
+				return r
+			})
+			finish(t, run)
+			time.Sleep(24 * time.Hour)
+		}
+		if err := f.Prune(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for _, address := range []string{"a@one.lab", "b@one.lab"} {
+			if got := reasons(t, f, address); !slices.Equal(got, []verify.Reason{verdict.Accepted}) {
+				t.Errorf("%s: history %v, want the newest change", address, got)
+			}
 		}
 	})
 }
@@ -295,9 +453,7 @@ func TestAStoredAddressIsHandedOutAsItWasParsed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			run := begin(t, f, state.Policy{}, text)
-			_, tasks := lease(t, run)
-			run.Close()
+			_, tasks := lease(t, begin(t, f, state.Policy{}, text))
 			if diff := cmp.Diff(want, tasks[0].Address); diff != "" {
 				t.Errorf("%s:\n%s", text, diff)
 			}
@@ -318,4 +474,21 @@ func TestRecordKeepsNothingWhenItsContextHasEnded(t *testing.T) {
 			t.Errorf("result %+v, want none", r)
 		}
 	})
+}
+
+func TestAFileRemembersAcrossVersionsWhatWasHeard(t *testing.T) {
+	dump, err := os.ReadFile("testdata/version2.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s.db")
+	withSQL(t, path, string(dump))
+	// Its time has come, and the file's times are not those of the future.
+	withSQL(t, path, "UPDATE results SET checked_at = unixepoch() - 60, retry_at = CASE WHEN retry_at > 0 THEN 1 ELSE 0 END")
+	f := open(t, path)
+	defer f.Close()
+	_, tasks := lease(t, begin(t, f, state.Policy{}, "ann@x.lab", "open@x.lab"))
+	if len(tasks) != 1 || tasks[0].Heard == nil || tasks[0].Heard.MX != "mx.x.lab" {
+		t.Errorf("tasks %+v, want open@x.lab as it was heard", tasks)
+	}
 }

@@ -3,182 +3,118 @@ package state
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"iter"
-	"math"
+	"strings"
 	"time"
 
-	"presend/verify/syntax"
 	"presend/verify/verdict"
 )
 
-// Entry is an address of a list, and where it is.
-type Entry struct {
-	Row     int64           // from 1
-	Column  int             // which of the row's addresses, from 0 to 65535
-	Address *syntax.Address // nil: the cell holds none that could be asked about
+// BeginRetries starts a run over all temporary answers that can be asked again, of whatever list. The rows of lists stay.
+func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
+	r, err := f.Begin(ctx, "", Policy{})
+	if err != nil {
+		return nil, err
+	}
+	r.all = true
+	return r, r.planRetries(ctx)
 }
 
-const (
-	addBatch    = 20000     // how many entries are added in one transaction
-	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
-)
-
-// Add takes the addresses of the list. No two of them have the same row and column. When Add returns, the work of the
-// run is laid out. It must not be called twice.
-func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
+// planRetries lays out the temporary answers that can be asked again. Who was suppressed meanwhile is left alone.
+func (r *Run) planRetries(ctx context.Context) error {
 	list, err := r.file.suppressionList(ctx)
 	if err != nil {
 		return err
 	}
-	domains := map[string]int64{}
-	batch := make([]Entry, 0, addBatch)
-	// Entries are gathered first, so that nobody waits for a transaction while they come in slowly.
-	for entry, err := range entries {
-		if err != nil {
-			return fmt.Errorf("state: adding rows: %w", err)
-		}
-		if batch = append(batch, entry); len(batch) < addBatch {
-			continue
-		}
-		if err := r.addBatch(ctx, batch, domains, list); err != nil {
+	return r.layOut(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+			SELECT $1, a.domain, lower(a.local), a.id, 1 FROM results s JOIN addresses a ON a.id = s.address
+			WHERE s.retry_at > 0 AND s.retry_at <= $2 ON CONFLICT DO NOTHING`, r.id, r.now); err != nil {
 			return err
 		}
-		batch = batch[:0]
-		if len(domains) > 1<<16 {
-			clear(domains) // a cache, and bounded
-		}
-	}
-	if err := r.addBatch(ctx, batch, domains, list); err != nil {
-		return err
-	}
-	return r.layOut(ctx)
-}
-
-func (r *Run) addBatch(
-	ctx context.Context, batch []Entry, domains map[string]int64, list suppressionList,
-) error {
-	return r.file.write(ctx, "adding rows", func(tx *sql.Tx) error {
-		s := r.file.prepared.in(ctx, tx)
-		for _, entry := range batch {
-			if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
-				return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
-			}
-			var id, suppressed int64
-			if a := entry.Address; a != nil {
-				var err error
-				if suppressed, err = list.forbids(ctx, s.forbids, *a); err != nil {
-					return err
-				}
-				if id, err = findOrInsertAddress(ctx, s, domains, *a); err != nil {
-					return err
-				}
-			}
-			if _, err := s.addRow.ExecContext(ctx, r.id, entry.Row, entry.Column, id, suppressed); err != nil {
-				return fmt.Errorf("row %d: %w", entry.Row, err)
-			}
-		}
-		return nil
+		return list.strike(ctx, tx, r.id)
 	})
 }
 
-// findOrInsertAddress returns the id of an address. Domains are ids that were found before.
-func findOrInsertAddress(
-	ctx context.Context, s statements, domains map[string]int64, a syntax.Address,
-) (id int64, err error) {
-	domain, known := domains[a.Domain]
-	if !known {
-		if domain, err = findOrInsert(ctx, s.findDomain, s.addDomain, a.Domain); err != nil {
-			return 0, err
-		}
-		domains[a.Domain] = domain
-	}
-	return findOrInsert(ctx, s.findAddress, s.addAddress, domain, a.Local)
+// plan lays out the work: the addresses of the list that have no result, or one that is to be asked again.
+func (r *Run) plan(ctx context.Context) error {
+	why, args := r.why()
+	return r.layOut(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+			SELECT $1, domain, folded, address, why FROM (SELECT a.domain AS domain, lower(a.local) AS folded,
+			a.id AS address, `+why+` AS why FROM rows r JOIN addresses a ON a.id = r.address
+			LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND r.suppressed = 0) planned
+			WHERE why >= 0 ON CONFLICT DO NOTHING`, args...)
+		return err
+	})
 }
 
-func findOrInsert(ctx context.Context, find, insert *sql.Stmt, key ...any) (id int64, err error) {
-	err = find.QueryRowContext(ctx, key...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = insert.QueryRowContext(ctx, key...).Scan(&id)
-	}
-	return id, err
-}
-
-// layOut lays out the work of the run: the addresses that have no result or one that is not good enough, in batches by
-// domain. Work that an earlier pass left undone stays.
-func (r *Run) layOut(ctx context.Context) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list, err := r.file.suppressionList(ctx)
+// layOut fills the work of the run, and fixes the order of its domains once, so that work which is done meanwhile does
+// not change it.
+func (r *Run) layOut(ctx context.Context, fill func(*sql.Tx) error) error {
+	tx, err := r.file.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return fmt.Errorf("state: laying out the work: %w", err)
 	}
-	return r.file.write(ctx, "laying out the work", func(tx *sql.Tx) error {
-		s := r.file.prepared.in(ctx, tx)
-		if r.all {
-			if _, err := s.layOutRetries.ExecContext(ctx, r.id, r.now); err != nil {
-				return err
-			}
-			// Who was suppressed meanwhile is left alone.
-			if err := list.strike(ctx, tx, s, r.id); err != nil {
-				return err
-			}
-		} else {
-			before, unprobed, oldest := r.limits()
-			if _, err := s.layOut.ExecContext(ctx, r.id, r.now, before, unprobed, oldest); err != nil {
-				return err
-			}
+	defer tx.Rollback()
+	if err := fill(tx); err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	for _, statement := range []string{
+		"DELETE FROM batches WHERE run = $1",
+		"INSERT INTO batches (run, pending, domain) SELECT run, -count(*), domain FROM work WHERE run = $1 GROUP BY run, domain",
+	} {
+		if _, err := tx.ExecContext(ctx, statement, r.id); err != nil {
+			return fmt.Errorf("state: ordering the work: %w", err)
 		}
-		if _, err := s.clearBatches.ExecContext(ctx, r.id); err != nil {
-			return err
-		}
-		_, err := s.fillBatches.ExecContext(ctx, r.id)
-		return err
-	})
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("state: laying out the work: %w", err)
+	}
+	return nil
 }
 
-// limits returns what the policy says of results: those found before a time are not used; those with the reason unprobed
-// are not used; those found before oldest are not used either, unless they are waiting for their retry.
-func (r *Run) limits() (before int64, unprobed verdict.Reason, oldest int64) {
-	before, oldest = math.MinInt64, math.MinInt64
+// tomorrow is how far in the future a time may lie that is not taken for a mistake of a clock.
+const tomorrow = 3600
+
+// why is an expression over a result s that tells why its address is to be asked: 0 it has none, 1 it is a temporary
+// answer that can be asked again, 2 it is older than its shelf life, -1 it is not. The first parameter is the run's id.
+func (r *Run) why() (expression string, args []any) {
+	args = []any{r.id}
+	var e strings.Builder
+	e.WriteString("CASE WHEN s.address IS NULL THEN 0")
+	when := func(condition string, result int, values ...any) {
+		for _, value := range values {
+			args = append(args, value)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		fmt.Fprintf(&e, " WHEN %s THEN %d", condition, result)
+	}
+	when("s.retry_at > 0 AND s.retry_at <= ?", 1, r.now)
+	when("s.checked_at > ?", 2, r.now+tomorrow) // a clock was wrong once
 	if r.policy.Fresh {
-		before = r.begun
+		when("s.checked_at < ? AND s.tried_at < ?", 2, r.begun, r.begun)
 	}
 	if r.policy.Probing {
-		unprobed = verdict.NotProbed
+		when("s.reason = ?", 2, string(verdict.NotProbed))
 	}
 	if r.policy.MaxAge > 0 {
-		oldest = r.begun - int64(r.policy.MaxAge.Seconds())
+		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-int64(r.policy.MaxAge.Seconds()))
 	}
-	return before, unprobed, oldest
+	when("s.retry_at = 0 AND s.due_at <= ? AND s.tried_at < ?", 2, r.now, r.begun)
+	e.WriteString(" ELSE -1 END")
+	return e.String(), args
 }
 
-// Plan says what a run has to do.
-type Plan struct {
-	Rows       int `json:"rows"`
-	New        int `json:"new"`        // addresses never verified before
-	Due        int `json:"due"`        // temporary answers that are ready to retry
-	Stale      int `json:"stale"`      // results older than their shelf life
-	Reused     int `json:"reused"`     // results that are good enough
-	Suppressed int `json:"suppressed"` // rows with an address on the suppression list
-}
-
-// Pending is how many addresses are to be verified.
-func (p Plan) Pending() int { return p.New + p.Due + p.Stale }
-
-// Plan returns what the run has to do: what was laid out and is not yet done.
+// Plan returns what the run has to do, as laid out when its rows were added or Again was called.
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
-		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed > 0) AS b),
-		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0)`, r.id).
-		Scan(&p.Rows, &p.Suppressed, &addresses)
-	if err == nil {
-		err = r.file.db.QueryRowContext(ctx, `SELECT count(CASE WHEN why = 0 THEN 1 END),
-			count(CASE WHEN why = 1 THEN 1 END), count(CASE WHEN why = 2 THEN 1 END) FROM work WHERE run = $1`, r.id).Scan(&p.New, &p.Due, &p.Stale)
-	}
+		(SELECT count(*) FROM rows WHERE run = $1), (SELECT count(*) FROM rows WHERE run = $1 AND suppressed > 0),
+		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0),
+		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),
+		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id).
+		Scan(&p.Rows, &p.Suppressed, &addresses, &p.New, &p.Due, &p.Stale)
 	if err != nil {
 		return p, fmt.Errorf("state: counting the work: %w", err)
 	}
@@ -186,16 +122,30 @@ func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	return p, nil
 }
 
-// NextRetry returns when the first of the run's temporary answers is ready to retry; zero for none.
+// NextRetry returns when the first of the run's temporary answers can be asked again; zero for none.
 func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
-	query, args := `SELECT min(s.retry_at) FROM rows JOIN results s ON s.address = rows.address
-		WHERE rows.run = $1 AND rows.suppressed = 0 AND s.retry_at > 0`, []any{r.id}
+	var at sql.NullInt64
+	query := `SELECT min(s.retry_at) FROM rows r JOIN results s ON s.address = r.address
+		WHERE r.run = $1 AND s.retry_at > 0 AND r.suppressed = 0`
+	args := []any{r.id}
 	if r.all {
 		query, args = "SELECT min(retry_at) FROM results WHERE retry_at > 0", nil
 	}
-	var at sql.NullInt64
-	if err := r.file.db.QueryRowContext(ctx, query, args...).Scan(&at); err != nil {
+	err := r.file.db.QueryRowContext(ctx, query, args...).Scan(&at)
+	if err != nil {
 		return time.Time{}, fmt.Errorf("state: looking for retries: %w", err)
 	}
 	return fromUnix(at.Int64), nil
+}
+
+// Again lays out what can be asked again by now, for another pass of the engine over the same rows.
+func (r *Run) Again(ctx context.Context) error {
+	r.mu.Lock()
+	r.cursor, r.next, r.ids = start, map[string]place{}, map[string]int64{}
+	r.mu.Unlock()
+	r.now, r.policy = time.Now().Unix(), Policy{}
+	if r.all {
+		return r.planRetries(ctx)
+	}
+	return r.plan(ctx)
 }

@@ -14,27 +14,29 @@ import (
 	"presend/verify/verdict"
 )
 
-// RowResult is what is known of an address of the list, and where it is.
+// RowResult is what is known of one address of a row of the list.
 type RowResult struct {
-	Row        int64          // from 1
-	Column     int            // which of the row's addresses, from 0
-	Address    string         // as it was added; empty: none
-	Result     *verify.Result // nil: none, since there is no address to ask about or the run was broken off
-	Duplicate  bool           // an earlier row, or an earlier column of the row, holds the same address
-	Suppressed *Suppressed    // the entry that forbids the address; nil: none
+	Row        int64          // as it was added
+	Column     int            // as it was added
+	Result     *verify.Result // nil: none, since the row holds no address to ask about or the run was broken off
+	Since      time.Time      // when a missing domain was first found missing, in a row; zero: for other reasons
+	Duplicate  bool           // an earlier row, or an earlier address of the row, is the same
+	Suppressed *Suppressed    // the entry that forbids the row's address; nil: none
 }
 
-// Results returns what is known of every address of the list, by row and column. A result that is still provisional is
-// catch_all_unknown with a time to retry.
+// Results returns what is known of every row, in order. A result that is still provisional is catch_all_unknown with a
+// time to retry.
 func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 	return func(yield func(RowResult, error) bool) {
-		rows, err := r.file.db.QueryContext(ctx, `SELECT rows.n, rows.col, rows.n * 65536 + rows.col > f.first,
-			a.local, d.name, x.name, x.reason, x.source, x.at, `+resultColumns+`
-			FROM rows LEFT JOIN suppression x ON x.id = rows.suppressed LEFT JOIN addresses a ON a.id = rows.address
-			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = rows.address
+		// A row's place in the list is one number: 65,536 addresses fit into a row.
+		rows, err := r.file.db.QueryContext(ctx, `SELECT r.n, r.col, f.first, a.local, d.name,
+			x.name, x.reason, x.source, x.at,
+			CASE WHEN s.reason = $2 THEN (SELECT max(h.at) FROM history h WHERE h.address = s.address) END, `+resultColumns+`
+			FROM rows r LEFT JOIN suppression x ON x.id = r.suppressed LEFT JOIN addresses a ON a.id = r.address
+			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = r.address
 			LEFT JOIN (SELECT address, min(n * 65536 + col) AS first FROM rows WHERE run = $1 AND address > 0
-				GROUP BY address HAVING count(*) > 1) f ON f.address = rows.address
-			WHERE rows.run = $1 ORDER BY rows.n, rows.col`, r.id)
+			GROUP BY address HAVING count(*) > 1) f ON f.address = r.address
+			WHERE r.run = $1 ORDER BY r.n, r.col`, r.id, string(verdict.NoSuchDomain))
 		if err != nil {
 			yield(RowResult{}, fmt.Errorf("state: reading results: %w", err))
 			return
@@ -57,9 +59,8 @@ func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 
 // Answers counts the clear answers that the run's rows have, from which scores are made.
 func (r *Run) Answers(ctx context.Context) (list score.List, err error) {
-	rows, err := r.file.db.QueryContext(ctx, `SELECT s.reason, s.flags, count(*) FROM rows
-		JOIN results s ON s.address = rows.address WHERE rows.run = $1 AND rows.suppressed = 0
-		GROUP BY s.reason, s.flags`, r.id)
+	rows, err := r.file.db.QueryContext(ctx, `SELECT s.reason, s.flags, count(*) FROM rows r
+		JOIN results s ON s.address = r.address WHERE r.run = $1 AND r.suppressed = 0 GROUP BY s.reason, s.flags`, r.id)
 	if err != nil {
 		return list, fmt.Errorf("state: counting answers: %w", err)
 	}
@@ -85,39 +86,52 @@ func flagsOf(text string) []verdict.Flag {
 }
 
 func scanRow(rows *sql.Rows) (row RowResult, err error) {
-	var later sql.NullBool
-	var at sql.NullInt64
+	var first, at, since sql.NullInt64
 	var local, domain, name, why, origin sql.NullString
 	var s storedResult
-	targets := append([]any{&row.Row, &row.Column, &later, &local, &domain, &name, &why, &origin, &at}, s.targets()...)
+	targets := append([]any{&row.Row, &row.Column, &first, &local, &domain, &name, &why, &origin, &at, &since}, s.targets()...)
 	if err := rows.Scan(targets...); err != nil {
 		return RowResult{}, err
 	}
-	row.Duplicate = later.Bool
-	if local.Valid {
-		row.Address = local.String + "@" + domain.String
-	}
+	row.Duplicate = first.Valid && first.Int64 < row.Row*65536+int64(row.Column)
+	row.Since = fromUnix(since.Int64)
 	if name.Valid {
 		row.Suppressed = &Suppressed{Name: name.String, Reason: why.String, Source: origin.String, At: fromUnix(at.Int64)}
 	}
-	row.Result, err = s.result(row.Address)
+	row.Result, err = s.result(local.String + "@" + domain.String)
+	if row.Result != nil {
+		s.unconfirmed(row.Result)
+	}
 	return row, err
+}
+
+// unconfirmed marks a result whose newest try gave no answer.
+func (s *storedResult) unconfirmed(x *verify.Result) {
+	if s.triedAt.Int64 == 0 {
+		return
+	}
+	x.Flags = append(x.Flags, verdict.FlagUnconfirmed)
+	x.Detail = fmt.Sprintf("%s (not confirmed on %s: %s)",
+		x.Detail, fromUnix(s.triedAt.Int64).Format(time.DateOnly), s.triedDetail.String)
 }
 
 // resultColumns are the columns of a result s, in the order of storedResult's targets.
 const resultColumns = `s.verdict, s.score, s.reason, s.detail, s.flags, s.suggestion, s.provider, s.mx,
-	s.code, s.enhanced, s.text, s.command, s.checked_at, s.retry_at, s.source`
+	s.code, s.enhanced, s.text, s.command, s.checked_at, s.retry_at, s.source, s.action,
+	s.times, s.tries, s.counted, s.since, s.last_try, s.tried_at, s.tried_reason, s.tried_detail`
 
 // storedResult is a result as the database holds it. All is NULL where an address has none.
 type storedResult struct {
-	verdict, reason, detail, flags, suggestion, provider, mx, enhanced, text, command, source sql.NullString
-	score, code, checkedAt, retryAt                                                           sql.NullInt64
+	verdict, reason, detail, flags, suggestion, provider, mx, enhanced, text, command, source, action sql.NullString
+	triedReason, triedDetail                                                                          sql.NullString
+	score, code, checkedAt, retryAt, times, tries, counted, since, lastTry, triedAt                   sql.NullInt64
 }
 
 func (s *storedResult) targets() []any {
 	return []any{
 		&s.verdict, &s.score, &s.reason, &s.detail, &s.flags, &s.suggestion, &s.provider, &s.mx,
-		&s.code, &s.enhanced, &s.text, &s.command, &s.checkedAt, &s.retryAt, &s.source,
+		&s.code, &s.enhanced, &s.text, &s.command, &s.checkedAt, &s.retryAt, &s.source, &s.action,
+		&s.times, &s.tries, &s.counted, &s.since, &s.lastTry, &s.triedAt, &s.triedReason, &s.triedDetail,
 	}
 }
 
@@ -130,15 +144,20 @@ func (s *storedResult) sourceAddress() (netip.Addr, error) {
 }
 
 // memory returns what is remembered of how the address was asked.
-func (s *storedResult) memory(tries int, since time.Time) verdict.Memory {
-	m := verdict.Memory{
+func (s *storedResult) memory() verdict.Memory {
+	return verdict.Memory{
 		Reason: verdict.Reason(s.reason.String), At: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
-		Times: 1, Tries: tries, Counted: tries, Since: since,
+		Times: int(s.times.Int64), Tries: int(s.tries.Int64), Counted: int(s.counted.Int64),
+		Since: fromUnix(s.since.Int64), LastTry: fromUnix(s.lastTry.Int64),
 	}
-	if tries > 0 {
-		m.LastTry = m.At
+}
+
+// lastReason returns the reason of the newest try.
+func (s *storedResult) lastReason() verdict.Reason {
+	if s.triedAt.Int64 > 0 {
+		return verdict.Reason(s.triedReason.String)
 	}
-	return m
+	return verdict.Reason(s.reason.String)
 }
 
 // result returns the result for an address; nil where there is none.
@@ -156,6 +175,9 @@ func (s *storedResult) result(address string) (*verify.Result, error) {
 		CheckedAt: fromUnix(s.checkedAt.Int64), RetryAt: fromUnix(s.retryAt.Int64),
 	}
 	x.Judge()
+	if s.action.String != "" {
+		x.Action = verdict.Action(s.action.String)
+	}
 	if s.code.Int64 > 0 {
 		x.Reply = &verify.Reply{
 			Code: int(s.code.Int64), Enhanced: s.enhanced.String, Text: s.text.String, Command: s.command.String,

@@ -8,28 +8,55 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"presend/verify/syntax"
 )
+
+const day = 24 * time.Hour
+
+// factLife is how long what is known of a catch-all domain is used.
+const factLife = 30 * day
 
 // Policy says which known results are good enough.
 type Policy struct {
 	Fresh   bool          // ignore what is known
-	MaxAge  time.Duration // no result is used for longer, whatever its reason; 0: as long as its reason allows
-	Probing bool          // addresses that were never probed are asked about, since this run probes
+	MaxAge  time.Duration // ask again about what is older, whatever its reason; 0: as long as its reason allows
+	Probing bool          // ask about what was never probed, since this run probes
 }
 
-// Run is one pass over a list; a verify.Queue. Begin a run, Add its rows, hand it to the engine, read Results, Finish.
+// Plan says what a run has to do.
+type Plan struct {
+	Rows       int `json:"rows"`
+	New        int `json:"new"`        // addresses never asked before
+	Due        int `json:"due"`        // temporary answers that can be asked again
+	Stale      int `json:"stale"`      // results older than their shelf life
+	Reused     int `json:"reused"`     // results that are known
+	Suppressed int `json:"suppressed"` // rows on the suppression list
+}
+
+// Pending returns how many addresses are to be asked.
+func (p Plan) Pending() int { return p.New + p.Due + p.Stale }
+
+// Entry is one address of a row of a list.
+type Entry struct {
+	Row     int64           // from 1
+	Column  int             // which of the row's addresses, from 0
+	Address *syntax.Address // nil: there is nothing to ask about
+}
+
+// Run is one pass over a list; a verify.Queue. Begin a run, Add its entries, hand it to the engine, read Results, Finish.
+// Several runs over different lists may be under way in one File. Close it.
 type Run struct {
 	file   *File
 	id     int64
-	input  string
 	begun  int64 // when the run began first, if it goes on with one that was broken off
+	now    int64
 	oldest int64 // what was learned before of catch-all domains and open questions is not used
-	all    bool  // the run is over retries of every list, not over rows
+	policy Policy
+	all    bool // the run is over retries of every list, not over rows
 
 	mu     sync.Mutex
-	now    int64 // when the work was laid out
-	policy Policy
-	place  int64            // of the last domain that was handed out
+	cursor cursor           // where Domains goes on
 	next   map[string]place // by domain: where Lease goes on
 	ids    map[string]int64 // of the domains handed out
 }
@@ -40,155 +67,111 @@ type place struct {
 	address int64
 }
 
-// Begin begins a run over a list, input, which is empty for addresses of no list. If the last run over the list did not
-// finish, Begin goes on with it. The rows of the runs before over the same list make room; their results stay.
-//
-// Runs over different lists may be open at the same time, and any number of runs over none. The error is [ErrUnderWay]
-// while a run over the same list is open; Finish or Close ends that.
+// cursor is a place in the order of domains: most pending first, then by id. Pending is negative, so that the first
+// comes first.
+type cursor struct{ pending, domain int64 }
+
+// start is the cursor before all domains.
+var start = cursor{pending: -1 << 62}
+
+// ErrUnderWay is returned when another run over the same list is under way in this File.
+var ErrUnderWay = errors.New("a run over this list is under way")
+
+// Begin starts a run over a list, input, which is empty for addresses of no list. A run over it that was broken off goes
+// on. Rows of finished runs over it are removed; results stay.
 func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
+	r := &Run{file: f, now: time.Now().Unix(), policy: policy, cursor: start}
+	r.next, r.ids = map[string]place{}, map[string]int64{}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, other := range f.open {
-		if input != "" && other == input {
-			return nil, fmt.Errorf("state: %s: %w", input, ErrUnderWay)
-		}
+	if input != "" && f.underWay[input] != 0 {
+		return nil, fmt.Errorf("state: %s: %w", input, ErrUnderWay)
 	}
-	r := &Run{file: f, input: input, policy: policy}
-	r.reset()
-	err := f.write(ctx, "beginning a run", func(tx *sql.Tx) error {
-		if err := r.identify(ctx, tx); err != nil {
-			return err
-		}
-		return f.makeRoom(ctx, tx, input)
-	})
-	if err != nil {
-		return nil, err
+	if err := r.enter(ctx, input); err != nil {
+		return nil, fmt.Errorf("state: beginning a run: %w", err)
 	}
-	r.oldest = r.now - int64(defaultShelf.Seconds())
+	if input != "" {
+		f.underWay[input] = r.id
+	}
+	r.oldest = r.now - int64(factLife.Seconds())
 	if policy.MaxAge > 0 {
 		r.oldest = max(r.oldest, r.begun-int64(policy.MaxAge.Seconds()))
 	}
 	if policy.Fresh {
 		r.oldest = r.begun
 	}
-	f.open[r.id] = input
 	return r, nil
 }
 
-// BeginRetries begins a run over all temporary answers that are ready to retry, of whatever list.
-func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
-	r, err := f.Begin(ctx, "", Policy{})
+// enter finds the run that goes on, or notes a new one, and makes room for its rows.
+func (r *Run) enter(ctx context.Context, input string) error {
+	tx, err := r.file.db.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r.all = true
-	if err := r.layOut(ctx); err != nil {
-		r.Close()
-		return nil, err
-	}
-	return r, nil
-}
-
-// reset makes the run hand out its work from the start.
-func (r *Run) reset() {
-	r.now, r.place, r.next, r.ids = time.Now().Unix(), 0, map[string]place{}, map[string]int64{}
-}
-
-// identify gives the run its id: that of the last run over its list if it was broken off, so that what was verified
-// then counts as new, or that of a new run. A run over no list has nothing to go on with.
-func (r *Run) identify(ctx context.Context, tx *sql.Tx) error {
-	err := sql.ErrNoRows
-	if r.input != "" {
+	defer tx.Rollback()
+	err = sql.ErrNoRows
+	if input != "" {
+		// What a run that was broken off has verified is fresh for the one that goes on.
 		err = tx.QueryRowContext(ctx, `SELECT id, started FROM runs
-			WHERE id = (SELECT max(id) FROM runs WHERE input = $1) AND finished = 0`, r.input).Scan(&r.id, &r.begun)
+			WHERE id = (SELECT max(id) FROM runs WHERE input = $1) AND finished = 0`, input).Scan(&r.id, &r.begun)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		r.begun = r.now
 		err = tx.QueryRowContext(ctx, "INSERT INTO runs (input, started, finished) VALUES ($1, $2, 0) RETURNING id",
-			r.input, r.now).Scan(&r.id)
+			input, r.now).Scan(&r.id)
 	}
-	return err
-}
-
-// makeRoom removes the rows and the work of all runs over a list that are not open.
-func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, input string) error {
-	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE input = $1 AND (
-		EXISTS (SELECT 1 FROM rows WHERE rows.run = runs.id) OR
-		EXISTS (SELECT 1 FROM work WHERE work.run = runs.id) OR
-		EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id))`, input)
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if _, open := f.open[id]; open {
-			continue
+	for _, table := range []string{"rows", "work", "batches"} {
+		if input == "" { // a run of no list removes what finished ones left behind, never another one's that is under way
+			_, err = tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE run IN (SELECT id FROM runs WHERE input = '' AND finished > 0)")
+		} else {
+			_, err = tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE run IN (SELECT id FROM runs WHERE input = $1)", input)
 		}
-		if err := removeRows(ctx, tx, id); err != nil {
+		if err != nil {
 			return err
 		}
 	}
-	return nil
+	return tx.Commit()
 }
 
-// removeRows removes the rows and the work of a run.
-func removeRows(ctx context.Context, tx *sql.Tx, run int64) error {
-	for _, statement := range []string{
-		"DELETE FROM rows WHERE run = $1", "DELETE FROM work WHERE run = $1", "DELETE FROM batches WHERE run = $1",
-	} {
-		if _, err := tx.ExecContext(ctx, statement, run); err != nil {
-			return err
+// Close lets another run over the list begin. A run that was not finished goes on then.
+func (r *Run) Close() {
+	r.file.mu.Lock()
+	defer r.file.mu.Unlock()
+	for input, id := range r.file.underWay {
+		if id == r.id {
+			delete(r.file.underWay, input)
 		}
 	}
-	return nil
 }
 
-// queryIDs returns the ids that a query finds.
-func queryIDs(ctx context.Context, tx *sql.Tx, query string, args ...any) (ids []int64, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
-}
-
-// Again lays out what became ready to retry since, for another pass of the engine over the same rows.
-func (r *Run) Again(ctx context.Context) error {
-	r.mu.Lock()
-	r.reset()
-	r.policy = Policy{}
-	r.mu.Unlock()
-	return r.layOut(ctx)
-}
-
-// Finish notes that the run is complete, with what it came to, and closes it.
+// Finish notes that the run is complete, with what it came to.
 func (r *Run) Finish(ctx context.Context, summary Summary) error {
 	text, err := json.Marshal(summary)
 	if err != nil {
 		return fmt.Errorf("state: ending the run: %w", err)
 	}
-	err = r.file.write(ctx, "ending the run", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET finished = $1, summary = $2 WHERE id = $3",
-			time.Now().Unix(), string(text), r.id)
-		return err
-	})
-	if err == nil {
-		r.Close()
+	_, err = r.file.db.ExecContext(ctx, "UPDATE runs SET finished = $1, summary = $2 WHERE id = $3",
+		time.Now().Unix(), string(text), r.id)
+	if err != nil {
+		return fmt.Errorf("state: ending the run: %w", err)
 	}
-	return err
+	return nil
 }
 
-// Close ends the use of a run. If it did not finish, the next run over the same list goes on with it. Closing a run again
-// does nothing, and so does closing one after its file.
-func (r *Run) Close() {
-	r.file.mu.Lock()
-	defer r.file.mu.Unlock()
-	delete(r.file.open, r.id)
+func toUnix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func fromUnix(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
 }

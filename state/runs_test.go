@@ -1,15 +1,18 @@
 package state_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
 
 	"presend/state"
@@ -18,323 +21,281 @@ import (
 	"presend/verify/verdict"
 )
 
-func TestSeveralRunsAreUnderWayAtOnceInOneFile(t *testing.T) {
+func start(t *testing.T, f *state.File, list string, addresses ...string) *state.Run {
+	t.Helper()
+	run, err := f.Begin(t.Context(), list, state.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := run.Add(t.Context(), rows(addresses...)); err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func TestSeveralListsAreUnderWayInOneFile(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
-	group, ctx := errgroup.WithContext(t.Context())
-	for i := range 5 {
-		input := fmt.Sprintf("list-%d.csv", i)
-		if i == 4 {
-			input = "" // addresses of no list
-		}
-		var list []string
-		for k := range 60 {
-			list = append(list, fmt.Sprintf("shared.%d@both-%d.lab", k, k%7), fmt.Sprintf("own.%d.%d@one-%d.lab", i, k, i))
+	const lists, addresses = 4, 60
+	var group errgroup.Group
+	var mu sync.Mutex
+	asked := map[string]int{}
+	for i := range lists {
+		list := fmt.Sprintf("list %d", i)
+		var own []string
+		for j := range addresses {
+			own = append(own, fmt.Sprintf("a%d@d%d.lab", j, j%7), fmt.Sprintf("%d-%d@own.lab", i, j))
 		}
 		group.Go(func() error {
-			run, err := f.Begin(ctx, input, state.Policy{})
-			if err != nil {
-				return err
-			}
-			if err := run.Add(ctx, rows(list...)); err != nil {
-				return err
-			}
-			if err := workThrough(ctx, run); err != nil {
-				return err
-			}
-			n := 0
-			for r, err := range run.Results(ctx) {
-				switch {
-				case err != nil:
-					return err
-				case n >= len(list) || r.Row != int64(n+1) || r.Address != list[n]:
-					return fmt.Errorf("%s: row %d is %q at %d", input, n+1, r.Address, r.Row)
-				case r.Result == nil || r.Result.Normalized != list[n] || r.Result.Reason != verdict.Accepted || r.Duplicate:
-					return fmt.Errorf("%s: %s: %+v, want it accepted", input, r.Address, r)
+			run := start(t, f, list, own...)
+			defer run.Close()
+			work(t, run, func(task verify.Task) verify.Result {
+				mu.Lock()
+				defer mu.Unlock()
+				asked[list+task.Address.String()]++
+				return accepted(task)
+			})
+			var got []string
+			for _, r := range results(t, run) {
+				if r.Result == nil {
+					return fmt.Errorf("%s: row %d has no result", list, r.Row)
 				}
-				n++
+				got = append(got, r.Result.Normalized)
 			}
-			if n != len(list) {
-				return fmt.Errorf("%s: %d rows, want %d", input, n, len(list))
+			if !slices.Equal(got, own) {
+				return fmt.Errorf("%s: results %v, want those of its own rows in order", list, got)
 			}
-			if p, err := run.Plan(ctx); err != nil || p != (state.Plan{Rows: 120, Reused: 120}) {
-				return fmt.Errorf("%s: plan %+v, %w; want nothing left to do", input, p, err)
-			}
-			return run.Finish(ctx, state.Summary{Rows: n})
+			return run.Finish(context.WithoutCancel(t.Context()), state.Summary{Rows: len(own)})
 		})
 	}
 	if err := group.Wait(); err != nil {
-		t.Fatal(err)
+		t.Error(err)
 	}
-	for past, err := range f.Runs(t.Context()) {
-		if err != nil || past.Finished.IsZero() || past.Summary.Rows != 120 {
-			t.Errorf("%+v, %v; want a finished run of 120 rows", past, err)
+	for address, n := range asked {
+		if n != 1 {
+			t.Errorf("%s was handed out %d times in its run", address, n)
 		}
 	}
 }
 
-func TestARunThatWasBrokenOffGoesOnAfterRunsOverOtherListsWereFinished(t *testing.T) {
-	inTime(t, func(t *testing.T, f *state.File) {
-		old := begin(t, f, state.Policy{}, "a@one.lab", "b@one.lab", "c@two.lab")
-		work(t, old, accepted)
-		finish(t, old)
-		time.Sleep(day)
-		fresh := state.Policy{Fresh: true}
-		run := beginOver(t, f, "a.csv", fresh, "a@one.lab", "b@one.lab", "c@two.lab")
-		if _, err := run.Domains(t.Context(), 9); err != nil {
-			t.Fatal(err)
-		}
-		tasks, err := run.Lease(t.Context(), "one.lab", 9)
-		if err != nil {
-			t.Fatal(err)
-		}
-		record(t, run, verify.Done{Task: tasks[0], Result: accepted(tasks[0])})
-		run.Close()
-
-		time.Sleep(time.Hour)
-		other := beginOver(t, f, "b.csv", state.Policy{}, "new@one.lab", "a@one.lab")
-		if got := work(t, other, accepted); !slices.Equal(got, []string{"new@one.lab"}) {
-			t.Errorf("the other list asks about %v", got)
-		}
-		finish(t, other)
-		retries, err := f.BeginRetries(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		finish(t, retries)
-
-		time.Sleep(time.Hour)
-		run = beginOver(t, f, "a.csv", fresh, "a@one.lab", "b@one.lab", "c@two.lab")
-		if got := work(t, run, accepted); !slices.Equal(got, []string{"b@one.lab", "c@two.lab"}) {
-			t.Errorf("asked about %v, want what was not asked before the run was broken off", got)
-		}
-		finish(t, run)
-		var inputs []string
-		for past, err := range f.Runs(t.Context()) {
-			if err != nil {
-				t.Fatal(err)
-			}
-			inputs = append(inputs, fmt.Sprint(past.Input, " ", !past.Finished.IsZero()))
-		}
-		if want := []string{"list.csv true", "a.csv true", "b.csv true", " true"}; !slices.Equal(inputs, want) {
-			t.Errorf("runs %q, want %q", inputs, want)
-		}
-	})
-}
-
-func TestAListIsNotUnderWayTwice(t *testing.T) {
+func TestARunOverAListThatIsUnderWayIsRefused(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
-	run := begin(t, f, state.Policy{}, "a@one.lab")
-	if _, err := f.Begin(t.Context(), "list.csv", state.Policy{}); !errors.Is(err, state.ErrUnderWay) {
+	run := start(t, f, "a.csv", "ann@one.lab")
+	if _, err := f.Begin(t.Context(), "a.csv", state.Policy{}); !errors.Is(err, state.ErrUnderWay) {
 		t.Errorf("error %v, want ErrUnderWay", err)
 	}
-	finish(t, run)
-	run.Close() // again
-	finish(t, begin(t, f, state.Policy{}, "a@one.lab"))
+	run.Close()
+	start(t, f, "a.csv", "ann@one.lab").Close()
+}
 
-	// Addresses of no list do not disturb each other.
-	one := beginOver(t, f, "", state.Policy{}, "x@two.lab")
-	two := beginOver(t, f, "", state.Policy{}, "y@two.lab", "x@two.lab")
-	if len(results(t, one)) != 1 || len(results(t, two)) != 2 {
-		t.Errorf("%d and %d rows, want 1 and 2", len(results(t, one)), len(results(t, two)))
+func TestARunThatWasBrokenOffGoesOnAfterOneOverAnotherList(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	broken := start(t, f, "a.csv", "ann@one.lab", "bob@one.lab", "cyd@one.lab")
+	_, tasks := lease(t, broken)
+	record(t, broken, verify.Done{Task: tasks[0], Result: accepted(tasks[0])})
+	broken.Close()
+
+	other := start(t, f, "b.csv", "zoe@two.lab")
+	work(t, other, accepted)
+	finish(t, other)
+	other.Close()
+	retries, err := f.BeginRetries(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := work(t, one, accepted); !slices.Equal(got, []string{"x@two.lab"}) {
-		t.Errorf("one run asks about %v", got)
+	finish(t, retries)
+
+	// Its rows are still there before the same list is added again.
+	if got := results(t, broken); len(got) != 3 || got[0].Result == nil || got[1].Result != nil {
+		t.Errorf("results %+v, want three rows with one result", got)
 	}
-	if got := work(t, two, accepted); !slices.Equal(got, []string{"x@two.lab", "y@two.lab"}) {
-		t.Errorf("the other asks about %v", got)
+	again, err := f.Begin(t.Context(), "a.csv", state.Policy{Fresh: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Add(t.Context(), rows("ann@one.lab", "bob@one.lab", "cyd@one.lab")); err != nil {
+		t.Fatal(err)
+	}
+	if taken := work(t, again, accepted); !slices.Equal(taken, []string{"bob@one.lab", "cyd@one.lab"}) {
+		t.Errorf("taken %v, want what the first part of the run did not verify", taken)
 	}
 }
 
-func TestARowMayHoldSeveralAddresses(t *testing.T) {
+func TestARowMayHaveSeveralAddresses(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
-	if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: "@no.lab", Reason: "manual"})); err != nil {
+	run, err := f.Begin(t.Context(), "a.csv", state.Policy{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	cells := []struct {
+	want := []struct {
 		row       int64
 		column    int
 		address   string
 		duplicate bool
 	}{
-		{1, 0, "a@one.lab", false},
-		{1, 1, "", false},
-		{1, 2, "a@one.lab", true},
+		{1, 0, "ann@one.lab", false},
+		{1, 1, "bob@one.lab", false},
+		{1, 2, "ann@one.lab", true},
 		{2, 0, "", false},
-		{2, 1, "b@one.lab", false},
-		{4, 0, "x@no.lab", false},
-		{4, 1, "b@one.lab", true},
-		{4, 2, "y@no.lab", false},
-		{5, 7, "x@no.lab", true},
+		{2, 1, "bob@one.lab", true},
 	}
-	run, err := f.Begin(t.Context(), "list.csv", state.Policy{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = run.Add(t.Context(), func(yield func(state.Entry, error) bool) {
-		for _, i := range []int{4, 0, 1, 2, 3, 8, 5, 6, 7} { // in whatever order
-			entry := state.Entry{Row: cells[i].row, Column: cells[i].column}
-			if a, err := syntax.Parse(cells[i].address); err == nil {
-				entry.Address = &a
+	err = run.Add(t.Context(), of(func(yield func(state.Entry) bool) {
+		for _, w := range want {
+			e := state.Entry{Row: w.row, Column: w.column}
+			if local, domain, ok := strings.Cut(w.address, "@"); ok {
+				a := syntax.Stored(local, domain)
+				e.Address = &a
 			}
-			if !yield(entry, nil) {
+			if !yield(e) {
 				return
 			}
 		}
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := run.Plan(t.Context()); err != nil || p != (state.Plan{Rows: 4, New: 2, Suppressed: 2}) {
-		t.Errorf("plan %+v, %v; want four rows, two of them suppressed, and two addresses", p, err)
+	if taken := work(t, run, accepted); len(taken) != 2 {
+		t.Errorf("taken %v, want each address once", taken)
 	}
-	work(t, run, accepted)
-	got := results(t, run)
-	if len(got) != len(cells) {
-		t.Fatalf("%d results, want %d", len(got), len(cells))
-	}
-	for i, r := range got {
-		want := cells[i]
-		if r.Row != want.row || r.Column != want.column || r.Address != want.address || r.Duplicate != want.duplicate {
-			t.Errorf("%+v, want %+v", r, want)
+	for i, r := range results(t, run) {
+		address := ""
+		if r.Result != nil {
+			address = r.Result.Normalized
 		}
-		if asked := want.address == "a@one.lab" || want.address == "b@one.lab"; (r.Result != nil) != asked {
-			t.Errorf("row %d, column %d: result %v", r.Row, r.Column, r.Result)
+		w := want[i]
+		if r.Row != w.row || r.Column != w.column || address != w.address || r.Duplicate != w.duplicate {
+			t.Errorf("%+v with %q, want %+v", r, address, w)
 		}
 	}
 }
 
-func TestRowsHaveAPlaceAndOneOnly(t *testing.T) {
-	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+// of makes a sequence that Add takes.
+func of(seq iter.Seq[state.Entry]) iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		for e := range seq {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func TestAFileWithARunThatVersion2BrokeOffGoesOn(t *testing.T) {
+	dump, err := os.ReadFile("testdata/version2-broken-off.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "s.db")
+	withSQL(t, path, string(dump))
+	f := open(t, path)
 	defer f.Close()
-	for i, bad := range [][]state.Entry{
-		{{Row: 0}}, {{Row: 1, Column: -1}}, {{Row: 1, Column: 1 << 16}}, {{Row: 1}, {Row: 1}},
-	} {
-		run, err := f.Begin(t.Context(), fmt.Sprint(i), state.Policy{})
+	if err := f.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var unfinished string
+	for run, err := range f.Runs(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := run.Add(t.Context(), pairs(bad)); err == nil {
-			t.Errorf("%+v: no error", bad)
+		if run.Finished.IsZero() {
+			unfinished = run.Input
 		}
 	}
-}
-
-func pairs(entries []state.Entry) iter.Seq2[state.Entry, error] {
-	return func(yield func(state.Entry, error) bool) {
-		for _, entry := range entries {
-			if !yield(entry, nil) {
-				return
-			}
-		}
+	if unfinished == "" {
+		t.Fatal("the file has no run that was broken off")
 	}
-}
-
-func TestTheBetterAnswerOfTwoRunsIsKept(t *testing.T) {
-	unknown := verify.Result{Verdict: verdict.Unknown, Reason: verdict.SenderBlocked}
-	settled := verify.Result{Verdict: verdict.Deliverable, Reason: verdict.Accepted}
-	gone := verify.Result{Verdict: verdict.Invalid, Reason: verdict.MailboxUnknown}
-	open := unsettled(time.Hour)
-	for _, test := range []struct {
-		name          string
-		first, second verify.Result
-		provisional   bool // the second
-		want          verify.Reason
-		history       []verify.Reason
-	}{
-		{"an answer, then none", settled, unknown, false, verdict.Accepted, []verify.Reason{verdict.Accepted}},
-		{"an answer, then an open question", settled, open, false, verdict.Accepted, []verify.Reason{verdict.Accepted}},
-		{"an answer, then a provisional one", settled, open, true, verdict.Accepted, []verify.Reason{verdict.Accepted}},
-		{"two answers", settled, gone, false, verdict.MailboxUnknown, []verify.Reason{verdict.Accepted, verdict.MailboxUnknown}},
-		{"none, then an answer", unknown, gone, false, verdict.MailboxUnknown, []verify.Reason{verdict.SenderBlocked, verdict.MailboxUnknown}},
-		{"none, then a provisional one", unknown, open, true, verdict.CatchAllUnknown, []verify.Reason{verdict.SenderBlocked}},
-		{"an open question, then an answer", open, settled, false, verdict.Accepted, []verify.Reason{verdict.CatchAllUnknown, verdict.Accepted}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			inTime(t, func(t *testing.T, f *state.File) {
-				one := beginOver(t, f, "one.csv", state.Policy{}, "a@one.lab")
-				two := beginOver(t, f, "two.csv", state.Policy{}, "a@one.lab")
-				_, first := lease(t, one)
-				_, second := lease(t, two)
-				time.Sleep(time.Minute)
-				test.first.CheckedAt = time.Now()
-				record(t, one, verify.Done{Task: first[0], Result: test.first})
-				time.Sleep(time.Minute)
-				test.second.CheckedAt = time.Now()
-				record(t, two, verify.Done{Task: second[0], Result: test.second, Provisional: test.provisional})
-				for _, run := range []*state.Run{one, two} {
-					if got := results(t, run)[0].Result; got == nil || got.Reason != test.want {
-						t.Errorf("result %+v, want %s", got, test.want)
-					}
-				}
-				if got := reasons(t, f, "a@one.lab"); !slices.Equal(got, test.history) {
-					t.Errorf("history %v, want %v", got, test.history)
-				}
-				if p, err := two.Plan(t.Context()); err != nil || p.Pending() > 0 != test.provisional {
-					t.Errorf("plan %+v, %v; want work left %v", p, err, test.provisional)
-				}
-				// A run that begins later replaces whatever it finds.
-				time.Sleep(time.Minute)
-				finish(t, one)
-				later := beginOver(t, f, "one.csv", state.Policy{Fresh: true}, "a@one.lab")
-				_, tasks := lease(t, later)
-				blocked := unknown
-				blocked.CheckedAt = time.Now()
-				record(t, later, verify.Done{Task: tasks[0], Result: blocked})
-				if got := results(t, later)[0].Result; got.Reason != verdict.SenderBlocked {
-					t.Errorf("later: %+v, want %s", got, verdict.SenderBlocked)
-				}
-			})
-		})
+	known, err := f.Known(t.Context())
+	if err != nil || known == 0 {
+		t.Errorf("%d results, %v", known, err)
 	}
-}
-
-const leftovers = `SELECT run, count(*) FROM rows GROUP BY run UNION ALL SELECT run, 1000 + count(*) FROM work GROUP BY run
-
-	UNION ALL SELECT run, 2000 + count(*) FROM batches GROUP BY run ORDER BY 1, 2`
-
-func TestRowsStayUntilTheNextRunOverTheirListBegins(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s.db")
-	f := open(t, path)
-	defer f.Close()
-	a := beginOver(t, f, "a.csv", state.Policy{}, "a@one.lab", "b@one.lab")
-	b := beginOver(t, f, "b.csv", state.Policy{}, "a@one.lab")
-	check := func(when string, want ...string) {
-		t.Helper()
-		if diff := cmp.Diff(want, query(t, path, leftovers)); diff != "" {
-			t.Errorf("%s:\n%s", when, diff)
-		}
-	}
-	check("two lists under way", "1 2", "1 1002", "1 2001", "2 1", "2 1001", "2 2001")
-	work(t, a, accepted)
-	finish(t, a)
-	c := beginOver(t, f, "c.csv", state.Policy{}, "a@one.lab")
-	check("another list began", "1 2", "1 2001", "2 1", "2 1001", "2 2001", "3 1")
-	a = beginOver(t, f, "a.csv", state.Policy{}, "b@one.lab")
-	check("the same list began", "2 1", "2 1001", "2 2001", "3 1", "4 1")
-	b.Close()
-	b = beginOver(t, f, "b.csv", state.Policy{}, "b@one.lab", "n@one.lab")
-	check("a list that was broken off goes on", "2 2", "2 1001", "2 2001", "3 1", "4 1")
-
-	// What was begun over no list is not gone on with.
-	one := beginOver(t, f, "", state.Policy{}, "x@two.lab")
-	two := beginOver(t, f, "", state.Policy{}, "x@two.lab")
-	one.Close()
-	three := beginOver(t, f, "", state.Policy{}, "x@two.lab")
-	check("one of two over no list is closed", "2 2", "2 1001", "2 2001", "3 1", "4 1", "6 1", "6 1001", "6 2001", "7 1", "7 1001", "7 2001")
-
-	// Forgetting runs leaves those that are open.
-	withSQL(t, path, "UPDATE runs SET started = 1")
-	for _, run := range []*state.Run{a, c, two, three} {
-		run.Close()
-	}
-	if err := f.Prune(t.Context(), day); err != nil {
+	run, err := f.Begin(t.Context(), unfinished, state.Policy{Fresh: true})
+	if err != nil {
 		t.Fatal(err)
 	}
-	check("pruned", "2 2", "2 1001", "2 2001", "7 1", "7 1001", "7 2001")
-	if got := work(t, b, accepted); !slices.Equal(got, []string{"n@one.lab"}) {
-		t.Errorf("the run that is open has %v to do", got)
+	if n := count(t, f); n != known {
+		t.Errorf("%d results after it was begun, want %d", n, known)
 	}
+	if err := run.Add(t.Context(), rows("bea@one.lab", "cy@one.lab")); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err := run.Plan(t.Context()); err != nil || plan.Rows != 2 {
+		t.Errorf("%+v, %v", plan, err)
+	}
+}
+
+func count(t *testing.T, f *state.File) int {
+	t.Helper()
+	n, err := f.Known(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestABadNightDoesNotReplaceWhatIsKnown(t *testing.T) {
+	inTime(t, func(t *testing.T, f *state.File) {
+		night := func(result func(verify.Task) verify.Result) state.RowResult {
+			t.Helper()
+			run := begin(t, f, state.Policy{Fresh: true}, "ann@one.lab")
+			work(t, run, result)
+			got := results(t, run)[0]
+			finish(t, run)
+			time.Sleep(24 * time.Hour)
+			return got
+		}
+		unreachable := func(task verify.Task) verify.Result {
+			now := time.Now()
+			r := verify.Result{Reason: verdict.Timeout, Detail: "nothing answers", CheckedAt: now}
+			var gaveUp bool
+			if r.RetryAt, gaveUp = task.Memory.Retry(verdict.Answer{Reason: r.Reason, At: now}); gaveUp {
+				r.Reason, r.Detail = verdict.GaveUp, "gave up"
+			}
+			r.Judge()
+			return r
+		}
+		first := night(accepted)
+		for n := range 60 {
+			r := night(unreachable).Result
+			age := time.Duration(n+1) * 24 * time.Hour
+			unconfirmed := slices.Contains(r.Flags, verdict.FlagUnconfirmed)
+			switch {
+			case age < 22*24*time.Hour: // within the shortest shelf life
+				if r.Reason != verdict.Accepted || !unconfirmed || !r.CheckedAt.Equal(first.Result.CheckedAt) ||
+					!strings.Contains(r.Detail, "nothing answers") && !strings.Contains(r.Detail, "gave up") {
+					t.Fatalf("night %d: %+v, want accepted, unconfirmed, with its old time and what happened tonight", n, r)
+				}
+			case age > 75*24*time.Hour: // twice the longest
+				if unconfirmed || r.Verdict == verdict.Deliverable {
+					t.Fatalf("night %d: %+v, want no deliverable any more", n, r)
+				}
+			}
+		}
+		if r := night(accepted).Result; r.Reason != verdict.Accepted || slices.Contains(r.Flags, verdict.FlagUnconfirmed) {
+			t.Errorf("%+v, want accepted and confirmed once it answers again", r)
+		}
+		ann := syntax.Stored("ann", "one.lab")
+		changes, err := f.History(t.Context(), ann)
+		if err != nil || len(changes) > 4 {
+			t.Errorf("%v, %v; want no change for a night that gave no answer", changes, err)
+		}
+	})
+}
+
+func TestATimeInTheFutureCountsAsUnknown(t *testing.T) {
+	inTime(t, func(t *testing.T, f *state.File) {
+		run := begin(t, f, state.Policy{}, "ann@one.lab")
+		work(t, run, func(task verify.Task) verify.Result {
+			r := accepted(task)
+			r.CheckedAt = time.Now().AddDate(2, 0, 0)
+			return r
+		})
+		finish(t, run)
+		time.Sleep(time.Hour)
+		if plan, err := begin(t, f, state.Policy{}, "ann@one.lab").Plan(t.Context()); err != nil || plan.Stale != 1 {
+			t.Errorf("%+v, %v; want it asked again", plan, err)
+		}
+	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/gocarina/gocsv"
 )
 
-// Export writes entries as a mail service imports them: those with one of the reasons, or all where there is none. It
-// returns how many whole domains it left out, since the format has addresses only.
+// Export writes entries in the form that a mail service imports: those with one of the reasons, or all if no reason is
+// given. It returns how many whole domains it left out because the format has addresses only.
 func Export(w io.Writer, format Format, entries iter.Seq2[Entry, error], reasons ...string) (domains int, err error) {
 	out, err := NewWriter(w, format)
 	if err != nil {
@@ -37,7 +37,7 @@ func Export(w io.Writer, format Format, entries iter.Seq2[Entry, error], reasons
 	return domains, out.Close()
 }
 
-// Writer writes a suppression list as a mail service imports it.
+// Writer writes a suppression list in the form that a mail service imports.
 type Writer struct {
 	w      io.Writer
 	format Format
@@ -46,7 +46,7 @@ type Writer struct {
 	count  int
 }
 
-// NewWriter returns a Writer. Close it; that does not close w. The error is for an unknown format.
+// NewWriter returns a Writer, which the caller must Close. That does not close w. The only error is an unknown format.
 func NewWriter(w io.Writer, format Format) (*Writer, error) {
 	out := &Writer{w: w, format: format}
 	date := func(t time.Time, layout string) string {
@@ -128,7 +128,7 @@ type sesImport struct {
 	Reason       string `csv:"Reason"`
 }
 
-// encode makes out write records of one type.
+// encode lets out write records of one type.
 func encode[T any](out *Writer, header bool, record func(Entry) T) {
 	var records []T
 	out.write = func(s Entry) { records = append(records, record(s)) }
@@ -144,7 +144,7 @@ func encode[T any](out *Writer, header bool, record func(Entry) T) {
 	}
 }
 
-// Write adds an entry. The error is [ErrWholeDomain] where the format has no place for it.
+// Write adds an entry. The error is [ErrWholeDomain] for a whole domain that the format cannot hold.
 func (w *Writer) Write(s Entry) error {
 	if strings.HasPrefix(s.Name, "@") && w.format != CSV && w.format != Plain {
 		return ErrWholeDomain
@@ -156,7 +156,7 @@ func (w *Writer) Write(s Entry) error {
 	return w.end()
 }
 
-// Close writes what is left.
+// Close writes the entries that are still buffered.
 func (w *Writer) Close() error { return w.end() }
 
 func (w *Writer) end() error {

@@ -14,14 +14,14 @@ import (
 	"presend/verify/verdict"
 )
 
-// typed is a record as one service writes it: a struct with its columns as gocsv tags.
+// typed is a record in the form of one service: a struct with its columns as gocsv tags.
 type typed interface {
-	// entry says what the record means; has tells which columns there are. The second result is why the record
-	// is to be left out, if it is.
+	// entry returns what the record means. has reports whether the list has a column. The second result is why the
+	// record is left out, and empty if it counts.
 	entry(has func(column string) bool, c *reply.Classifier) (Entry, string)
 }
 
-// csvEntry is our own.
+// csvEntry is a record of our own format.
 type csvEntry struct {
 	Email  string `csv:"email"`
 	Reason string `csv:"reason"`
@@ -32,7 +32,8 @@ func (e csvEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
 	return Entry{Name: e.Email, Reason: e.Reason, At: moment(e.At)}, ""
 }
 
-// sendGridEntry is of bounces, blocks, invalid emails (with a reason), spam reports (with an IP) or unsubscribes.
+// sendGridEntry is a record of bounces, blocks or invalid emails (with a reason), of spam reports (with an IP) or of
+// unsubscribes.
 type sendGridEntry struct {
 	Email   string `csv:"email"`
 	Reason  string `csv:"reason"`
@@ -52,7 +53,7 @@ func (e sendGridEntry) entry(has func(string) bool, c *reply.Classifier) (Entry,
 	return s, ""
 }
 
-// mailgunEntry is of bounces (with a code), unsubscribes (with tags) or complaints.
+// mailgunEntry is a record of bounces (with a code), of unsubscribes (with tags) or of complaints.
 type mailgunEntry struct {
 	Address   string `csv:"address"`
 	Code      string `csv:"code"`
@@ -108,7 +109,7 @@ func (e sesEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
 	return s, ""
 }
 
-// mailchimpEntry is of the cleaned or the unsubscribed members of an audience.
+// mailchimpEntry is a record of the cleaned or of the unsubscribed members of an audience.
 type mailchimpEntry struct {
 	EmailAddress string `csv:"Email Address"`
 	CleanTime    string `csv:"CLEAN_TIME"`
@@ -125,7 +126,7 @@ func (e mailchimpEntry) entry(func(string) bool, *reply.Classifier) (Entry, stri
 	return Entry{Name: e.EmailAddress}, "neither cleaned nor unsubscribed"
 }
 
-// hubSpotEntry is of the export of unsubscribes and bounces. The bounce columns hold TRUE or why.
+// hubSpotEntry is a record of the export of unsubscribes and bounces. The bounce columns hold TRUE or the reason.
 type hubSpotEntry struct {
 	Email       string `csv:"Email"`
 	Bounce      string `csv:"Portal Bounce"`
@@ -154,8 +155,9 @@ func (e hubSpotEntry) entry(_ func(string) bool, c *reply.Classifier) (Entry, st
 	return s, ""
 }
 
-// bounced decides about what a service calls a bounce. Where the server's words are about the sender, the message or
-// the moment, they are no evidence about the address; where they say too little, the service is believed.
+// bounced decides whether what a service calls a bounce counts. It does not count if the server's words are about the
+// sender, the message or the moment, since they are no evidence about the address. If they say too little, the service
+// is believed.
 func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 	s.Reason, s.Reply = HardBounce, text
 	r, err := reply.Parse(text)
@@ -175,14 +177,14 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 	return s, fmt.Sprintf("the bounce is not about the address (%s)", m.Reason)
 }
 
-// service is what is known of a format.
+// service describes a format.
 type service struct {
 	format Format
-	marks  [][]string // the columns of one of these tell it
+	marks  [][]string // a list with all columns of one of these has the format
 	decode func(*recordBatch) ([]typed, error)
 }
 
-// services are asked in this order.
+// services are tried in this order.
 var services = []service{
 	{Postmark, [][]string{{"SuppressionReason"}}, decode[postmarkEntry]},
 	{SES, [][]string{{"EmailAddress", "LastUpdateTime"}, {"EmailAddress", "Reason"}}, decode[sesEntry]},
@@ -204,7 +206,7 @@ func columnNames[T any]() ([]string, error) {
 	return strings.Split(strings.TrimSpace(string(header)), ","), nil
 }
 
-// decode reads records, with the columns named in any case.
+// decode reads records. The case of the column names does not matter.
 func decode[T typed](b *recordBatch) ([]typed, error) {
 	names, err := columnNames[T]()
 	if err != nil {
@@ -226,7 +228,7 @@ func decode[T typed](b *recordBatch) ([]typed, error) {
 	return entries, nil
 }
 
-// serviceOf tells the format by the names of the columns.
+// serviceOf recognises the format by the names of the columns.
 func serviceOf(columns []string) (service, bool) {
 	for _, s := range services {
 		for _, mark := range s.marks {
@@ -244,13 +246,13 @@ func indexOf(columns []string, name string) int {
 	return slices.IndexFunc(columns, func(c string) bool { return sameName(c, name) })
 }
 
-// moments are how services write a time, apart from seconds since 1970.
+// moments are the layouts in which services write a time, other than seconds since 1970.
 var moments = []string{
 	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST",
 	time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",
 }
 
-// moment reads a time; zero where there is none that can be read.
+// moment parses a time. It returns zero for text that is none.
 func moment(text string) time.Time {
 	text = strings.TrimSpace(text)
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > 0 {

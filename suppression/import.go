@@ -11,11 +11,11 @@ import (
 	"presend/verify/syntax"
 )
 
-// Row is a row of a suppression list that was read.
+// Row is a row that was read from a suppression list.
 type Row struct {
 	Entry
-	Line int64  // where it begins, from 1; in JSON the number of the record
-	Left string // why the row does not count; empty: it does
+	Line int64  // the line at which it begins, from 1; in JSON the number of the record
+	Left string // why the row is left out; empty if it counts
 }
 
 // Reader is an open suppression list. Close it.
@@ -26,9 +26,9 @@ type Reader struct {
 	classifier *reply.Classifier
 }
 
-// Open opens a list in any of the formats, which its columns tell, in CSV or as the JSON of a service's API; or a list
-// with an address column in which every address counts, with the reason manual where it names none. Path "-" is stdin.
-// The classifier decides which bounces are about the address.
+// Open opens a list in any of the formats, as CSV or as the JSON of a service's API, and recognises the format by the
+// columns. In any other list with an address column every address counts, with the reason [Manual] if the list gives no
+// reason. The path "-" is stdin. The classifier decides which bounces are about the address.
 func Open(path string, stdin io.Reader, c *reply.Classifier) (*Reader, error) {
 	rows, err := openRecords(path, stdin)
 	if err != nil {
@@ -51,7 +51,7 @@ func (r *Reader) Format() Format { return r.service.format }
 // Close closes the list's file.
 func (r *Reader) Close() error { return r.records.close() }
 
-// Rows returns the rows of the list, those that do not count included. An error ends them.
+// Rows yields all rows of the list, also those that are left out. It ends at the first error.
 func (r *Reader) Rows() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		has := func(column string) bool { return indexOf(r.records.columns, column) >= 0 }
@@ -76,7 +76,7 @@ func (r *Reader) Rows() iter.Seq2[Row, error] {
 	}
 }
 
-// checked leaves out a row that is not about an address or a domain.
+// checked marks a row as left out if it is not about an address or a domain.
 func checked(row Row) Row {
 	row.Name = strings.TrimSpace(row.Name)
 	row.Reason = cmp.Or(row.Reason, Manual)
@@ -93,11 +93,11 @@ func checked(row Row) Row {
 // Tally counts the rows of a list.
 type Tally struct {
 	Taken int
-	Left  map[string]int // by why, in short
+	Left  map[string]int // how many rows were left out, by the reason in short
 }
 
-// Entries returns the rows that count and adds all rows to a tally. It calls left, unless that is nil, with each row
-// that does not count.
+// Entries yields the rows that count, and adds all rows to a tally. It calls left, if not nil, for each row that is
+// left out.
 func (r *Reader) Entries(tally *Tally, left func(Row)) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for row, err := range r.Rows() {

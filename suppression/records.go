@@ -16,13 +16,13 @@ import (
 	"presend/lists"
 )
 
-// maxJSON bounds a suppression list in JSON, which is read whole.
+// maxJSON is the largest suppression list in JSON, in octets. It is read into memory.
 const maxJSON = 256 << 20
 
 // records are rows of cells under named columns, from CSV or JSON. Close them.
 type records struct {
-	columns []string // none where there is no header
-	address int      // the column of addresses, where it was found
+	columns []string // none if there is no header
+	address int      // the column of addresses, if it was found
 	rows    iter.Seq2[record, error]
 	close   func() error
 }
@@ -32,13 +32,13 @@ type record struct {
 	cells []string
 }
 
-// batchSize is how many records gocsv reads or writes at once.
+// batchSize is how many records gocsv reads or writes at a time.
 const batchSize = 512
 
 // recordBatch is a gocsv.CSVReader of a header and some rows.
 type recordBatch struct {
 	rows  [][]string // the first is the header
-	lines []int64    // of the rest
+	lines []int64    // the line of each other row
 }
 
 // Read implements gocsv.CSVReader.
@@ -54,7 +54,7 @@ func (b *recordBatch) Read() ([]string, error) {
 // ReadAll implements gocsv.CSVReader.
 func (b *recordBatch) ReadAll() ([][]string, error) { return b.rows, nil }
 
-// batches yields the rows under the columns, each as long as there are columns.
+// batches yields the rows with their header. Each row has a cell for each column.
 func (r *records) batches() iter.Seq2[*recordBatch, error] {
 	return func(yield func(*recordBatch, error) bool) {
 		batch := &recordBatch{}
@@ -82,7 +82,7 @@ func (r *records) batches() iter.Seq2[*recordBatch, error] {
 	}
 }
 
-// keep leaves one column, under a new name.
+// keep removes all columns but one, and renames that.
 func (r *records) keep(column int, name string) {
 	all := r.rows
 	r.columns = []string{name}
@@ -145,7 +145,7 @@ func openRecords(path string, stdin io.Reader) (*records, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The columns of a service tell which of them is the address.
+	// In the format of a service it is known which column holds the address.
 	if _, ok := serviceOf(list.Columns()); !ok && list.Doubt() != nil {
 		return nil, errors.Join(list.Doubt(), list.Close())
 	}
@@ -154,7 +154,7 @@ func openRecords(path string, stdin io.Reader) (*records, error) {
 
 // isJSON reports whether a file begins as JSON does.
 func isJSON(r *bufio.Reader) bool {
-	start, _ := r.Peek(512) // an error comes again when the file is read
+	start, _ := r.Peek(512) // the error comes back when the file is read
 	start = bytes.TrimLeft(bytes.TrimPrefix(start, []byte("\xef\xbb\xbf")), " \t\r\n")
 	return len(start) > 0 && (start[0] == '{' || start[0] == '[')
 }
@@ -180,7 +180,7 @@ func csvRecords(list *lists.Reader) *records {
 	return r
 }
 
-// jsonRecords reads what services' APIs answer: objects, in arrays or in a member of an object, or a line each.
+// jsonRecords reads the JSON of services' APIs: objects in arrays, in a member of an object, or one on each line.
 func jsonRecords(r io.Reader) (*records, error) {
 	counted := &io.LimitedReader{R: r, N: maxJSON}
 	decoder := json.NewDecoder(bufio.NewReader(counted))

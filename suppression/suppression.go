@@ -1,8 +1,9 @@
 // Package suppression reads and writes suppression lists, which hold the addresses that a sender must not write to, in
 // the formats of mail services: SendGrid, Mailgun, Postmark, Amazon SES, Mailchimp and HubSpot.
 //
-// [Open] reads a list and tells its format by its columns. A bounce counts only if the reply of the server is about the
-// address, which package reply decides. [Export] and [Writer] write what a service imports. Package state keeps a list.
+// [Open] reads a list and recognises its format by its columns. A bounce counts only if the server's reply is about the
+// address, which package reply decides. [Export] and [Writer] write a list that a service imports. Package state stores
+// the list of this program.
 package suppression
 
 import (
@@ -14,11 +15,11 @@ import (
 type Entry struct {
 	Name   string    // an address, or @domain for a whole domain
 	Reason string    // hard_bounce, complaint, unsubscribe, manual, or a reason of a verdict
-	At     time.Time // zero where the list does not tell
-	Reply  string    // what the server said, where the list tells
+	At     time.Time // zero if the list does not say
+	Reply  string    // what the server said; empty if the list does not say
 }
 
-// The reasons of entries that mail services keep.
+// The reasons that mail services give.
 const (
 	HardBounce  = "hard_bounce"
 	Unsubscribe = "unsubscribe"
@@ -26,10 +27,10 @@ const (
 	Manual      = "manual"
 )
 
-// Format is how a mail service writes its suppression list, or takes one.
+// Format is the form in which a mail service exports or imports a suppression list.
 type Format string
 
-// The formats. Plain is an address on each line; CSV is our own, which loses nothing.
+// The formats. Plain has an address on each line. CSV is our own and loses nothing.
 const (
 	Plain     Format = "plain"
 	CSV       Format = "csv"
@@ -44,5 +45,5 @@ const (
 // Formats are all formats that [Writer] writes.
 var Formats = []Format{CSV, Plain, SendGrid, Mailgun, Postmark, SES, Mailchimp, HubSpot}
 
-// ErrWholeDomain is returned by [Writer.Write] for a whole domain in a format that has addresses only.
+// ErrWholeDomain is returned by [Writer.Write] for a whole domain if the format can hold addresses only.
 var ErrWholeDomain = errors.New("suppression: the format has no whole domains")

@@ -41,6 +41,10 @@ type budget struct {
 	asked   int // recipients answered, lately
 	refused int // of them refused
 
+	mails       int  // transactions a session may have, as it said; 0: not known
+	rcptDomains int  // domains a session may ask about, as it said; 0: any number
+	tarpit      bool // it takes twice as long over each refusal
+
 	slowsOnErrors   bool // it was seen to take its time over refusals beyond its error limit, or to hang up
 	toleratesErrors bool // it was seen not to
 	testing         bool // a session is finding that out
@@ -50,6 +54,7 @@ type budget struct {
 type load struct {
 	served, refused       int  // recipients answered, and of them refused
 	recipients, questions int  // in the flight; a question is the impossible address, to be refused
+	mails                 int  // transactions
 	tests                 bool // this session tests the error limit
 }
 

@@ -154,13 +154,14 @@ func (f *fake) Open(_ context.Context, t smtpprobe.Target) (verify.Session, erro
 
 type fakeSession struct{ addr netip.Addr }
 
-func (s *fakeSession) Addr() netip.Addr            { return s.addr }
-func (s *fakeSession) RoundTrip() time.Duration    { return time.Millisecond }
-func (s *fakeSession) Pipelining() bool            { return true }
-func (s *fakeSession) SMTPUTF8() bool              { return false }
-func (s *fakeSession) TLS() bool                   { return false }
-func (s *fakeSession) TLSFailed() bool             { return false }
-func (s *fakeSession) Close(context.Context) error { return nil }
+func (s *fakeSession) Addr() netip.Addr                   { return s.addr }
+func (s *fakeSession) RoundTrip() time.Duration           { return time.Millisecond }
+func (s *fakeSession) Pipelining() bool                   { return true }
+func (s *fakeSession) SMTPUTF8() bool                     { return false }
+func (s *fakeSession) TLS() bool                          { return false }
+func (s *fakeSession) TLSFailed() bool                    { return false }
+func (s *fakeSession) Limits() (l smtpprobe.ServerLimits) { return l }
+func (s *fakeSession) Close(context.Context) error        { return nil }
 
 var (
 	yes = reply.Reply{Code: 250, Enhanced: reply.Enhanced{Class: 2, Subject: 1, Detail: 5}, Lines: []string{"Ok"}}

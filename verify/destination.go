@@ -51,6 +51,13 @@ type lane struct {
 	pauses int       // in a row
 	quiet  int       // flights since the last sign of strain
 
+	asked int       // recipients today
+	today time.Time // the day that they are counted for
+
+	heard     bool        // a recipient was answered
+	screening bool        // it put off the first visit, and is visited again
+	gone      []time.Time // until when sessions that timed out count as open on the other side
+
 	refusals  int       // of us, in a row
 	circuit   *evidence // open: what the addresses get that are not asked
 	circuitAt time.Time // when it opened, or was tried last
@@ -86,6 +93,7 @@ func (d *destination) forget(now time.Time) {
 	}
 	d.learnedAt, d.limits = time.Time{}, d.table
 	d.slowsOnErrors, d.toleratesErrors, d.small = false, false, false
+	d.mails, d.rcptDomains, d.tarpit = 0, 0, false
 }
 
 // learned notes that the destination's limits differ from the table's.
@@ -111,7 +119,8 @@ func (d *destination) idle() bool {
 func (d *destination) plain() bool {
 	for i := range d.lanes {
 		l := &d.lanes[i]
-		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil {
+		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil ||
+			d.table.Day > 0 && l.asked > 0 {
 			return false
 		}
 	}

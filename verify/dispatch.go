@@ -34,6 +34,7 @@ func newPort(release func(int)) *port {
 // dispatcher is the one goroutine around the plan: it runs while a run, a check or a session is under way.
 type dispatcher struct {
 	prober  Prober
+	outside Outside
 	weigher weigher
 	log     *slog.Logger
 	events  chan message
@@ -88,6 +89,7 @@ type carrier struct {
 	*dispatcher
 	ports    map[runID]*port
 	sessions map[sessionID]*hands
+	tests    context.Context // ends with the dispatcher
 	workers  sync.WaitGroup
 }
 
@@ -95,6 +97,9 @@ func (d *dispatcher) run(done chan struct{}) {
 	defer close(done)
 	c := &carrier{dispatcher: d, ports: map[runID]*port{}, sessions: map[sessionID]*hands{}}
 	defer c.workers.Wait()
+	var endTests context.CancelFunc
+	c.tests, endTests = context.WithCancel(context.Background())
+	defer endTests()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -183,6 +188,8 @@ func (c *carrier) carryOut(o order) {
 		c.sessions[o.session].cancel()
 	case quitOrder:
 		c.sessions[o.session].mailbox <- o
+	case testOrder:
+		c.workers.Go(func() { c.events <- message{event: c.test(c.tests, o)} })
 	case refillOrder:
 		c.ports[o.run].refills <- o
 	case resultsOrder:

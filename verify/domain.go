@@ -3,7 +3,6 @@ package verify
 import (
 	"container/list"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -36,11 +35,14 @@ type domain struct {
 
 	inquiry *catchall.Inquiry
 	control control
+	missing int  // real recipients that are said not to exist
+	exists  bool // a real recipient was accepted, or refused for another reason: not all are said not to exist
 	asking  bool // a session carries the question
 	alone   bool // the question was lost once: it goes in a session without real recipients
 
-	prevented bool  // the question was not answered, since no host was left to ask
-	barred    []int // sources from which the question was refused because of us, so that another one asks it
+	retryAt   time.Time // when a question that was prevented is asked again; zero: as the timetable says
+	prevented bool      // the question was not answered, since no host was left to ask
+	barred    []int     // sources from which the question was refused because of us, so that another one asks it
 
 	down      map[route]evidence // addresses that are not worth trying, with what is to be said if all are
 	notServed map[string]bool    // hosts, by name, that do not carry mail for the domain
@@ -65,6 +67,7 @@ type share struct {
 	picky   []*task   // in hand; only some sources may ask, or each is to be asked alone
 	held    []held    // accepted; the catch-all question is open
 	doubts  []doubt   // refused in words that no rule reads
+	missing []held    // said not to exist; it is not known yet whether the domain says so of all
 	pending int       // still with the Queue
 	out     int       // with a session, the question included
 	weight  int       // of the run's room for work, given back when the share is done
@@ -141,7 +144,7 @@ func (s *share) waiting() int { return len(s.ready) + len(s.picky) + s.pending }
 
 // done reports whether the flow wants nothing more.
 func (s *share) done() bool {
-	return s.waiting() == 0 && s.out == 0 && len(s.held)+len(s.doubts) == 0 && !s.refilling
+	return s.waiting() == 0 && s.out == 0 && len(s.held)+len(s.doubts)+len(s.missing) == 0 && !s.refilling
 }
 
 // share returns the share of a flow; nil if there is none.
@@ -238,6 +241,7 @@ func (s *share) take(source, most int, alone bool) []*task {
 // every target of its MX said so or is known not to resolve.
 func (d *domain) exhausted(p *plan) evidence {
 	var first *evidence
+	ours := false
 	for _, h := range d.answer.Hosts {
 		if d.notServed[h.Name] || errors.Is(h.Err, mx.ErrNoAddress) {
 			continue
@@ -246,40 +250,16 @@ func (d *domain) exhausted(p *plan) evidence {
 		if e.reason == verdict.NotProbed { // about us: nothing else is to be concluded
 			return e
 		}
+		ours = ours || e.ours
 		if first == nil {
 			first = &e
 		}
 	}
 	if first != nil {
+		first.ours = ours
 		return *first
 	}
 	return evidence{reason: verdict.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}
-}
-
-// whyNot returns why a mail host cannot be asked from any of our addresses.
-func (p *plan) whyNot(d *domain, h mx.Host) evidence {
-	if h.Err != nil {
-		return evidence{
-			reason: verdict.DNSFailure,
-			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
-		}
-	}
-	var e *evidence
-	for n := range p.sources {
-		for _, addr := range h.Addrs {
-			r := route{n, addr}
-			if said, ok := d.down[r]; ok {
-				return said
-			}
-			if t, ok := p.troubles[r]; ok && e == nil && p.now.Before(t.until) {
-				e = &evidence{reason: t.evidence.reason, detail: "not asked: " + t.evidence.detail}
-			}
-		}
-	}
-	if e != nil {
-		return *e
-	}
-	return evidence{reason: verdict.NotProbed, detail: "not asked: " + p.noRoute(h)}
 }
 
 // acceptance returns what a 2xx means, given the answer to the catch-all question.

@@ -20,7 +20,10 @@ type (
 	event any
 
 	// begin says that a run is under way. A check begins with found.
-	begin struct{ run runID }
+	begin struct {
+		run      runID
+		patience time.Duration // how long it waits for a network that is down
+	}
 	// found brings a domain whose mail hosts are worth asking, with the first of its tasks; more are with the Queue.
 	found struct {
 		run    runID
@@ -50,6 +53,7 @@ type (
 		smtputf8  bool
 		tls       bool
 		tlsFailed bool
+		limits    smtpprobe.ServerLimits
 	}
 	failed struct {
 		session  sessionID
@@ -63,6 +67,12 @@ type (
 		took         time.Duration
 	}
 	closed struct{ session sessionID }
+	// tested brings what a test of a way found.
+	tested struct {
+		way    way
+		err    error // nil: something answered
+		gaveUp bool  // it was broken off
+	}
 
 	// collect says that the recorder of a run takes what there is.
 	collect struct{ run runID }
@@ -96,6 +106,13 @@ type (
 	quitOrder   struct {
 		session sessionID
 		why     string
+	}
+	// testOrder asks whether anything answers on a way: one of the hosts that did, or large ones outside of all lists.
+	testOrder struct {
+		way     way
+		source  netip.Addr
+		targets []smtpprobe.Target
+		outside bool
 	}
 	refillOrder struct {
 		run    runID

@@ -164,7 +164,7 @@ func (p *plan) hearTest(s *session, t *transaction, x saidTransaction, m *met) {
 		c.off = true
 		if !question.unread() {
 			c.words = ""
-			p.hearQuestion(s, d, question, 0, m)
+			p.hearQuestion(s, d, question, position{}, m)
 		}
 	}
 	for i, y := range t.doubts {
@@ -176,7 +176,7 @@ func (p *plan) hearTest(s *session, t *transaction, x saidTransaction, m *met) {
 func (p *plan) hearDoubt(s *session, t *transaction, x doubt, at int, a said, confirmed bool, words string, m *met) {
 	switch {
 	case a.ok(), a.meaning.Sure() && a.meaning.AgainstAddress():
-		p.hearRecipient(s, t, x.task, a, at, m)
+		p.hearRecipient(s, t, x.task, a, position{index: at}, m)
 	case !confirmed:
 		t.share.doubts = append(t.share.doubts, x)
 	case a.unread() && a.words(x.task.recipient()) == words:

@@ -105,8 +105,9 @@ func (p *plan) fill(s *session) *flight {
 	if lim := s.lane().limiter; lim != nil {
 		passes = max(1, int(lim.TokensAt(p.now)))
 	}
+	passes = min(passes, d.leftToday(s.source, p.now))
 	f := &flight{}
-	for len(f.transactions) == 0 || s.pipelines {
+	for (len(f.transactions) == 0 || s.pipelines) && !d.spentMails(s, len(f.transactions)) {
 		srv := p.servers[s.addr]
 		if srv == nil {
 			break
@@ -117,6 +118,9 @@ func (p *plan) fill(s *session) *flight {
 		}
 		fresh := s.load.served == 0 && len(f.transactions) == 0
 		dom := q.front(fresh)
+		if !s.admits(dom) {
+			break
+		}
 		t := p.compose(s, dom, q.flow, l, passes-l.recipients-l.questions, len(f.transactions) == 0, fresh)
 		if t == nil {
 			break
@@ -313,6 +317,12 @@ func (p *plan) fly(s *session, f *flight) {
 	most := d.maxRefusals(s.load)
 	if f.transactions[0].test {
 		most = math.MaxInt // its last recipient is the one that tells
+	}
+	if l := s.lane(); d.table.Day > 0 {
+		l.asked += f.recipients
+		if d.leftToday(s.source, p.now) == 0 {
+			p.touchAll(d) // what waits has its result
+		}
 	}
 	p.say(flyOrder{s.id, list, s.load.refused, most})
 	p.update(d)

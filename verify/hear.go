@@ -20,7 +20,7 @@ type saidTransaction struct {
 // saidAnswer is the answer to one recipient.
 type saidAnswer struct {
 	said
-	took time.Duration // 0 where the command was one of a flight
+	took time.Duration // from the command, or in a flight from the answer before
 }
 
 // broken is why a session ended in a flight.
@@ -45,6 +45,7 @@ const (
 type met struct {
 	answered bool
 	refusal  *evidence // the server refused us
+	hourly   *evidence // the server has an hourly limit, and it is used up
 	strain   string    // the server asks for a slower pace, in these words
 	heard    int       // recipients answered, questions not counted
 	refused  int       // of them refused
@@ -58,9 +59,16 @@ func (p *plan) heard(ev heard) {
 	if b != nil && b.kind == brokenProtocol {
 		ev.transactions = nil
 	}
+	if p.screened(s, f, ev) {
+		p.visitAgain(s, f)
+		return
+	}
+	if b != nil && b.said != nil && b.said.meaning.Rule == hourlyLimit {
+		b.evidence.retryAt = p.now.Add(circuitFor + time.Minute)
+	}
 	var m met
 	before := s.load.refused
-	at, blamed := f.blame(ev)
+	at, blamed := f.blame(ev, s.load.served)
 	for i, t := range f.transactions {
 		t.share.out -= t.carries()
 		if t.question != "" {
@@ -86,12 +94,20 @@ func (p *plan) heard(ev heard) {
 		p.touch(t.domain)
 	}
 	s.dest.count(m.heard, m.refused)
+	p.learnSessionLimits(s, ev, before)
 	if b != nil {
 		p.broke(s, f, b, at, blamed, &m)
 	}
 	p.learnErrorLimit(s, ev, before)
 	p.react(s, m)
+	if m.heard > 0 {
+		l := s.lane()
+		l.heard, l.met, l.screening = true, true, false
+	}
 	if b != nil {
+		if b.kind == brokenTimeout && s.dest.tarpit {
+			s.lane().gone = append(s.lane().gone, p.now.Add(ghostFor))
+		}
 		p.quit(s, b.evidence.detail)
 		return
 	}
@@ -100,8 +116,11 @@ func (p *plan) heard(ev heard) {
 
 // blame returns whose turn it was when the session ended: a transaction, and in it a recipient, which after the last
 // real one is the question; -1 where it was nobody's.
-func (f *flight) blame(ev heard) (transaction, recipient int) {
+func (f *flight) blame(ev heard, served int) (transaction, recipient int) {
 	b := ev.broken
+	if b != nil && b.said.errorLimit() && (served > 0 || len(ev.transactions) > 0 && len(ev.transactions[0].answers) > 0) {
+		return -1, -1 // it is about those before
+	}
 	if b == nil || b.kind == brokenByUs || b.kind == brokenProtocol || b.said != nil && b.command != reply.RCPT {
 		return -1, -1
 	}
@@ -136,19 +155,27 @@ func (p *plan) again(t *transaction, x *task) {
 	t.share.put(x)
 }
 
+// position is where a recipient was in its transaction.
+type position struct{ index, accepted int } // recipients before it, and of them accepted
+
 // hear weighs what the server said to a transaction.
 func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 	d, r := t.domain, route{s.source, s.addr}
 	if x.refused != nil {
 		p.mailRefused(s, t, x.refused.beforeRCPT(), m)
 	}
+	accepted := 0
 	for i, a := range x.answers {
 		s.load.served++
 		if !a.ok() {
 			s.load.refused++
 		}
+		at := position{i, accepted}
+		if a.ok() {
+			accepted++
+		}
 		if i == len(t.groups) {
-			p.hearQuestion(s, d, a.said, i, m)
+			p.hearQuestion(s, d, a.said, at, m)
 			continue
 		}
 		m.heard++
@@ -156,7 +183,7 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 			m.refused++
 		}
 		for _, task := range t.groups[i] {
-			p.hearRecipient(s, t, task, a.said, i, m)
+			p.hearRecipient(s, t, task, a.said, at, m)
 		}
 	}
 	if len(x.answers) > 0 {
@@ -167,15 +194,16 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 
 // hearQuestion takes the answer to the impossible address. One about too many recipients or too fast a pace is none: it
 // is met by asking less at a time, or later.
-func (p *plan) hearQuestion(s *session, d *domain, a said, position int, m *met) {
+func (p *plan) hearQuestion(s *session, d *domain, a said, at position, m *met) {
+	most, tooMany := a.tooManyRecipients(at.index, at.accepted)
 	switch {
+	case tooMany:
+		s.dest.shrink(p.now, most)
 	case a.meaning.Reason.AboutSender() && p.anotherMayAsk(s, d):
 	case !a.limit():
 		d.answered(a)
-	case a.tooManyRecipients(position):
-		s.dest.shrink(p.now, position)
 	default:
-		m.strain = a.evidence.detail
+		m.slower(a)
 		d.control.failed++
 		d.inquiry.Lost()
 	}
@@ -195,8 +223,9 @@ func (p *plan) anotherMayAsk(s *session, d *domain) bool {
 }
 
 // hearRecipient decides what the answer to a real recipient means for it.
-func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, position int, m *met) {
+func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, at position, m *met) {
 	d, e := t.domain, a.evidence
+	most, tooMany := a.tooManyRecipients(at.index, at.accepted)
 	switch {
 	case a.meaning.Reason == verdict.Accepted && d.answer.Provider.AcceptsAll:
 		e.reason = verdict.AcceptsAllProvider
@@ -205,8 +234,12 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.finish(d, x, e)
 	case a.meaning.Reason == verdict.Accepted:
 		m.answered = true
+		d.exists = true
 		d.control.sample(x)
 		t.share.held = append(t.share.held, held{x, e})
+	case tooMany: // a limit on the transaction, which the next one keeps; not on the pace
+		s.dest.shrink(p.now, most)
+		p.again(t, x)
 	case (a.meaning.AgainstAddress() || a.unread()) && x.recipient() != x.Address.String():
 		// The server may know the domain by its A-labels only: nothing is said of the address, still less of the domain.
 		x.aLabels = true
@@ -216,11 +249,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 		p.again(t, x)
 	case a.limit() && x.again < againLimit:
 		x.again++
-		if a.tooManyRecipients(position) {
-			s.dest.shrink(p.now, position) // a limit on the transaction, not on the pace
-		} else {
-			m.strain = e.detail
-		}
+		m.slower(a)
 		p.again(t, x)
 	case a.meaning.Reason.AboutSender():
 		m.refusal = &e
@@ -234,7 +263,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, positi
 	default:
 		d.inquiry.Real(a.meaning)
 		m.answered = m.answered || a.meaning.Subject == reply.SubjectMailbox
-		p.finish(d, x, e)
+		p.refuse(t, x, e, at.index)
 	}
 }
 
@@ -246,7 +275,7 @@ func (p *plan) mailRefused(s *session, t *transaction, a said, m *met) {
 		m.refusal = &a.evidence
 		p.hostDown(d, s.source, host, a.evidence)
 	case a.meaning.Reason == verdict.RateLimited:
-		m.strain = a.evidence.detail
+		m.slower(a)
 		p.lose(d, route{s.source, s.addr}, a.evidence)
 	case a.meaning.Reason == verdict.DomainNotServed:
 		d.refusedBy(s.addr, host)
@@ -310,8 +339,8 @@ func (p *plan) elsewhere(d *domain, r route) bool {
 
 // broke weighs the end of a session in a flight for the hosts and the question.
 func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
-	if b.said != nil && b.said.limit() && b.command != "" {
-		m.strain = b.evidence.detail
+	if b.said != nil && b.said.limit() && b.command != "" && !p.sessionLimit(s, b) {
+		m.slower(*b.said)
 	}
 	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
 		t := f.transactions[at]
@@ -406,6 +435,8 @@ func (p *plan) react(s *session, m met) {
 	switch {
 	case m.refusal != nil:
 		p.refusesUs(s, *m.refusal)
+	case m.hourly != nil:
+		p.nextHour(s, *m.hourly)
 	case m.strain != "":
 		p.pause(s, m.strain)
 	case m.answered:

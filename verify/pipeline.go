@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,7 @@ type Observer interface {
 type RunOptions struct {
 	Observer Observer        // nil: none
 	Stop     <-chan struct{} // closed: the run ends politely; what is in flight is heard and kept
+	Patience time.Duration   // how long to wait for a network that is down before the rest is given up as not probed
 }
 
 // run is one pass over a queue.
@@ -48,6 +50,7 @@ type run struct {
 	room      *semaphore.Weighted
 	concluded chan Done
 	facts     chan Facts
+	dns       lookups
 }
 
 // Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and
@@ -59,7 +62,7 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne),
 	}
 	r.port = newPort(func(n int) { r.room.Release(int64(n)) })
-	r.id = v.engine.join(func(id runID) event { return begin{id} }, r.port)
+	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience} }, r.port)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	select {
@@ -119,7 +122,7 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 			}
 		case text := <-r.port.texts:
 			asked = false
-			r.options.Observer.Waiting(text)
+			r.options.Observer.Waiting(cmp.Or(r.dns.words(), text))
 		}
 	}
 }
@@ -130,6 +133,10 @@ func (r *run) lookUp(ctx context.Context) (err error) {
 	group.SetLimit(r.config.Lookups)
 	defer func() {
 		err = errors.Join(err, group.Wait())
+		if err == nil { // what waited until more is known
+			list, answered := r.dns.overflow(0)
+			err = r.concludeAll(ctx, list, !answered)
+		}
 		if ctx.Err() != nil { // stopped, or a queue that failed: not an error of a look-up
 			err = nil
 		}
@@ -156,9 +163,24 @@ func (r *run) lookUp(ctx context.Context) (err error) {
 
 // find looks up one domain. Where there is nothing to ask, its addresses have their result here.
 func (r *run) find(ctx context.Context, d Domain, cost int) error {
+	trouble, err := r.dns.ready(ctx)
+	if err != nil {
+		return err
+	}
+	if trouble != nil {
+		r.room.Release(int64(cost))
+		return r.conclude(ctx, d.Name, unasked(trouble))
+	}
 	e, worth := r.byName(ctx, d.Name)
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if e.unanswered {
+		r.room.Release(int64(cost))
+		return r.unresolved(ctx, unresolved{d, cost, e})
+	}
+	if err := r.concludeAll(ctx, r.dns.took(), false); err != nil {
+		return err
 	}
 	if !worth || r.config.Prober == nil {
 		r.room.Release(int64(cost))
@@ -351,6 +373,8 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 	switch {
 	case err != nil:
 		e.reason, e.detail = dnsEvidence(domain, err)
+		e.unanswered = temporary(err)
+		e.ours = e.reason == verdict.DNSFailure // for all that one domain tells
 	case v.config.Reference != nil && v.config.Reference.Disposable(domain):
 		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"
 	default:

@@ -37,6 +37,7 @@ type rules struct {
 	slots      int          // sessions at a time, over all destinations
 	ipv4, ipv6 bool         // families in use
 	sender     string
+	outside    bool // a test can tell whether port 25 is closed here
 }
 
 // plan is the state of the engine: domains on their way, destinations, sessions, troubles of hosts, runs. It is pure:
@@ -97,7 +98,9 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	p.now, p.orders = now, nil
 	switch ev := ev.(type) {
 	case begin:
-		p.addRun(&runState{id: ev.run, flow: &flow{id: int64(ev.run)}, shares: map[*share]struct{}{}})
+		p.addRun(&runState{
+			id: ev.run, flow: &flow{id: int64(ev.run)}, patience: ev.patience, shares: map[*share]struct{}{},
+		})
 	case found:
 		p.found(ev)
 	case tasks:
@@ -115,6 +118,8 @@ func (p *plan) handle(now time.Time, ev event) []order {
 		p.heard(ev)
 	case closed:
 		p.closed(ev)
+	case tested:
+		p.tested(ev)
 	case collect:
 		if r := p.runs[ev.run]; r != nil {
 			r.collecting = true
@@ -214,6 +219,7 @@ func (p *plan) review(d *domain) {
 		})
 	}
 	p.place(d)
+	p.tellMissing(d)
 	d.shares = slices.DeleteFunc(d.shares, func(s *share) bool {
 		if !s.done() {
 			return false
@@ -243,6 +249,15 @@ func (p *plan) sortedSessions() []*session {
 	return list
 }
 
+func (p *plan) sortedRuns() []*runState {
+	list := make([]*runState, 0, len(p.runs))
+	for _, r := range p.runs {
+		list = append(list, r)
+	}
+	slices.SortFunc(list, func(a, b *runState) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
 func (p *plan) sortedDestinations() []*destination {
 	list := make([]*destination, 0, len(p.destinations))
 	for _, d := range p.destinations {
@@ -254,6 +269,9 @@ func (p *plan) sortedDestinations() []*destination {
 
 // waitingFor says in words what holds work up most.
 func (p *plan) waitingFor() string {
+	if away := p.awayWords(); away != "" {
+		return away
+	}
 	var slowest *destination
 	for _, d := range p.destinations {
 		if d.waiting > 0 &&
@@ -278,6 +296,7 @@ type alarm struct {
 	at      time.Time
 	dest    *destination
 	session *session
+	do      func() // where it is neither of both
 }
 
 type alarmHeap []alarm
@@ -311,6 +330,8 @@ func (p *plan) expire() {
 	for len(p.alarms) > 0 && !p.alarms[0].at.After(p.now) {
 		a := heap.Pop(&p.alarms).(alarm)
 		switch {
+		case a.do != nil:
+			a.do()
 		case a.session != nil:
 			p.sessionDue(a.session)
 		case a.dest.alarm.Equal(a.at):

@@ -24,6 +24,7 @@ type Session interface {
 	SMTPUTF8() bool
 	TLS() bool
 	TLSFailed() bool
+	Limits() smtpprobe.ServerLimits
 	Probe(context.Context, [][]string, func(smtpprobe.Answer) bool) ([]smtpprobe.Transaction, error)
 	Close(context.Context) error
 }

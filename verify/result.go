@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
@@ -25,6 +26,8 @@ type Result struct {
 	Action     Action     `json:"action"`            // what to do with the address
 	Advice     string     `json:"advice"`            // the same in one sentence
 	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice
+	Ours       bool       `json:"-"`                 // the failure may be our own, and counts as no try
+	Trouble    *Trouble   `json:"-"`                 // what is wrong on our side; nil: nothing that is known
 }
 
 // Reply is the SMTP reply behind a result.
@@ -39,5 +42,8 @@ type Reply struct {
 func (r *Result) Judge() {
 	facts := r.Reason.Facts()
 	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice
+	if r.Reason == NotProbed && saysTrouble(r.Detail) {
+		r.Action, r.Advice = verdict.FixSender, "This machine could not ask. Fix that first, then run again."
+	}
 	r.Score = score.Round(score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags}, score.List{}))
 }

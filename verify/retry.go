@@ -13,7 +13,7 @@ import (
 // schedule returns when a task is to be asked again, and the reason and detail of its result, which differ from the
 // evidence where this was its last try. The timetable is package verdict's.
 func schedule(t Task, now time.Time, e evidence) (at time.Time, reason Reason, detail string) {
-	answer := verdict.Answer{Reason: e.reason, At: now, Named: e.after, Open: e.open, Spread: rand.Float64()}
+	answer := verdict.Answer{Reason: e.reason, At: now, Named: e.after, Open: e.open, Ours: e.ours, Spread: rand.Float64()}
 	if e.open { // what waits for one catch-all question comes back at one time
 		h := fnv.New32a()
 		_, _ = io.WriteString(h, t.Address.Domain) // never fails

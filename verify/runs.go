@@ -3,6 +3,7 @@ package verify
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"presend/verify/catchall"
 	"presend/verify/mx"
@@ -24,6 +25,9 @@ type runState struct {
 	feeding    bool
 	refills    []*share
 	dirty      bool
+	begun      time.Time
+	patience   time.Duration // how long it waits for a network that is down
+	doubtful   []finding     // failures that may be ours, until more is known
 }
 
 // found takes a domain in, or adds to one that is on its way.
@@ -46,6 +50,11 @@ func (p *plan) found(ev found) {
 		}
 		return
 	}
+	p.admit(r, ev)
+}
+
+// admit takes in a domain of a run, with tasks.
+func (p *plan) admit(r *runState, ev found) {
 	d := p.domains[ev.domain]
 	if d == nil {
 		fact := ev.fact
@@ -54,7 +63,7 @@ func (p *plan) found(ev found) {
 		}
 		d = &domain{
 			name:      ev.domain,
-			inquiry:   catchall.Known(ev.domain, p.rules.sender, fact),
+			inquiry:   catchall.Known(ev.domain, p.rules.sender, runOf(ev.tasks, p.now), fact),
 			notServed: map[string]bool{},
 		}
 		d.down, d.lost = map[route]evidence{}, map[route]int{}
@@ -84,6 +93,7 @@ func (p *plan) addRun(r *runState) {
 			p.touchRun(other)
 		}
 	}
+	r.begun = p.now
 	p.runs[r.id] = r
 }
 
@@ -162,7 +172,7 @@ func (p *plan) refill(s *share) {
 }
 
 func (p *plan) feed(r *runState) {
-	for !r.feeding && !r.flow.blocked && len(r.refills) > 0 {
+	for !r.feeding && !r.flow.blocked && !r.full() && len(r.refills) > 0 {
 		s := r.refills[0]
 		r.refills = r.refills[1:]
 		r.feeding = true
@@ -200,6 +210,11 @@ func (p *plan) report(d *domain, t *task, e evidence, provisional bool) {
 	if e.at.IsZero() || t.Heard != nil {
 		e.at = p.now
 	}
+	if e.via != nil && p.doubts(t.run, &e) {
+		t.run.doubtful = append(t.run.doubtful, finding{t.Task, e, provisional})
+		p.touchRun(t.run)
+		return
+	}
 	t.run.outbox = append(t.run.outbox, finding{t.Task, e, provisional})
 	if len(t.run.outbox) >= outboxMost {
 		t.run.flow.blocked = !t.run.check
@@ -219,7 +234,9 @@ func (p *plan) settle(d *domain) {
 			for _, h := range s.held {
 				e := h.evidence
 				e.reason, e.detail, e.catchAll = acceptance(answer)
-				e.open = answer == catchall.Unanswered && d.askLater()
+				if e.open = answer == catchall.Unanswered && d.askLater(); e.open {
+					e.retryAt = d.retryAt
+				}
 				p.finish(d, h.task, e)
 			}
 			s.held = nil
@@ -258,7 +275,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 	p.decide(d)
 	if !d.asking && d.inquiry.Answer() == catchall.Open {
 		d.inquiry.Close()
-		d.prevented = !e.reason.AboutSender()
+		d.prevented, d.retryAt = !e.reason.AboutSender(), e.retryAt
 	}
 	p.settle(d)
 }
@@ -314,7 +331,7 @@ func (p *plan) end(id runID, now bool) {
 		for _, s := range shares {
 			p.drop(s, r)
 		}
-		r.refills = nil
+		r.refills, r.doubtful = nil, nil
 	}
 	for _, s := range p.sortedSessions() {
 		switch {
@@ -364,6 +381,7 @@ func (p *plan) drop(s *share, r *runState) {
 		return t.run == r
 	}
 	p.dropDoubts(s)
+	p.tellMissing(d)
 	s.ready = slices.DeleteFunc(s.ready, mine)
 	s.picky = slices.DeleteFunc(s.picky, mine)
 	s.held = slices.DeleteFunc(s.held, func(h held) bool { return mine(h.task) })
@@ -391,7 +409,11 @@ func (p *plan) flush(r *runState) {
 	if !r.collecting || p.runs[r.id] != r {
 		return
 	}
-	over := r.fed && r.left == 0 && !r.feeding && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
+	done := r.fed && r.left == 0 && !r.feeding
+	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.waitsForTest(r); waits {
+		done = false
+	}
+	over := done && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
 	if len(r.outbox)+len(r.facts) == 0 && !over {
 		return
 	}

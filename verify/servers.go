@@ -126,7 +126,7 @@ func (s *server) weight(d *destination, source int) (total int) {
 
 // usable reports whether a source may open sessions at a destination, now or after a pause.
 func (p *plan) usable(d *destination, n int) bool {
-	return !p.now.Before(p.sources[n].outUntil) && d.lanes[n].closed(p.now)
+	return !p.now.Before(p.sources[n].outUntil) && d.lanes[n].closed(p.now) && d.leftToday(n, p.now) > 0
 }
 
 // alive reports whether an address is worth trying for a domain from a source.
@@ -357,6 +357,11 @@ func (p *plan) stuckEvidence(d *domain) evidence {
 	for n := range p.sources {
 		if l := &d.dest.lanes[n]; !l.closed(p.now) && len(p.reach(p.scratch[:0], d, n)) > 0 {
 			return *l.circuit
+		}
+	}
+	for n := range p.sources {
+		if d.dest.leftToday(n, p.now) == 0 && len(p.reach(p.scratch[:0], d, n)) > 0 {
+			return d.dest.budgetSpent(p.now)
 		}
 	}
 	return d.exhausted(p)

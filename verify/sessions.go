@@ -38,6 +38,7 @@ type session struct {
 	smtputf8  bool
 
 	load   load
+	names  []string // domains it asked about, where their number is limited
 	flight *flight
 	until  time.Time // parked: when it gives up waiting
 	due    time.Time // parked: when it looks again
@@ -77,6 +78,10 @@ func (p *plan) laneFor(d *destination) int {
 			continue
 		case p.now.Before(l.paused):
 			p.remind(d, l.paused)
+			continue
+		}
+		if ghosts, until := l.ghosts(p.now); ghosts > 0 && l.sessions+ghosts >= l.ceiling {
+			p.remind(d, until)
 			continue
 		}
 		if wait := p.rateWait(d, n, 1); wait > 0 {
@@ -146,7 +151,7 @@ func (p *plan) serverFor(d *destination, n int) *server {
 	most := 0
 	for _, s := range d.servers {
 		w := s.weight(d, n)
-		if w == 0 || s.sessions[n] >= d.table.Sessions {
+		if w == 0 || s.sessions[n] >= d.table.Sessions || p.holds(n, s.addr) {
 			continue
 		}
 		if d.checks > 0 {
@@ -224,7 +229,7 @@ func (p *plan) candidates(d *domain, n int, addr netip.Addr) (string, []netip.Ad
 	h := d.answer.Hosts[at]
 	other := netip.Addr{}
 	for _, a := range h.Addrs {
-		if a == addr || !p.alive(d, n, a) || p.serverSessions(a, n) >= d.dest.table.Sessions {
+		if a == addr || !p.alive(d, n, a) || p.holds(n, a) || p.serverSessions(a, n) >= d.dest.table.Sessions {
 			continue
 		}
 		if !other.IsValid() || a.Unmap().Is4() != addr.Unmap().Is4() && other.Unmap().Is4() == addr.Unmap().Is4() {
@@ -268,8 +273,15 @@ func (p *plan) opened(ev opened) {
 		}
 	}
 	s.tried = nil
-	l.met, src.connected = true, true
-	*src.family(s.addr) = family{worked: true}
+	if l.screening { // the answer to RCPT is awaited
+		l.met = l.met && l.sessions > 1
+	} else {
+		l.met = true
+	}
+	src.connected = true
+	d.keep(p.now, ev.limits)
+	src.family(s.addr).works()
+	p.answer(s.source, s.addr, d.name, s.host)
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {
@@ -342,12 +354,16 @@ func (p *plan) failed(ev failed) {
 			p.leaveOut(s.source, "it is not an address of this machine: "+f.evidence.detail)
 		case f.fault == noFamily:
 			ours = true
-			p.noRouteTo(s.source, f.addr, f.evidence)
+			p.noRouteTo(s.source, f.addr, d, f.evidence)
+		case f.fault == proxyFault, f.fault == proxyRule:
+			ours = true
+			p.proxyFailed(s.source, f.addr, d, f)
 		case f.said != nil:
+			p.answer(s.source, f.addr, d.name, s.host)
 			p.refusedBeforeRCPT(s, dom, f.addr, *f.said)
+		case p.reachOf(wayTo(s.source, f.addr)).state == awayWay: // asked again when the network is back
 		default:
-			p.troubles[route{s.source, f.addr}] = trouble{f.evidence, p.now.Add(troubleFor)}
-			p.touchServer(f.addr, s.source)
+			p.unanswered(s, f)
 		}
 		if f.said == nil && f.fault == notOurs {
 			p.sourceFailed(s.source, d.name)
@@ -370,12 +386,12 @@ func (p *plan) next(s *session) {
 		p.quit(s, "the destination asked for a pause")
 		return
 	case !p.usable(d, s.source):
-		p.quit(s, "the destination refuses us")
+		p.quit(s, "the destination refuses us, or today's budget is used up")
 		return
 	case l.sessions > l.ceiling:
 		p.quit(s, "the destination allows fewer sessions now")
 		return
-	case s.load.served > 0 && d.spent(s.load):
+	case s.load.served > 0 && (d.spent(s.load) || d.spentMails(s, 0)):
 		p.quit(s, "a new session serves better")
 		return
 	case s.load.served > 0 && p.neededElsewhere(s):

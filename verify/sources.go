@@ -29,7 +29,11 @@ type family struct {
 	outUntil time.Time // it is not used until then
 	noRoute  int       // attempts that found no route, since the last session over it
 	worked   bool      // a session was had over it, since it was out
+	reach    reach
 }
+
+// works notes that a session was had over a family.
+func (f *family) works() { f.outUntil, f.noRoute, f.worked = time.Time{}, 0, true }
 
 // noRoute says why no family of a host's addresses is in use.
 func (p *plan) noRoute(h mx.Host) string {
@@ -62,7 +66,7 @@ func (p *plan) inUse(n int, addr netip.Addr) bool {
 	if v4 && !p.rules.ipv4 || !v4 && !p.rules.ipv6 {
 		return false
 	}
-	return !p.now.Before(src.family(addr).outUntil)
+	return !p.now.Before(src.family(addr).outUntil) && p.reachOf(wayTo(n, addr)).state != shutWay
 }
 
 func (p *plan) sourceName(n int) string {
@@ -122,16 +126,22 @@ func (p *plan) leaveOut(n int, why string) {
 
 // noRouteTo notes that a source has no route to an address. A router on the way may say so of one network, and then it
 // is the host that cannot be reached; where several attempts in a row find no route, the family is left out.
-func (p *plan) noRouteTo(n int, addr netip.Addr, e evidence) {
+func (p *plan) noRouteTo(n int, addr netip.Addr, dest *destination, e evidence) {
 	f, name := p.sources[n].family(addr), "IPv6"
 	if addr.Unmap().Is4() {
 		name = "IPv4"
 	}
 	f.noRoute++
-	if !f.worked { // it may be us
-		e = evidence{reason: verdict.NotProbed, detail: "this machine has no route to its mail host: " + e.detail}
+	w := wayTo(n, addr)
+	e.via, e.ours = &w, true // whether it is us alone, or the host's network
+	if !f.worked {           // it may be us
+		e = evidence{
+			reason: verdict.NotProbed, detail: "this machine has no route to its mail host: " + e.detail, via: &anyWay, ours: true,
+		}
+	} else if p.silence(n, addr, dest, e); f.noRoute >= noRouteLimit {
+		p.doubt(w)
 	}
-	if f.noRoute < noRouteLimit {
+	if f.noRoute < noRouteLimit || p.holds(n, addr) {
 		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}
 		p.touchServer(addr, n)
 		return

@@ -48,15 +48,17 @@ type Reference interface {
 // Config is what a Verifier works with. Resolver is required; nil or zero for the rest means what its line says.
 type Config struct {
 	Resolver  Resolver
-	Prober    Prober          // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
-	Pace      *smtpprobe.Pace // nil: the embedded table
-	Reference Reference       // nil: no address is disposable, free, role, special-use or a suspected trap
-	Sessions  int             // SMTP sessions at a time over all destinations; default 200
-	Lookups   int             // DNS look-ups at a time; default 256
-	Sources   []netip.Addr    // our addresses; none: the system's choice
-	IPv4      bool            // use only IPv4 addresses of mail hosts
-	IPv6      bool            // use only IPv6 addresses of mail hosts
-	Logger    *slog.Logger    // nil: silence. Level Debug: a line a session, and the reason of each pause
+	Prober    Prober                      // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
+	Pace      *smtpprobe.Pace             // nil: the embedded table
+	Reference Reference                   // nil: no address is disposable, free, role, special-use or a suspected trap
+	Sessions  int                         // SMTP sessions at a time over all destinations; default 200
+	Lookups   int                         // DNS look-ups at a time; default 256
+	Sources   []netip.Addr                // our addresses; none: the system's choice
+	IPv4      bool                        // use only IPv4 addresses of mail hosts
+	IPv6      bool                        // use only IPv6 addresses of mail hosts
+	Preflight func(context.Context) error // tests DNS when many look-ups in a row have no answer; nil: it is not tested
+	Outside   Outside                     // nil: whether port 25 is closed here is not tested
+	Logger    *slog.Logger                // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
 // Verifier verifies addresses. Safe for concurrent use.
@@ -99,10 +101,10 @@ func New(config Config) (*Verifier, error) {
 	}
 	v := &Verifier{config: config}
 	v.engine = &dispatcher{
-		prober: config.Prober, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
+		prober: config.Prober, outside: config.Outside, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
 		plan: newPlan(rules{
 			pace: config.Pace, addrs: config.Sources, slots: config.Sessions,
-			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender,
+			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender, outside: config.Outside != nil,
 		}),
 	}
 	return v, nil
@@ -172,12 +174,19 @@ type evidence struct {
 	host     string // the mail host that spoke; empty: the first of answer
 	reply    *Reply
 	after    time.Duration // the wait that the reply named
+	retryAt  time.Time     // when it is asked again; zero: as the timetable says
 	source   netip.Addr    // our address that asked
 	catchAll bool
+	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
 	at         time.Time // when it was found out; zero: now
-	suggestion *string   // what the domain was probably meant to be; nil: not looked for yet
+	ours       bool      // it may be our own doing, and counts as no try
+	trouble    *Trouble  // what is wrong on our side; nil: nothing is known to be
+	unanswered bool      // DNS gave no answer about the domain
+	via        *way      // of a failure to connect or to resolve: where something must answer for it to count
+
+	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
 }
 
 // result puts evidence into a Result.
@@ -188,7 +197,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	}
 	r := Result{
 		Address: address, Normalized: address, Reason: e.reason, Detail: e.detail, Reply: e.reply,
-		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source,
+		Provider: e.answer.Provider.Name, MX: e.host, CheckedAt: now, Source: e.source, Ours: e.ours, Trouble: e.trouble,
 	}
 	if r.MX == "" && len(e.answer.Hosts) > 0 {
 		r.MX = e.answer.Hosts[0].Name
@@ -202,6 +211,9 @@ func (v *Verifier) result(t Task, e evidence) Result {
 		r.Suggestion = t.Address.Local + "@" + *suggested
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
+	if !e.retryAt.IsZero() && r.Reason == e.reason {
+		r.RetryAt = e.retryAt
+	}
 	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
 	r.Judge()
 	return r
@@ -225,6 +237,7 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
 	add(verdict.FlagTypo, typo)
+	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)
 }
 

@@ -29,11 +29,27 @@ func (s said) limit() bool {
 	return s.meaning.Reason == verdict.RateLimited && s.meaning.Subject != reply.SubjectMailbox
 }
 
+// The rules of package reply that read limits of a receiver.
+const (
+	recipientLimit = "sender/recipient-limit"
+	errorLimit     = "sender/error-limit"
+	hourlyLimit    = "sender/hourly-limit"
+)
+
 // tooManyRecipients reports whether the reply is the limit on a transaction (RFC 5321 section 4.5.3.1.10), as the
-// answer to a recipient that was not the first.
-func (s said) tooManyRecipients(position int) bool {
-	return position > 0 && s.reply.Enhanced == reply.Enhanced{Class: 4, Subject: 5, Detail: 3}
+// answer to a recipient that was not the first, and how many recipients a transaction may have. Where others were
+// accepted before it the code is enough, whatever the words say of null senders or of SPF.
+func (s said) tooManyRecipients(position, accepted int) (most int, ok bool) {
+	e := s.reply.Enhanced
+	coded := e.Subject == 5 && e.Detail == 3
+	if accepted > 0 && (coded || s.meaning.Rule == recipientLimit) {
+		return accepted, true
+	}
+	return position, position > 0 && coded && e.Class == 4
 }
+
+// errorLimit reports whether the reply says that the session had too many refusals.
+func (s *said) errorLimit() bool { return s != nil && s.meaning.Rule == errorLimit }
 
 // weigher turns what a mail host says into evidence. It holds rules that nobody changes.
 type weigher struct {
@@ -111,6 +127,8 @@ const (
 	sourceGone       // this machine does not have the source address
 	noFamily         // this machine has no route for the address's family
 	callersEnd       // the session was given up by us
+	proxyFault       // the proxy failed, not the host
+	proxyRule        // the proxy forbids the connection
 )
 
 // openFailures returns what a failed smtpprobe Open means, address by address.
@@ -151,7 +169,12 @@ func (w weigher) openFailures(err error, provider string, t smtpprobe.Target) []
 }
 
 func faultOf(err error) fault {
+	var proxy *ProxyError
 	switch {
+	case errors.As(err, &proxy) && proxy.Rule:
+		return proxyRule
+	case proxy != nil:
+		return proxyFault
 	case errors.Is(err, context.Canceled):
 		return callersEnd
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
@@ -186,8 +209,8 @@ func dnsEvidence(domain string, err error) (Reason, string) {
 		return verdict.NullMX, domain + " says that it takes no mail (null MX)"
 	case errors.Is(err, mx.ErrNoMailHost):
 		return verdict.NoMailHost, domain + " has no mail host"
-	case errors.Is(err, mx.ErrNotPublic):
-		return verdict.NoMailHost, domain + " has mail hosts on non-public addresses only"
+	case errors.Is(err, mx.ErrNotPublic): // what this machine sees of DNS may be another view than the internet's
+		return verdict.DNSFailure, domain + " has mail hosts on non-public addresses only, as this machine sees it"
 	}
 	var temporary *mx.TemporaryError
 	if errors.As(err, &temporary) {

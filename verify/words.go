@@ -56,15 +56,18 @@ const (
 
 // The flags.
 const (
-	FlagRole       = verdict.FlagRole
-	FlagFree       = verdict.FlagFree
-	FlagDisposable = verdict.FlagDisposable
-	FlagCatchAll   = verdict.FlagCatchAll
-	FlagQuoted     = verdict.FlagQuoted
-	FlagSMTPUTF8   = verdict.FlagSMTPUTF8
-	FlagSubaddress = verdict.FlagSubaddress
-	FlagImplicitMX = verdict.FlagImplicitMX
-	FlagTypo       = verdict.FlagTypo
-	FlagDuplicate  = verdict.FlagDuplicate
-	FlagUnengaged  = verdict.FlagUnengaged
+	FlagRole        = verdict.FlagRole
+	FlagFree        = verdict.FlagFree
+	FlagDisposable  = verdict.FlagDisposable
+	FlagCatchAll    = verdict.FlagCatchAll
+	FlagQuoted      = verdict.FlagQuoted
+	FlagSMTPUTF8    = verdict.FlagSMTPUTF8
+	FlagSubaddress  = verdict.FlagSubaddress
+	FlagImplicitMX  = verdict.FlagImplicitMX
+	FlagTypo        = verdict.FlagTypo
+	FlagDuplicate   = verdict.FlagDuplicate
+	FlagUnconfirmed = verdict.FlagUnconfirmed
+	FlagUnengaged   = verdict.FlagUnengaged
+
+	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

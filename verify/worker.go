@@ -52,6 +52,7 @@ func (w *worker) run(ctx context.Context) {
 	w.events <- message{event: opened{
 		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(),
 		pipelines: session.Pipelining(), smtputf8: session.SMTPUTF8(), tls: session.TLS(), tlsFailed: session.TLSFailed(),
+		limits: session.Limits(),
 	}}
 	for o := range w.mailbox {
 		switch o := o.(type) {
@@ -71,9 +72,14 @@ func (w *worker) fly(o flyingOrder) heard {
 		transactions[i] = t.recipients
 	}
 	refused := o.refused
+	last := time.Duration(0) // that a refusal took
 	enough := func(a smtpprobe.Answer) bool {
 		if a.Reply.Code/100 != 2 {
 			refused++
+			if doubled(last, a.Took) {
+				return true // a tarpit: the next one takes longer still
+			}
+			last = a.Took
 		}
 		select {
 		case <-o.end:

@@ -21,6 +21,7 @@ import (
 	"presend/verify/mx"
 	"presend/verify/smtpprobe"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -131,6 +132,8 @@ type notebook struct {
 	results     map[int64]verify.Result
 	provisional map[int64]verify.Result
 	tries       map[int64]int
+	memory      map[int64]verdict.Memory // in place of tries, where it is not nil
+	since       map[int64]time.Time      // of the first try
 	facts       map[string]verify.Facts
 	records     int
 	onRecord    func() // nil: nothing; called within each Record
@@ -148,7 +151,7 @@ func newNotebook(t testing.TB, addresses []string) *notebook {
 	}
 	n := &notebook{
 		addresses: parsed, results: map[int64]verify.Result{}, provisional: map[int64]verify.Result{},
-		tries: map[int64]int{}, facts: map[string]verify.Facts{},
+		tries: map[int64]int{}, since: map[int64]time.Time{}, facts: map[string]verify.Facts{},
 	}
 	n.again()
 	return n
@@ -207,8 +210,11 @@ func (n *notebook) Lease(ctx context.Context, domain string, max int) ([]verify.
 		r, ok := n.provisional[t.ID]
 		if !ok {
 			r, ok = n.results[t.ID]
-			list[i].Memory.Tries, list[i].Source = n.tries[t.ID], r.Source
+			list[i].Memory.Tries, list[i].Memory.Since, list[i].Source = n.tries[t.ID], n.since[t.ID], r.Source
 			ok = ok && r.Reason == "catch_all_unknown"
+		}
+		if m, remembered := n.memory[t.ID]; remembered {
+			list[i].Memory = m
 		}
 		if ok {
 			list[i].Heard = &r
@@ -236,7 +242,9 @@ func (n *notebook) keep(done []verify.Done, facts []verify.Facts) {
 		}
 		delete(n.provisional, d.Task.ID)
 		n.results[d.Task.ID] = d.Result
-		n.tries[d.Task.ID]++
+		if n.tries[d.Task.ID]++; n.tries[d.Task.ID] == 1 {
+			n.since[d.Task.ID] = d.Result.CheckedAt
+		}
 	}
 	for _, f := range facts {
 		n.facts[f.Name] = f

@@ -1,5 +1,5 @@
-// Command csv measures verify list --no-smtp on a list whose domains DNS answers at once, beside a copy of the same file
-// with encoding/csv.
+// Command csv measures verify list --no-smtp on a list whose domains DNS answers at once. For comparison it copies the
+// same file with encoding/csv.
 //
 //	go run ./bench/csv -rows 1000000
 package main
@@ -24,7 +24,7 @@ import (
 
 func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the list")
-	domains := flag.Int("domains", 1_000, "their domains")
+	domains := flag.Int("domains", 1_000, "domains of the addresses")
 	json := flag.String("json", "", "write the figures to a file, too")
 	flag.Parse()
 	if err := measure(context.Background(), *rows, *domains, *json); err != nil {
@@ -38,7 +38,8 @@ func measure(ctx context.Context, rows, domains int, json string) (err error) {
 		return err
 	}
 	for i := range domains {
-		if err := world.AddDomain(lab.Domain{Name: fmt.Sprintf("company%d.lab", i), MX: []lab.MX{{Preference: 10, Host: "mx.host.lab"}}}); err != nil {
+		domain := lab.Domain{Name: fmt.Sprintf("company%d.lab", i), MX: []lab.MX{{Preference: 10, Host: "mx.host.lab"}}}
+		if err := world.AddDomain(domain); err != nil {
 			return err
 		}
 	}
@@ -67,7 +68,8 @@ func measure(ctx context.Context, rows, domains int, json string) (err error) {
 	}
 	plain := time.Since(begun)
 	begun = time.Now()
-	run := exec.CommandContext(ctx, binary, "list", list, "--no-smtp", "-q", "-o", filepath.Join(directory, "out.csv"), "--dns", l.DNS(), "--allow-private")
+	run := exec.CommandContext(ctx, binary, "list", list, "--no-smtp", "-q", "-o", filepath.Join(directory, "out.csv"),
+		"--dns", l.DNS(), "--allow-private")
 	run.Stderr = os.Stderr
 	if err := run.Run(); err != nil {
 		return fmt.Errorf("verify list: %w", err)
@@ -92,12 +94,14 @@ func write(path string, rows, domains int) error {
 	w := bufio.NewWriterSize(f, 1<<20)
 	fmt.Fprintln(w, "id,first name,last name,email,company,city,note") // errors stick to the writer
 	for i := range rows {
-		fmt.Fprintf(w, "%d,First%d,\"Last, %d\",first%d.last@company%d.lab,Company %d,City %d,\"said \"\"yes\"\" on the phone\"\n", i, i%5000, i%7000, i, i*7919%domains, i%domains, i%300)
+		fmt.Fprintf(w, "%d,First%d,\"Last, %d\",first%d.last@company%d.lab,Company %d,City %d,"+
+			"\"said \"\"yes\"\" on the phone\"\n",
+			i, i%5000, i%7000, i, i*7919%domains, i%domains, i%300)
 	}
 	return errors.Join(w.Flush(), f.Close())
 }
 
-// duplicate copies a file record by record, as a program would that leaves everything to encoding/csv.
+// duplicate copies a file record by record, as a program does that uses encoding/csv for everything.
 func duplicate(from, to string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

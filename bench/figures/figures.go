@@ -1,5 +1,5 @@
-// Package figures is what the benchmark commands share: the table that they print for people, the same as JSON, and the
-// program that they measure.
+// Package figures holds what the benchmark commands share: the table of results, for people and as JSON, and a build of
+// the program that they measure.
 package figures
 
 import (
@@ -11,7 +11,7 @@ import (
 	"runtime"
 )
 
-// Table is the figures of one benchmark, in the order in which they were added.
+// Table holds the figures of one benchmark in the order in which they were added.
 type Table struct {
 	Name    string   `json:"name"`
 	CPUs    int      `json:"cpus"`
@@ -20,7 +20,7 @@ type Table struct {
 	Notes   []string `json:"notes,omitempty"`
 }
 
-// Figure is one of them.
+// Figure is one figure of a table.
 type Figure struct {
 	Name  string  `json:"name"`
 	Value float64 `json:"value"`

@@ -7,7 +7,7 @@ import (
 	"presend/verify/smtpprobe"
 )
 
-// floor is the least time in which the list can be done within the caps.
+// floor is the shortest time in which the list can be done within the caps.
 type floor struct {
 	Busiest time.Duration // the destination that takes longest, with as many sessions as serve it best within its caps
 	Total   time.Duration // the time of all sessions, over the session budget
@@ -16,14 +16,14 @@ type floor struct {
 
 func (f floor) least() time.Duration { return max(f.Busiest, f.Total) }
 
-// floorOf computes the floor from the same declaration that the world was made of.
-func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Duration) floor {
+// floorOf computes the floor from the declaration that the world was made from.
+func floorOf(in *internet, pace *smtpprobe.Pace, budget int, timeout time.Duration) floor {
 	var f floor
 	var total time.Duration
 	for i, p := range in.places {
-		if p.host.Mood == lab.Tarpit { // it costs the patience with a banner
-			total += patience
-			f.Busiest = max(f.Busiest, patience)
+		if p.host.Mood == lab.Tarpit { // it costs the time that we wait for a banner
+			total += timeout
+			f.Busiest = max(f.Busiest, timeout)
 			continue
 		}
 		limits := pace.For("default")
@@ -43,7 +43,7 @@ func floorOf(in *internet, pace *smtpprobe.Pace, budget int, patience time.Durat
 	return f
 }
 
-// need is the least that a host can be asked, for all that is to be known.
+// need is the least that a host must be asked so that everything is known.
 type need struct {
 	recipients   int // with the catch-all questions
 	transactions int
@@ -52,11 +52,11 @@ type need struct {
 	stepwise     bool
 }
 
-// in returns the time of all sessions together, when there are at least so many.
+// in returns the time of all sessions together if there are at least n sessions.
 //
 // A session costs two round trips for the connection and the banner, one for EHLO, one for QUIT, and with PIPELINING
-// one for all of its transactions, in one flight. Without it is a round trip for every command: MAIL, every RCPT, and
-// RSET between the transactions of a session.
+// one for all of its transactions, in one flight. Without PIPELINING, every command costs a round trip: MAIL, every
+// RCPT, and RSET between the transactions of a session.
 func (n need) in(sessions int) time.Duration {
 	if n.recipients == 0 {
 		return 0
@@ -96,7 +96,7 @@ func (p *place) need(limits smtpprobe.Limits) need {
 		n.transactions += max(ceil(asked, smallest(limits.Recipients, p.host.Rcpts)), ceil(unknown, refusals))
 		refused += unknown
 	}
-	if p.host.Mood == lab.BlocksAfter && n.recipients > p.host.After { // then we leave it alone
+	if p.host.Mood == lab.BlocksAfter && n.recipients > p.host.After { // from then on it is not asked
 		n.transactions = n.transactions * p.host.After / n.recipients
 		refused = refused * p.host.After / n.recipients
 		n.recipients = p.host.After
@@ -107,7 +107,7 @@ func (p *place) need(limits smtpprobe.Limits) need {
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
-// smallest of two caps, of which 0 is none.
+// smallest returns the smaller of two caps; 0 means no cap.
 func smallest(a, b int) int {
 	if b == 0 {
 		return a

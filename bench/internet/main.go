@@ -1,8 +1,8 @@
-// Command internet measures the scheduler on a simulated internet: 20,000 domains on 2,000 mail hosts with latencies,
-// caps and tempers of their own, in this process, over sockets. It prints how long a list takes, how near that is to
-// the least time that caps and round trips allow, what it cost the hosts and this machine, and what the naive way costs
-// on a part of the same list. A second world is a provider as Microsoft 365 is, with many small domains on few servers:
-// how many addresses does a session serve there, and how many would the refusal budget allow?
+// Command internet measures the scheduler on a simulated internet of 20,000 domains on 2,000 mail hosts, in this process
+// and over sockets. Each host has its own latency, caps and behaviour. It prints how long a list takes, how near that is to the
+// shortest time that caps and round trips allow, what it cost the hosts and this machine, and what the naive way costs
+// on a part of the same list. A second world is a provider like Microsoft 365, with many small domains on few servers.
+// There it counts how many addresses a session serves, and how many the refusal budget would allow.
 //
 //	go run ./bench/internet -addresses 200000 -sessions 500
 //	go run ./bench/internet -tenants
@@ -37,26 +37,26 @@ import (
 func main() {
 	var o options
 	flag.IntVar(&o.addresses, "addresses", 200_000, "addresses of the list")
-	flag.IntVar(&o.domains, "domains", 20_000, "their domains")
+	flag.IntVar(&o.domains, "domains", 20_000, "domains of the addresses")
 	flag.IntVar(&o.hosts, "hosts", 2_000, "mail hosts of these")
 	flag.IntVar(&o.sessions, "sessions", 500, "sessions at a time")
 	flag.IntVar(&o.naive, "naive", 10_000, "addresses to ask the naive way; 0: none")
-	flag.Uint64Var(&o.seed, "seed", 1, "of the random numbers that make the first world")
+	flag.Uint64Var(&o.seed, "seed", 1, "seed of the first world")
 	flag.IntVar(
 		&o.worlds,
 		"worlds",
 		5,
-		"worlds to take the efficiency of, since it differs between them; the rest is of the first",
+		"worlds to measure the efficiency of, since it differs between them; all else is measured in the first",
 	)
 	flag.DurationVar(
-		&o.patience,
-		"patience",
+		&o.timeout,
+		"timeout",
 		5*time.Second,
-		"for a reply; as short as the latencies, so that tarpits do not outlast all else",
+		"how long to wait for a reply; as short as the latencies, so that tarpits do not take longer than all else",
 	)
-	flag.BoolVar(&o.onlyTenants, "tenants", false, "only the world of a provider with many tenants")
+	flag.BoolVar(&o.onlyTenants, "tenants", false, "measure only the world of a provider with many tenants")
 	flag.IntVar(&o.tenantServers, "servers", 3, "server addresses that the MX name of each tenant has")
-	flag.IntVar(&o.last, "last", 0, "tell so many of the hosts that were done last")
+	flag.IntVar(&o.last, "last", 0, "name this many of the hosts that were done last")
 	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the run to a file")
 	flag.StringVar(&o.json, "json", "", "write the figures to a file, too")
 	flag.Parse()
@@ -73,7 +73,7 @@ type options struct {
 	onlyTenants     bool
 	tenantServers   int
 	seed            uint64
-	patience        time.Duration
+	timeout         time.Duration
 	profile, json   string
 }
 
@@ -104,7 +104,7 @@ func (o options) internets(ctx context.Context, table *figures.Table) error {
 		}
 	}
 	all, broken := []float64{efficiency}, ours.broken
-	o.profile = "" // it is of the first world
+	o.profile = "" // only the first world is profiled
 	for seed := o.seed + 1; seed < o.seed+uint64(o.worlds); seed++ {
 		_, ours, efficiency, err := o.run(ctx, seed, figures.New("not shown"))
 		if err != nil {
@@ -133,7 +133,7 @@ func (o options) run(
 	if err != nil {
 		return nil, ours, 0, err
 	}
-	best := floorOf(in, pace, o.sessions, o.patience)
+	best := floorOf(in, pace, o.sessions, o.timeout)
 	table.Add("addresses", float64(len(in.list)), "")
 	table.Add("domains", float64(o.domains), "")
 	table.Add("hosts", float64(o.hosts), "")
@@ -149,11 +149,11 @@ func (o options) run(
 	return in, ours, efficiency, nil
 }
 
-// outcome is what a way of asking came to.
+// outcome is the result of one way of asking.
 type outcome struct {
 	answered    int
 	took        time.Duration
-	broken      int // rules
+	broken      int // rules that were broken
 	connections int
 }
 
@@ -188,8 +188,8 @@ func (o options) scheduled(
 			From:    "check@probe.lab",
 			Port:    l.SMTPPort(),
 			Dial:    clock.dial(l),
-			Timeout: o.patience,
-			RCPT:    o.patience,
+			Timeout: o.timeout,
+			RCPT:    o.timeout,
 		},
 	)
 	if err != nil {
@@ -252,7 +252,7 @@ func (o options) scheduled(
 	return w, nil
 }
 
-// behaviour adds what the hosts saw.
+// behaviour adds what the hosts counted.
 func behaviour(table *figures.Table, prefix string, c lab.Counts, addresses int) {
 	table.Add(prefix+"connections", float64(c.Connections), "")
 	table.Add(prefix+"connections an address", float64(c.Connections)/float64(addresses), "")
@@ -273,7 +273,7 @@ func behaviour(table *figures.Table, prefix string, c lab.Counts, addresses int)
 	}
 }
 
-// compare asks a part of the list the naive way, in a world that has seen nobody yet.
+// compare asks a part of the list the naive way, in a fresh world.
 func (o options) compare(ctx context.Context, in *internet, table *figures.Table, ours outcome) (err error) {
 	l, resolver, err := start(ctx, in)
 	if err != nil {
@@ -281,7 +281,7 @@ func (o options) compare(ctx context.Context, in *internet, table *figures.Table
 	}
 	defer func() { err = errors.Join(err, resolver.Close(), l.Close()) }()
 	part := in.list[:min(o.naive, len(in.list))]
-	answered, took, err := naive(ctx, l, resolver, part, o.sessions, o.patience)
+	answered, took, err := naive(ctx, l, resolver, part, o.sessions, o.timeout)
 	if err = errors.Join(err, l.Settle(ctx)); err != nil {
 		return err
 	}
@@ -295,7 +295,7 @@ func (o options) compare(ctx context.Context, in *internet, table *figures.Table
 	return nil
 }
 
-// finishing is a verify.Observer that keeps when each mail host gave its last result.
+// finishing is a verify.Observer that notes when each mail host gave its last result.
 type finishing struct {
 	begun time.Time
 	mu    sync.Mutex
@@ -312,7 +312,7 @@ func (f *finishing) Done(r verify.Result) {
 // Waiting implements verify.Observer.
 func (f *finishing) Waiting(string) {}
 
-// note tells the hosts that were last, which is where time can be won.
+// note names the hosts that were done last, since they decide how long the run takes.
 func (f *finishing) note(table *figures.Table, in *internet, o options) {
 	names := slices.SortedFunc(maps.Keys(f.at), func(a, b string) int { return cmp.Compare(f.at[b], f.at[a]) })
 	for _, name := range names[:min(o.last, len(names))] {
@@ -322,25 +322,16 @@ func (f *finishing) note(table *figures.Table, in *internet, o options) {
 				for _, d := range p.domains {
 					n += d.addresses
 				}
-				table.Note(
-					fmt.Sprintf(
-						"last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s",
-						name,
-						f.at[name].Seconds(),
-						n,
-						len(p.domains),
-						p.host.Latency.Round(time.Millisecond),
-						!p.host.NoPipelining,
-						p.host.Errors,
-						p.host.Mood,
-					),
-				)
+				table.Note(fmt.Sprintf(
+					"last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s",
+					name, f.at[name].Seconds(), n, len(p.domains), p.host.Latency.Round(time.Millisecond),
+					!p.host.NoPipelining, p.host.Errors, p.host.Mood))
 			}
 		}
 	}
 }
 
-// clock adds up how long connections are open.
+// clock sums up how long connections are open.
 type clock struct{ total atomic.Int64 }
 
 func (c *clock) dial(l *lab.Lab) func(context.Context, netip.Addr, string) (net.Conn, error) {

@@ -17,7 +17,7 @@ import (
 	"presend/verify/mx"
 )
 
-// rounds is how often the naive way asks again about what was turned away with 421, as its user would have to.
+// rounds is how often the naive way asks again about addresses that were turned away with 421, as its user would.
 const rounds = 20
 
 // naive asks about addresses as most verifiers do: for each one a connection, EHLO, MAIL, a RCPT for the catch-all
@@ -28,7 +28,7 @@ func naive(
 	resolver *mx.Resolver,
 	addresses []string,
 	budget int,
-	patience time.Duration,
+	timeout time.Duration,
 ) (answered int, took time.Duration, err error) {
 	begun := time.Now()
 	for range rounds {
@@ -43,7 +43,7 @@ func naive(
 				if err != nil {
 					return nil // counted as without an answer
 				}
-				err = ask(ctx, l, answer.Hosts[0].Addrs[0], i, address, domain, patience)
+				err = ask(ctx, l, answer.Hosts[0].Addrs[0], i, address, domain, timeout)
 				var said *textproto.Error
 				mu.Lock()
 				defer mu.Unlock()
@@ -70,14 +70,14 @@ func ask(
 	host netip.Addr,
 	i int,
 	address, domain string,
-	patience time.Duration,
+	timeout time.Duration,
 ) error {
 	conn, err := l.Dial(ctx, netip.Addr{}, netip.AddrPortFrom(host, uint16(l.SMTPPort())).String())
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
 	c, err := smtp.NewClient(conn, "mx.lab")

@@ -11,7 +11,7 @@ import (
 	"presend/verify/smtpprobe"
 )
 
-// What the world of tenants is made of.
+// The size of the world of tenants.
 const (
 	tenants         = 8_500
 	tenantAddresses = 12_000
@@ -19,15 +19,15 @@ const (
 	tenantsUnknown  = 15 // percent of the mailboxes
 )
 
-// tenantWorld is a world as Microsoft 365 is: many small domains, each with an MX name of its own, on few servers.
+// tenantWorld is a world like Microsoft 365: many small domains, each with an MX name of its own, on few servers.
 type tenantWorld struct {
 	*internet
-	refusals int // of one question a tenant and of the unknown mailboxes
+	refusals int // one for the question of each tenant, and one for each unknown mailbox
 }
 
-// buildTenants makes the world. Each name has the addresses of so many of the servers, chosen at random. Each tenant
-// has one address of the list, and the rest of the list is dealt to tenants at random. Servers end a session after so
-// many errors, as Postfix does; 0: never.
+// buildTenants makes the world. Each name has the addresses of some of the servers, chosen at random. Each tenant has
+// one address of the list, and the other addresses are distributed at random. Servers end a session after this many
+// errors, as Postfix does; 0 means never.
 func buildTenants(servers, errors int, random *rand.Rand) (*tenantWorld, error) {
 	w := &tenantWorld{internet: &internet{world: lab.NewWorld()}, refusals: tenants}
 	w.world.Latency = time.Millisecond
@@ -84,7 +84,7 @@ func (w *tenantWorld) addTenant(name string, addresses, servers int, random *ran
 	return nil
 }
 
-// tenants runs the engine over the world of tenants, whose servers end a session after so many errors.
+// tenants runs the engine over the world of tenants, whose servers end a session after this many errors.
 func (o options) tenants(ctx context.Context, errors int, table *figures.Table) error {
 	w, err := buildTenants(o.tenantServers, errors, rand.New(rand.NewPCG(o.seed, 0)))
 	if err != nil {

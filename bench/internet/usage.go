@@ -13,16 +13,16 @@ import (
 	"presend/bench/figures"
 )
 
-// usage is what this process, the lab included, takes of the machine from a moment on.
+// usage measures what this process, with the lab, takes of the machine from a moment on.
 type usage struct {
 	cpu    time.Duration
 	memory int64 // octets resident
 }
 
-// startUsage gives back the memory of earlier worlds and begins to measure.
+// startUsage frees the memory of earlier worlds and begins to measure.
 func startUsage() (usage, error) {
 	debug.FreeOSMemory()
-	// "5" resets the peak that VmHWM tells (proc_pid_clear_refs(5)).
+	// Writing "5" resets the peak in VmHWM (proc_pid_clear_refs(5)).
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		return usage{}, err
 	}
@@ -34,7 +34,7 @@ func startUsage() (usage, error) {
 	return usage{cpu: cpu, memory: memory}, err
 }
 
-// add adds the CPU time since the start and the peak of the memory, for so many addresses.
+// add adds the CPU time since the start and the peak of the memory, also for each of the addresses.
 func (u usage) add(table *figures.Table, prefix string, addresses int) error {
 	cpu, err := figures.ProcessorTime()
 	if err != nil {

@@ -14,7 +14,7 @@ type scale struct {
 	addresses, domains, hosts int
 }
 
-// provider is the host of the most popular domain; the verifier knows it as google.
+// provider is the host of the most popular domain. The verifier takes it for google.
 const provider = "aspmx.l.google.com"
 
 // place is a mail host with its domains and how many addresses each has in the list.
@@ -30,7 +30,7 @@ type settlement struct {
 	catchAll  bool
 }
 
-// internet is the world and the list, with what the floor is computed from.
+// internet is the world, the list, and what the floor is computed from.
 type internet struct {
 	world  *lab.World
 	list   []string
@@ -41,9 +41,9 @@ type internet struct {
 // refusals, as the hosts of large providers are.
 const large = 100
 
-// build makes the world: the popularity of domains follows Zipf's law behind a first one with 30 % of the addresses;
-// a host has a latency between 5 and 200 ms a round trip, more often a short one, and caps; 80 % announce PIPELINING,
-// 40 % end a session after 20 refusals, as Postfix does, 5 % greylist, 1 % are dead, 1 % tarpits, 2 % block us after a
+// build makes the world. The first domain has 30 % of the addresses, and the popularity of the others follows Zipf's
+// law. A host has caps and a round trip of 5 to 200 ms, more often a short one. 80 % announce PIPELINING, 40 % end a
+// session after 20 refusals, as Postfix does, 5 % greylist, 1 % are dead, 1 % are tarpits, and 2 % block us after a
 // while. 10 % of the domains are catch-all, and 15 % of the other addresses do not exist.
 func build(s scale, random *rand.Rand) (*internet, error) {
 	in := &internet{world: lab.NewWorld()}
@@ -126,7 +126,7 @@ func popularity(s scale) []int {
 		counts[i] = max(1, int(share*float64(s.addresses)))
 		left -= counts[i]
 	}
-	for i := 1; left > 0 && i < s.domains; i++ { // what rounding left over
+	for i := 1; left > 0 && i < s.domains; i++ { // addresses that rounding left over
 		counts[i]++
 		left--
 	}

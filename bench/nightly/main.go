@@ -1,9 +1,9 @@
-// Command nightly measures a second night: a list whose addresses are all known, so that nothing is probed and what
-// takes the time is reading, looking up and writing.
+// Command nightly measures a second night. All addresses of the list are known, so nothing is probed and the time goes
+// to reading, looking up and writing.
 //
 //	go run ./bench/nightly -rows 1000000 -domains 200000
 //
-// It prints rows a second and the peak memory of verify list, as the system accounted for it.
+// It prints rows a second and the peak memory of verify list as the system counts it.
 package main
 
 import (
@@ -28,7 +28,7 @@ import (
 
 func main() {
 	rows := flag.Int("rows", 1_000_000, "rows of the list")
-	domains := flag.Int("domains", 200_000, "domains that they spread over")
+	domains := flag.Int("domains", 200_000, "domains of the addresses")
 	json := flag.String("json", "", "write the figures to a file, too")
 	flag.Parse()
 	if err := measure(*rows, *domains, *json); err != nil {
@@ -53,7 +53,8 @@ func measure(rows, domains int, json string) (err error) {
 	if err != nil {
 		return err
 	}
-	run := exec.Command(binary, "list", list, "--state", db, "-o", filepath.Join(directory, "out.csv"), "--dns", "127.0.0.1:1")
+	run := exec.Command(binary, "list", list, "--state", db, "-o", filepath.Join(directory, "out.csv"),
+		"--dns", "127.0.0.1:1")
 	run.Stderr = os.Stderr
 	begun := time.Now()
 	if err := run.Run(); err != nil {
@@ -83,7 +84,8 @@ func writeList(path string, rows, domains int) error {
 	w := bufio.NewWriterSize(file, 1<<20)
 	fmt.Fprintln(w, "id,first name,last name,email,company,last activity") // errors stick to the writer
 	for i := range rows {
-		fmt.Fprintf(w, "%d,First%d,Last%d,first%d.last@company%d.com,Company %d,2026-01-02\n", i, i%5000, i%7000, i, i*7919%domains, i*7919%domains)
+		fmt.Fprintf(w, "%d,First%d,Last%d,first%d.last@company%d.com,Company %d,2026-01-02\n",
+			i, i%5000, i%7000, i, i*7919%domains, i*7919%domains)
 	}
 	return errors.Join(w.Flush(), file.Close())
 }
@@ -104,12 +106,10 @@ func fill(ctx context.Context, list, db string) (err error) {
 	if err != nil {
 		return err
 	}
-	n := int64(0)
 	err = run.Add(ctx, func(yield func(state.Entry, error) bool) {
 		for row, err := range reader.Rows() {
 			address, parseErr := syntax.Parse(row.Address)
-			n++
-			if !yield(state.Entry{Row: n, Address: &address}, errors.Join(err, parseErr)) {
+			if !yield(state.Entry{Row: row.N, Address: &address}, errors.Join(err, parseErr)) {
 				return
 			}
 		}
@@ -130,8 +130,10 @@ func fill(ctx context.Context, list, db string) (err error) {
 			}
 			for _, task := range tasks {
 				done = append(done, verify.Done{Task: task, Result: verify.Result{
-					Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, Detail: "the mail host accepts mail for it, and refuses an address that cannot exist",
-					MX: "mx." + domain.Name, Reply: &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "Ok", Command: "RCPT"}, CheckedAt: time.Now(),
+					Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, CheckedAt: time.Now(),
+					Detail: "the mail host accepts mail for it, and refuses an address that cannot exist",
+					MX:     "mx." + domain.Name,
+					Reply:  &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "Ok", Command: "RCPT"},
 				}})
 			}
 		}

@@ -8,11 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"strings"
+
 	"presend/lists/reference"
 	"presend/verify"
 	"presend/verify/mx"
 	"presend/verify/smtpprobe"
-	"strings"
 
 	"golang.org/x/net/proxy"
 )

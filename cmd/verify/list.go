@@ -16,13 +16,18 @@ import (
 	"presend/lists"
 	"presend/report"
 	"presend/verify"
+	"presend/verify/verdict"
 )
 
 // listFlags are those of verify list.
 type listFlags struct {
 	output         string
 	state          string
-	column         string
+	columns        []string
+	allColumns     bool
+	sheet          string
+	explode        bool
+	only, drop     []string
 	wait           time.Duration
 	failOver       share
 	failOverOf     string
@@ -40,7 +45,7 @@ type listFlags struct {
 // defaultListFlags are the flags of a user who gives none.
 func defaultListFlags() listFlags {
 	return listFlags{
-		format: "csv", failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
 	}
 }
 
@@ -62,14 +67,19 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	a.flags.registerVerdict(flags)
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default IN.verified.csv; - for standard output)")
 	flags.StringVar(&f.state, "state", "", "state `FILE` (default the output's name with .state)")
-	flags.StringVar(&f.column, "column", "", "the address column: its name, or its number from 1")
+	flags.StringArrayVar(&f.columns, "column", nil, "an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
+	flags.BoolVar(&f.allColumns, "all-columns", false, "verify every column that holds addresses")
+	flags.StringVar(&f.sheet, "sheet", "", "the sheet of a workbook: its `NAME`, or its number from 1 (default the first)")
+	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
+	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
+	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
 	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", f.format, "csv or jsonl")
+	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
 	flags.Var(&f.keep, "keep", "forget the history before this")
@@ -84,17 +94,28 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	if err != nil {
 		return job.Options{}, err
 	}
+	only, err := f.verdicts()
+	if err != nil {
+		return job.Options{}, err
+	}
 	o := job.Options{
 		Input: input, Stdin: a.stdin, Output: f.output, Stdout: a.stdout, Format: job.Format(f.format), Split: f.split,
 		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
-		Keep: time.Duration(f.keep), Wait: f.wait, Column: f.column, Unengaged: time.Duration(f.unengaged),
-		ActivityColumn: f.activityColumn, Treat: rules,
+		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet, Explode: f.explode, Unengaged: time.Duration(f.unengaged),
+		ActivityColumn: f.activityColumn, Treat: rules, Only: only,
 	}
 	if o.Output == "" && input == "-" {
 		o.Output = "-"
 	} else if o.Output == "" {
 		base := strings.TrimSuffix(input, ".gz")
-		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified." + f.format
+		ending := "." + f.format
+		if f.format == "" {
+			ending = ".csv"
+			if strings.EqualFold(filepath.Ext(base), ".xlsx") {
+				ending = ".xlsx"
+			}
+		}
+		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified" + ending
 	}
 	if o.State == "" && (o.Probing || o.Wait > 0) {
 		if o.Output == "-" {
@@ -103,6 +124,27 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 		o.State = o.Output + ".state"
 	}
 	return o, nil
+}
+
+// verdicts returns the verdicts that --only and --drop leave; none: all of them, and rows without an address.
+func (f listFlags) verdicts() (left []verify.Verdict, err error) {
+	for _, word := range slices.Concat(f.only, f.drop) {
+		if !slices.Contains(verdict.Verdicts(), verify.Verdict(word)) {
+			return nil, usagef("--only and --drop take %v, not %q", verdict.Verdicts(), word)
+		}
+	}
+	for _, v := range verdict.Verdicts() {
+		if (len(f.only) == 0 || slices.Contains(f.only, string(v))) && !slices.Contains(f.drop, string(v)) {
+			left = append(left, v)
+		}
+	}
+	switch len(left) {
+	case 0:
+		return nil, usagef("--only and --drop leave no row")
+	case len(verdict.Verdicts()):
+		return nil, nil
+	}
+	return left, nil
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) error {

@@ -16,11 +16,18 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"go.uber.org/goleak"
 
 	"presend/internal/lab"
 )
 
-func TestMain(m *testing.M) { os.Exit(withCommand(m.Run)) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(commandTests{m}) }
+
+// commandTests are all tests of the package. goleak runs them, and fails them if one leaves a goroutine behind.
+type commandTests struct{ *testing.M }
+
+// Run implements goleak.TestingM.
+func (c commandTests) Run() int { return withCommand(c.M.Run) }
 
 // withCommand runs tests with the command on the PATH, built as for a user. It has no race detector, which makes each of
 // the several hundred processes three times as slow to start: the tests that run the command in this process have it.

@@ -11,6 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"presend/lists"
 	"presend/report"
 	"presend/verify"
 	"presend/verify/verdict"
@@ -32,6 +33,13 @@ type progress struct {
 }
 
 func newProgress(a *app) *progress { return &progress{app: a} }
+
+// Opened implements job.Observer.
+func (p *progress) Opened(list lists.Understood) {
+	if !p.app.flags.quiet {
+		fmt.Fprintln(p.app.stderr, list)
+	}
+}
 
 // Pass implements job.Observer.
 func (p *progress) Pass(total int) {

@@ -34,6 +34,7 @@ func retryCommand(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			defer run.Close()
 			retried, err := job.Passes(c.Context(), verifier, run, wait, newProgress(a), a.stop)
 			if errors.Is(err, job.ErrStopped) {
 				return &exitError{exitInterrupted, "stopped; run the same command again to go on"}

@@ -1,9 +1,8 @@
 // Package atomicfile writes files that appear whole or not at all.
 //
-// A [File] is written under another name in the same folder. [File.Commit] makes it durable and renames it, so that a
-// reader finds the old file or the new one, and never a part of one. Several files appear together as far as a file
-// system allows it: [File.Finish] does for each of them everything that may fail for want of room, and what is left for
-// Commit are the renames.
+// A [File] is written under another name in the same folder. [File.Commit] makes it durable and renames it, so a reader
+// finds the old file or the new one, and never a part of one. Several files can appear together as far as a file system
+// allows that: [File.Finish] does everything that fails on a full disk, and Commit then only renames.
 //
 // A process that is killed leaves its unfinished file behind, under a name that begins with a dot and ends in
 // ".partial". The next [Create] of the same name removes it.
@@ -20,23 +19,22 @@ import (
 	"strings"
 )
 
-// File is a file that appears under its name when it is whole. A name that ends in .gz is compressed. Commit it or
-// Abort it.
+// File is a file that appears under its name when it is whole. The caller must Commit or Abort it. A file whose name
+// ends in .gz is compressed.
 //
-// A link is followed to the file that it names. What is not a regular file, such as a pipe or /dev/null, is written to
-// at once.
+// Links are followed. A file that is not regular, such as a pipe or /dev/null, is written to directly.
 type File struct {
 	path     string // as the caller gave it
 	name     string // of the file, with links followed
 	file     *os.File
-	temp     bool         // file is another one than name
-	gzip     *gzip.Writer // nil: plain
+	temp     bool         // file has another name until Commit
+	gzip     *gzip.Writer // nil if not compressed
 	finished bool
-	ended    bool   // by Commit or Abort
+	ended    bool   // Commit or Abort was called
 	unlock   func() // lets other processes remove the unfinished file
 }
 
-// Create begins a file. What exists under its name stays until Commit.
+// Create begins a file. An existing file of that name stays until Commit.
 func Create(path string) (*File, error) {
 	f := &File{path: path, unlock: func() {}}
 	if err := f.create(); err != nil {
@@ -85,11 +83,11 @@ func (f *File) create() error {
 // partial ends the names of unfinished files.
 const partial = ".partial"
 
-// unfinished returns the unfinished files of a name, of this process and of others.
+// unfinished returns the unfinished files of a name, from this process and from others.
 func unfinished(name string) (paths []string) {
 	folder, err := os.ReadDir(filepath.Dir(name))
 	if err != nil {
-		return nil // the folder may be written to but not read
+		return nil // a folder may be writable but not readable
 	}
 	for _, entry := range folder {
 		random, ours := strings.CutPrefix(entry.Name(), "."+filepath.Base(name)+".")
@@ -109,7 +107,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.file.Write(p)
 }
 
-// Finish ends the content and makes it durable. The file does not appear under its name before Commit.
+// Finish ends the content and makes it durable. The file appears under its name only at Commit.
 func (f *File) Finish() error {
 	if err := f.finish(); err != nil {
 		return errors.Join(fmt.Errorf("cannot write %s: %w", f.path, err), f.Abort())
@@ -140,7 +138,7 @@ func (f *File) finish() error {
 	return f.file.Close() // before the rename: Windows does not rename an open file
 }
 
-// rename is replaced by tests.
+// Tests replace rename.
 var rename = os.Rename
 
 // Commit finishes the file and gives it its name, with the permissions of the file that it replaces, or those of a new
@@ -171,7 +169,7 @@ func (f *File) Commit() error {
 func syncFolder(path string) error {
 	folder, err := os.Open(path)
 	if err != nil {
-		return nil // it may be written to but not read
+		return nil // a folder may be writable but not readable
 	}
 	err = folder.Sync()
 	if errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {

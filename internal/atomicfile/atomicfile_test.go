@@ -55,19 +55,21 @@ func files(t *testing.T, folder string) map[string]string {
 }
 
 func TestAFileAppearsWhenItIsWhole(t *testing.T) {
+	old, fresh := map[string]string{"out.csv": "old"}, map[string]string{"out.csv": "new"}
+	both := map[string]string{"out.csv": "old", ".out.csv.*.partial": "new"}
 	for _, tt := range []struct {
 		name string
 		end  func(*File) error
 		want map[string]string
 	}{
-		{"before its end", func(*File) error { return nil }, map[string]string{"out.csv": "old", ".out.csv.*.partial": "new"}},
-		{"after Finish", (*File).Finish, map[string]string{"out.csv": "old", ".out.csv.*.partial": "new"}},
-		{"after Commit", (*File).Commit, map[string]string{"out.csv": "new"}},
-		{"after Finish and Commit", func(f *File) error { return errors.Join(f.Finish(), f.Commit()) }, map[string]string{"out.csv": "new"}},
-		{"after Commit and Abort", func(f *File) error { return errors.Join(f.Commit(), f.Abort()) }, map[string]string{"out.csv": "new"}},
-		{"after Abort", (*File).Abort, map[string]string{"out.csv": "old"}},
-		{"after Finish and Abort", func(f *File) error { return errors.Join(f.Finish(), f.Abort()) }, map[string]string{"out.csv": "old"}},
-		{"after Abort twice", func(f *File) error { return errors.Join(f.Abort(), f.Abort()) }, map[string]string{"out.csv": "old"}},
+		{"before its end", func(*File) error { return nil }, both},
+		{"after Finish", (*File).Finish, both},
+		{"after Commit", (*File).Commit, fresh},
+		{"after Finish and Commit", func(f *File) error { return errors.Join(f.Finish(), f.Commit()) }, fresh},
+		{"after Commit and Abort", func(f *File) error { return errors.Join(f.Commit(), f.Abort()) }, fresh},
+		{"after Abort", (*File).Abort, old},
+		{"after Finish and Abort", func(f *File) error { return errors.Join(f.Finish(), f.Abort()) }, old},
+		{"after Abort twice", func(f *File) error { return errors.Join(f.Abort(), f.Abort()) }, old},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			folder := t.TempDir()
@@ -207,7 +209,11 @@ func TestTheNextFileRemovesWhatAKilledProcessLeftAndNothingElse(t *testing.T) {
 			folder := t.TempDir()
 			path := filepath.Join(folder, name)
 			left := filepath.Join(folder, "."+name+".ABCDEFGH.partial")
-			others := []string{filepath.Join(folder, ".other.csv.ABCDEFGH.partial"), filepath.Join(folder, "."+name+".gz.ABCDEFGH.partial"), filepath.Join(folder, "."+name+".partial")}
+			others := []string{
+				filepath.Join(folder, ".other.csv.ABCDEFGH.partial"),
+				filepath.Join(folder, "."+name+".gz.ABCDEFGH.partial"),
+				filepath.Join(folder, "."+name+".partial"),
+			}
 			for _, path := range append(others, left) {
 				if err := os.WriteFile(path, []byte("left"), 0o600); err != nil {
 					t.Fatal(err)

@@ -10,13 +10,13 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// sweep removes the unfinished files of a name that processes left behind when they were killed. A process that still
-// runs holds a lock on its own.
+// sweep removes the unfinished files of a name that killed processes left behind. A process that still runs holds a lock
+// on its file.
 func sweep(name string) error {
 	for _, path := range unfinished(name) {
 		lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
 		if free, err := lock.TryLock(); err != nil || !free {
-			continue // another process writes it, removed it meanwhile, or owns it
+			continue // another process is writing it, has removed it, or owns it
 		}
 		err := os.Remove(path)
 		if err = errors.Join(err, lock.Close()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -26,8 +26,8 @@ func sweep(name string) error {
 	return nil
 }
 
-// hold locks an unfinished file until unlock is called or the process ends. The lock has a descriptor of its own, so
-// that it outlives the one that is written to, up to the rename.
+// hold locks an unfinished file until unlock is called or the process ends. The lock has a descriptor of its own, so it
+// lasts until the rename, when the one for writing is closed.
 func hold(path string) (unlock func(), err error) {
 	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
 	free, err := lock.TryLock()

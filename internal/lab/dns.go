@@ -129,6 +129,9 @@ func (n *nameServer) answer(query *dns.Msg, udp bool) *dns.Msg {
 	if rcode == noAnswer {
 		return nil
 	}
+	if more, exists := n.world.declared(name, question.Qtype); exists {
+		found, rcode = append(found, more...), dns.RcodeSuccess
+	}
 	m.Rcode = rcode
 	m.Answer = append(m.Answer, found...)
 	if len(found) == 0 && rcode != dns.RcodeServerFailure {
@@ -204,7 +207,7 @@ func header(owner string, rrtype uint16) dns.RR_Header {
 func soa(name string) dns.RR {
 	zone := name[strings.LastIndexByte(name, '.')+1:] + "."
 	return &dns.SOA{
-		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + zone, Mbox: "hostmaster." + zone,
+		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + strings.TrimPrefix(zone, "."), Mbox: "hostmaster." + strings.TrimPrefix(zone, "."),
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: ttl,
 	}
 }
@@ -234,6 +237,9 @@ func (w *World) parents() map[string]bool {
 		add(name)
 	}
 	for name := range w.names {
+		add(name)
+	}
+	for name := range w.records {
 		add(name)
 	}
 	return parents

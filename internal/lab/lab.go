@@ -26,6 +26,7 @@
 //	name NAME HOST,HOST                  one more name, with the addresses of these hosts
 //	domain NAME OPTION...                a mail domain
 //	alias NAME TARGET                    a CNAME
+//	record NAME. TYPE ...                one more DNS record, as in a zone file: record corp.lab. TXT "v=spf1 -all"
 //	TEMPER ADDRESS...                    mailboxes; TEMPER is a word of [Tempers], and a,b@corp.lab are two
 //
 // Options of a host, all off where not given:

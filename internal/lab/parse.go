@@ -17,6 +17,12 @@ func Parse(declaration string) (*World, error) {
 		number++
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.Fields(line)
+		if len(words) > 1 && words[0] == "record" {
+			if err := w.AddRecord(strings.TrimPrefix(strings.TrimSpace(line), "record")); err != nil {
+				return nil, fmt.Errorf("line %d: %w", number, err)
+			}
+			continue
+		}
 		if len(words) == 0 {
 			continue
 		}

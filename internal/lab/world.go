@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/miekg/dns"
 	"golang.org/x/net/idna"
 )
 
@@ -20,6 +21,7 @@ type World struct {
 	domains map[string]*Domain
 	aliases map[string]string
 	names   map[string][]string // names that have the addresses of these hosts
+	records map[string][]dns.RR // more DNS records, by their names
 	taken   map[netip.Addr]bool
 	order   []string // addresses as declared
 }
@@ -28,7 +30,7 @@ type World struct {
 func NewWorld() *World {
 	return &World{
 		hosts: map[string]Host{}, domains: map[string]*Domain{}, aliases: map[string]string{},
-		names: map[string][]string{}, taken: map[netip.Addr]bool{},
+		names: map[string][]string{}, taken: map[netip.Addr]bool{}, records: map[string][]dns.RR{},
 	}
 }
 

@@ -11,6 +11,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -45,6 +47,8 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+var errChanged = errors.New("its content differs")
 
 type options struct {
 	n, jobs  int
@@ -86,7 +90,9 @@ func measure(ctx context.Context, module string, o options, out io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	r := &round{options: o, tester: tester{module, scratch, o.limit}, packages: byPath, out: out}
+	r := &round{
+		options: o, tester: tester{module, scratch}, packages: byPath, limits: map[string]time.Duration{}, out: out,
+	}
 	if err := r.baseline(ctx); err != nil {
 		return err
 	}
@@ -99,6 +105,7 @@ type round struct {
 	options
 	tester   tester
 	packages map[string]pkg
+	limits   map[string]time.Duration // of the tests of a mutant, by package
 
 	mu    sync.Mutex // guards what follows
 	out   io.Writer
@@ -114,25 +121,30 @@ type result struct {
 	before, after string
 }
 
-// baseline makes sure that the tests pass while nothing is changed. It says where they fail at times, or take more than
-// half of the limit, since they may then kill a mutant by accident.
+// baselineLimit is how long the tests of a package may take while nothing is changed.
+const baselineLimit = 10 * time.Minute
+
+// baseline makes sure that the tests of each package pass while nothing is changed, and gives a package with slow tests
+// a limit of three times their time. It says where tests fail at times, since they may then kill a mutant by accident.
 func (r *round) baseline(ctx context.Context) error {
 	for _, name := range slices.Sorted(maps.Keys(r.packages)) {
 		for try := 1; ; try++ {
 			begun := time.Now()
-			outcome, said, err := r.tester.test(ctx, r.packages[name], 0, "", nil)
+			outcome, said, err := r.tester.test(ctx, r.packages[name], 0, "", nil, baselineLimit)
 			if err != nil {
 				return err
 			}
-			if outcome != survived && try == 3 {
-				return fmt.Errorf("the tests of %s fail as they are (%s):\n%s", name, outcome, said)
-			}
-			if took := time.Since(begun); took > r.limit/2 {
-				fmt.Fprintf(r.out, "the tests of %s take %s as they are; the limit is %s\n",
-					name, took.Round(time.Second), r.limit)
-			}
 			if outcome == survived {
+				took := time.Since(begun)
+				r.limits[name] = max(r.limit, 3*took)
+				if r.limits[name] > r.limit {
+					fmt.Fprintf(r.out, "the tests of %s take %s as they are; their limit is three times that\n",
+						name, took.Round(time.Second))
+				}
 				break
+			}
+			if try == 3 {
+				return fmt.Errorf("the tests of %s fail as they are (%s):\n%s", name, outcome, said)
 			}
 			fmt.Fprintf(r.out, "the tests of %s fail at times as they are (%s):\n%s\n", name, outcome, said)
 		}
@@ -177,11 +189,11 @@ func (r *round) next(sites int) (number int, ok bool) {
 }
 
 func (r *round) one(ctx context.Context, number int, s site) error {
-	text, line, before, after, err := s.mutated()
-	if err != nil {
-		return err
+	if now, err := os.ReadFile(s.file); err != nil || !bytes.Equal(now, s.source) {
+		return fmt.Errorf("%s was changed since its mutants were drawn: %w", r.short(s.file), cmp.Or(err, errChanged))
 	}
-	outcome, _, err := r.tester.test(ctx, r.packages[s.pkg], number, s.file, text)
+	text, line, before, after := s.mutated()
+	outcome, _, err := r.tester.test(ctx, r.packages[s.pkg], number, s.file, text, r.limits[s.pkg])
 	if err != nil {
 		return err
 	}
@@ -230,8 +242,12 @@ func (r *round) report() error {
 		c := counts[name]
 		dead := c[killed] + c[timedOut]
 		total := dead + c[survived]
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.0f %%\t%d\t\n", name, total, c[killed], c[timedOut], c[survived],
-			100*float64(dead)/float64(max(1, total)), c[notViable])
+		score := "none"
+		if total > 0 {
+			score = fmt.Sprintf("%.0f %%", 100*float64(dead)/float64(total))
+		}
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t\n",
+			name, total, c[killed], c[timedOut], c[survived], score, c[notViable])
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -65,10 +65,7 @@ func TestEveryKindOfMutantIsFound(t *testing.T) {
 			}
 			var got []string
 			for _, s := range sites {
-				text, line, before, after, err := s.mutated()
-				if err != nil {
-					t.Fatal(err)
-				}
+				text, line, before, after := s.mutated()
 				lines := strings.Split(string(text), "\n")
 				if before == after || strings.TrimSpace(lines[line-1]) != strings.Split(after, "\n")[0] {
 					t.Errorf("%s at line %d: %q becomes %q in\n%s", s.kind, line, before, after, text)
@@ -84,10 +81,11 @@ func TestEveryKindOfMutantIsFound(t *testing.T) {
 	}
 }
 
-// module has three mutants that compile, of which its tests notice two, and two that do not: strings have no difference.
+// module has three mutants that compile, of which its tests notice two, and two that do not compile, since strings have
+// no difference.
 var module = map[string]string{
 	"go.mod": "module m\n\ngo 1.26\n",
-	"m.go":   "package m\n\nfunc Less(a, b int) bool { return a < b }\n\nfunc Sum(a, b int) int { return a + b }\n\n" +
+	"m.go": "package m\n\nfunc Less(a, b int) bool { return a < b }\n\nfunc Sum(a, b int) int { return a + b }\n\n" +
 		"const word = \"a\" + \"b\" + \"c\"\n",
 	"m_test.go": `package m
 
@@ -141,9 +139,10 @@ func TestTheSameSeedDrawsTheSameMutants(t *testing.T) {
 
 func TestAMutantThatNeverEndsIsKilledByTheLimit(t *testing.T) {
 	directory := write(t, map[string]string{
-		"go.mod":    "module m\n\ngo 1.26\n",
-		"m.go":      "package m\n\nfunc Count() (n int) {\n\tfor n != 9 {\n\t\tn++\n\t}\n\treturn n\n}\n",
-		"m_test.go": "package m\n\nimport \"testing\"\n\nfunc Test(t *testing.T) {\n\tif Count() != 9 {\n\t\tt.Error()\n\t}\n}\n",
+		"go.mod": "module m\n\ngo 1.26\n",
+		"m.go":   "package m\n\nfunc Count() (n int) {\n\tfor n != 9 {\n\t\tn++\n\t}\n\treturn n\n}\n",
+		"m_test.go": "package m\n\nimport \"testing\"\n\n" +
+			"func Test(t *testing.T) {\n\tif Count() != 9 {\n\t\tt.Error()\n\t}\n}\n",
 	})
 	var out strings.Builder
 	o := options{n: 10, jobs: 1, seed: 1, limit: time.Second, patterns: []string{"."}}
@@ -158,7 +157,8 @@ func TestAMutantThatNeverEndsIsKilledByTheLimit(t *testing.T) {
 func TestPackagesWhoseTestsFailAreRefused(t *testing.T) {
 	files := maps.Clone(module)
 	files["m_test.go"] = strings.Replace(files["m_test.go"], "!= 3", "!= 4", 1)
-	err := measure(t.Context(), write(t, files), options{n: 1, limit: time.Minute, patterns: []string{"."}}, new(strings.Builder))
+	o := options{n: 1, limit: time.Minute, patterns: []string{"."}}
+	err := measure(t.Context(), write(t, files), o, new(strings.Builder))
 	if err == nil || !strings.Contains(err.Error(), "fail as they are") {
 		t.Errorf("error %v, want that the tests fail as they are", err)
 	}

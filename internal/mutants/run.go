@@ -52,13 +52,15 @@ func packagesOf(ctx context.Context, directory string, patterns []string) (teste
 
 // tester runs the tests of packages with a file of theirs replaced.
 type tester struct {
-	directory string        // of the module
-	scratch   string        // for mutants and test binaries
-	limit     time.Duration // of the tests of one mutant
+	directory string // of the module
+	scratch   string // for mutants and test binaries
 }
 
-// test compiles and runs the tests of a package. Where text is not nil it takes the place of the file.
-func (t tester) test(ctx context.Context, p pkg, number int, file string, text []byte) (outcome, []byte, error) {
+// test compiles the tests of a package and runs them within a limit. A text that is not nil takes the place of the
+// file.
+func (t tester) test(
+	ctx context.Context, p pkg, number int, file string, text []byte, limit time.Duration,
+) (outcome, []byte, error) {
 	base := filepath.Join(t.scratch, fmt.Sprint(number))
 	binary, overlay := base+".test", base+".json"
 	args := []string{"test", "-c", "-o", binary}
@@ -78,7 +80,7 @@ func (t tester) test(ctx context.Context, p pkg, number int, file string, text [
 		return notViable, out, ctx.Err()
 	}
 	defer os.Remove(binary) // the scratch directory goes in the end
-	limited, cancel := context.WithTimeout(ctx, t.limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	run := exec.CommandContext(limited, binary, "-test.failfast", "-test.count=1")
 	run.Dir, run.WaitDelay = p.Dir, 5*time.Second

@@ -14,8 +14,9 @@ import (
 // site is a place in a file and what to write there instead: one mutant.
 type site struct {
 	pkg, file string // import path, absolute path
+	source    []byte // of the file when the mutants were drawn
 	kind      string
-	from, to  int // octets of the file
+	from, to  int // octets of the source
 	text      string
 }
 
@@ -58,7 +59,7 @@ type finder struct {
 func (f *finder) offset(p token.Pos) int { return f.files.Position(p).Offset }
 
 func (f *finder) add(kind string, from, to token.Pos, text string) {
-	f.found = append(f.found, site{f.pkg, f.path, kind, f.offset(from), f.offset(to), text})
+	f.found = append(f.found, site{f.pkg, f.path, f.source, kind, f.offset(from), f.offset(to), text})
 }
 
 func (f *finder) text(n ast.Node) string {
@@ -142,11 +143,8 @@ func (f *finder) noError(n *ast.ReturnStmt, above []ast.Node) {
 
 // mutated returns the file with the mutant in it, and where it differs: the line's number, and the lines before and
 // after, each without the space around it.
-func (s site) mutated() (text []byte, line int, before, after string, err error) {
-	source, err := os.ReadFile(s.file)
-	if err != nil {
-		return nil, 0, "", "", err
-	}
+func (s site) mutated() (text []byte, line int, before, after string) {
+	source := s.source
 	text = slices.Concat(source[:s.from], []byte(s.text), source[s.to:])
 	line = 1 + strings.Count(string(source[:s.from]), "\n")
 	begin := strings.LastIndexByte(string(source[:s.from]), '\n') + 1
@@ -158,5 +156,5 @@ func (s site) mutated() (text []byte, line int, before, after string, err error)
 	}
 	before = strings.TrimSpace(string(source[begin:lineEnd(source, s.to)]))
 	after = strings.TrimSpace(string(text[begin:lineEnd(text, s.from+len(s.text))]))
-	return text, line, before, after, nil
+	return text, line, before, after
 }

@@ -1,10 +1,11 @@
 // Package reference knows names: domains that hand out throw-away addresses, mailbox providers that anybody can join,
-// local parts that name a role, special-use domains, suspected spam traps. The example shows the common path.
+// local parts that name a role, special-use domains, and suspected spam traps. The example shows the common path.
 //
-// The data are stored in data/*.txt. Those of throw-away and free domains and of roles are made by go generate from npm
-// packages named in NOTICE; known.txt, by hand, holds providers that are never disposable, whatever the packages say.
+// The data are stored in data/*.txt, and each file says where it comes from. go generate makes those of throw-away
+// domains, free domains and roles from npm packages. known.txt is written by hand and holds providers that are never
+// disposable, whatever the packages say.
 //
-// A user file adds to the data or overrules them, a rule a line:
+// A user file adds to the data or overrules it, with one rule on each line:
 //
 //	# ours.txt
 //	disposable burner.example
@@ -47,24 +48,24 @@ var specialUseData string
 //go:embed data/traps.txt
 var trapsData string
 
-// Options say what is added to the embedded data.
+// Options tell what is added to the embedded data.
 type Options struct {
 	UserFiles []string // read in order; a later line overrules an earlier one
 }
 
-// Data is the reference data. It never changes once it is loaded, so it is safe for concurrent use.
+// Data is the reference data. It never changes after it is loaded, so it is safe for concurrent use.
 type Data struct {
 	disposable, free, roles, known, specialUse, traps names
 	trapLocals                                        []string // patterns, see matches
 }
 
-// names is a set of names in two layers: what the user says of a name comes before the embedded data.
+// names is a set of names in two layers. A user's rule about a name goes before the embedded data.
 type names struct {
 	user     map[string]bool // false takes a name out
 	embedded map[string]bool // shared by all Data and never changed
 }
 
-// has reports whether a name is in the set, and whether either layer knows it.
+// has reports whether a name is in the set, and whether either layer has a rule about it.
 func (n names) has(name string) (in, found bool) {
 	if in, found = n.user[name]; found {
 		return in, true
@@ -178,7 +179,7 @@ func (d *Data) rule(words []string) error {
 	return nil
 }
 
-// below looks a domain and its parents up, the closest first.
+// below looks up a domain and its parents, the closest first.
 func (n names) below(domain string) (in, found bool) {
 	for {
 		if in, found = n.has(domain); found {
@@ -192,8 +193,8 @@ func (n names) below(domain string) (in, found bool) {
 	}
 }
 
-// Disposable reports whether a domain, or one that it is below, hands out throw-away addresses. The domain is in
-// A-labels and lower case, here and in what follows.
+// Disposable reports whether a domain or one of its parents hands out throw-away addresses. This and the other methods
+// expect a domain as A-labels in lower case.
 func (d *Data) Disposable(domain string) bool {
 	if own, found := d.disposable.has(domain); found {
 		return own
@@ -211,14 +212,14 @@ func (d *Data) Free(domain string) bool {
 	return in
 }
 
-// Role reports whether a local part names a function and not a person; case and +detail do not matter.
+// Role reports whether a local part names a function and not a person. Case and +detail do not matter.
 func (d *Data) Role(local string) bool {
 	base, _, _ := strings.Cut(strings.ToLower(local), "+")
 	in, _ := d.roles.has(base)
 	return in
 }
 
-// SpecialUse reports whether a domain is reserved, so that it never carries mail on the internet.
+// SpecialUse reports whether a domain is reserved and so never carries mail on the internet.
 func (d *Data) SpecialUse(domain string) bool {
 	in, _ := d.specialUse.below(domain)
 	return in
@@ -233,8 +234,8 @@ func (d *Data) TrapSuspect(local, domain string) bool {
 	return slices.ContainsFunc(d.trapLocals, func(pattern string) bool { return matches(pattern, local) })
 }
 
-// matches reports whether a word fits a pattern. A pattern is a word, or the beginning or end of one with a star for
-// the rest; a test checks that the data have no others.
+// matches reports whether a word matches a pattern. A pattern is a word, or the beginning or end of one with a star for
+// the rest. A test checks that the data have no other patterns.
 func matches(pattern, word string) bool {
 	if beginning, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(word, beginning)

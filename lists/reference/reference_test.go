@@ -32,7 +32,9 @@ func load(t testing.TB, files ...string) *Data {
 }
 
 func TestEveryNameIsWellFormedAndInItsPlace(t *testing.T) {
-	for name, data := range map[string]string{"disposable.txt": disposableData, "free.txt": freeData, "roles.txt": rolesData, "known.txt": knownData} {
+	for name, data := range map[string]string{
+		"disposable.txt": disposableData, "free.txt": freeData, "roles.txt": rolesData, "known.txt": knownData,
+	} {
 		all := slices.Collect(lines(data))
 		if len(all) < 100 {
 			t.Errorf("%s holds %d names", name, len(all))
@@ -59,7 +61,8 @@ func TestEveryNameIsWellFormedAndInItsPlace(t *testing.T) {
 func TestDomainsOfWellKnownProvidersAreNotDisposable(t *testing.T) {
 	d := load(t)
 	domains := slices.Collect(lines(knownData))
-	domains = append(domains, "gmail.com", "gmx.de", "icloud.com", "hey.com", "duck.com", "mozmail.com", "privaterelay.appleid.com", "abc.mozmail.com")
+	domains = append(domains, "gmail.com", "gmx.de", "icloud.com", "hey.com", "duck.com", "mozmail.com",
+		"privaterelay.appleid.com", "abc.mozmail.com")
 	text, err := os.ReadFile("../../verify/syntax/domains.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +81,10 @@ func TestDomainsOfWellKnownProvidersAreNotDisposable(t *testing.T) {
 
 func TestThrowAwayDomainsAreFoundWithTheirSubdomains(t *testing.T) {
 	d := load(t)
-	for _, domain := range []string{"mailinator.com", "guerrillamail.com", "10minutemail.com", "yopmail.com", "sharklasers.com", "anything.mailinator.com"} {
+	for _, domain := range []string{
+		"mailinator.com", "guerrillamail.com", "10minutemail.com", "yopmail.com", "sharklasers.com",
+		"anything.mailinator.com",
+	} {
 		if !d.Disposable(domain) {
 			t.Errorf("%s is not called disposable", domain)
 		}
@@ -92,12 +98,17 @@ func TestThrowAwayDomainsAreFoundWithTheirSubdomains(t *testing.T) {
 
 func TestRolesAreFunctionsAndNotPeople(t *testing.T) {
 	d := load(t)
-	for _, local := range []string{"info", "Sales", "POSTMASTER", "abuse", "support+ticket", "noreply", "no-reply", "webmaster", "hostmaster", "noc", "security", "www", "news"} {
+	for _, local := range []string{
+		"info", "Sales", "POSTMASTER", "abuse", "support+ticket", "noreply", "no-reply", "webmaster", "hostmaster", "noc",
+		"security", "www", "news",
+	} {
 		if !d.Role(local) {
 			t.Errorf("%s is not called a role", local)
 		}
 	}
-	for _, local := range []string{"alice", "bob.smith", "alexa", "paris", "mark", "bill", "art", "grace", "april", "june", "dean", "abbott", "jm", ""} {
+	for _, local := range []string{
+		"alice", "bob.smith", "alexa", "paris", "mark", "bill", "art", "grace", "april", "june", "dean", "abbott", "jm", "",
+	} {
 		if d.Role(local) {
 			t.Errorf("%q is called a role", local)
 		}
@@ -107,8 +118,9 @@ func TestRolesAreFunctionsAndNotPeople(t *testing.T) {
 func TestSpecialUseDomainsAreThemselvesAndWhatIsBelow(t *testing.T) {
 	d := load(t)
 	for domain, want := range map[string]bool{
-		"corp.test": true, "a.b.invalid": true, "x.example": true, "example.com": true, "mail.example.org": true, "printer.local": true, "x.onion": true,
-		"x.alt": true, "vpn.internal": true, "router.home.arpa": true, "localhost": true, "myexample.com": false, "corp.lab": false, "testing.com": false, "local.com": false,
+		"corp.test": true, "a.b.invalid": true, "x.example": true, "example.com": true, "mail.example.org": true,
+		"printer.local": true, "x.onion": true, "x.alt": true, "vpn.internal": true, "router.home.arpa": true,
+		"localhost": true, "myexample.com": false, "corp.lab": false, "testing.com": false, "local.com": false,
 	} {
 		if d.SpecialUse(domain) != want {
 			t.Errorf("%s: special use is %v, want %v", domain, !want, want)
@@ -128,21 +140,29 @@ func TestTrapsAreSuspectedByDomainAndByLocalPart(t *testing.T) {
 
 func TestAUserFileAddsAndOverrules(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "ours.txt")
-	rules := "# ours\ndisposable burner.lab\n-disposable mailinator.com\nrole kontakt24\n-role info # we write to them\nfree isp.lab\ntrap old-brand.lab\ndisposable bücher.lab\n"
+	rules := "# ours\ndisposable burner.lab\n-disposable mailinator.com\nrole kontakt24\n" +
+		"-role info # we write to them\nfree isp.lab\ntrap old-brand.lab\ndisposable bücher.lab\n"
 	if err := os.WriteFile(file, []byte(rules), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	d := load(t, file)
 	for what, ok := range map[string]bool{
-		"burner.lab is disposable": d.Disposable("burner.lab"), "mailinator.com is not": !d.Disposable("mailinator.com"), "nor is what is below": !d.Disposable("x.mailinator.com"),
-		"kontakt24 is a role": d.Role("kontakt24"), "info is not": !d.Role("info"), "isp.lab is free": d.Free("isp.lab"), "old-brand.lab is a trap": d.TrapSuspect("x", "old-brand.lab"),
-		"an international name": d.Disposable("xn--bcher-kva.lab"),
+		"burner.lab is disposable": d.Disposable("burner.lab"),
+		"mailinator.com is not":    !d.Disposable("mailinator.com"),
+		"nor is what is below":     !d.Disposable("x.mailinator.com"),
+		"kontakt24 is a role":      d.Role("kontakt24"),
+		"info is not":              !d.Role("info"),
+		"isp.lab is free":          d.Free("isp.lab"),
+		"old-brand.lab is a trap":  d.TrapSuspect("x", "old-brand.lab"),
+		"an international name":    d.Disposable("xn--bcher-kva.lab"),
 	} {
 		if !ok {
 			t.Errorf("not so: %s", what)
 		}
 	}
-	for rule, want := range map[string]string{"disposible x.lab": "line 1: no kind of name", "disposable": "want a word and a name", "free a..b": "is no domain"} {
+	for rule, want := range map[string]string{
+		"disposible x.lab": "line 1: no kind of name", "disposable": "want a word and a name", "free a..b": "is no domain",
+	} {
 		if err := os.WriteFile(file, []byte(rule), 0o644); err != nil {
 			t.Fatal(err)
 		}

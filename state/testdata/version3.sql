@@ -10,12 +10,10 @@ INSERT INTO "addresses" VALUES(2,1,'gone');
 INSERT INTO "addresses" VALUES(3,1,'open');
 CREATE TABLE batches (
   run     INTEGER NOT NULL,
-  place   INTEGER NOT NULL, -- from 1
+  pending INTEGER NOT NULL,
   domain  INTEGER NOT NULL,
-  pending INTEGER NOT NULL, -- how many of its addresses were to be verified
-  PRIMARY KEY (run, place)
+  PRIMARY KEY (run, pending, domain)
 ) WITHOUT ROWID;
-INSERT INTO "batches" VALUES(1,1,1,3);
 CREATE TABLE domains (
   id         INTEGER PRIMARY KEY,
   name       TEXT NOT NULL UNIQUE,
@@ -58,15 +56,15 @@ CREATE TABLE results (
   tries      INTEGER NOT NULL, -- temporary answers in a row
   since      INTEGER NOT NULL, -- the first of them
   source     TEXT NOT NULL     -- our address that asked; empty: the system's choice
-, heard INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL DEFAULT 0);
-INSERT INTO "results" VALUES(1,'deliverable',98,'accepted','','role','','','',0,'','','',32472144000,0,0,0,'',0,32474736000);
-INSERT INTO "results" VALUES(2,'invalid',1,'mailbox_unknown','','role','','','',0,'','','',32472144000,0,0,0,'',0,32787504000);
-INSERT INTO "results" VALUES(3,'risky',90,'catch_all_unknown','accepted','role','','','mx.x.lab',250,'2.1.5','fine','RCPT TO',32472144000,32472144000,0,0,'192.0.2.7',1,32474736000);
+, heard INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL DEFAULT 0, times INTEGER NOT NULL DEFAULT 1, counted INTEGER NOT NULL DEFAULT 0, last_try INTEGER NOT NULL DEFAULT 0, action TEXT NOT NULL DEFAULT '', tried_at INTEGER NOT NULL DEFAULT 0, tried_reason TEXT NOT NULL DEFAULT '', tried_detail TEXT NOT NULL DEFAULT '');
+INSERT INTO "results" VALUES(1,'deliverable',98,'accepted','','role','','','',0,'','','',32472144000,0,0,0,'',0,32475285754,1,0,0,'',0,'','');
+INSERT INTO "results" VALUES(2,'invalid',1,'mailbox_unknown','','role','','','',0,'','','',32472144000,0,0,0,'',0,32472612851,1,0,0,'',0,'','');
+INSERT INTO "results" VALUES(3,'risky',94,'catch_all_unknown','','role','','','mx.x.lab',250,'2.1.5','OK','RCPT TO',32472144000,32472144000,0,0,'192.0.2.7',1,32474814505,1,0,0,'',0,'','');
 CREATE TABLE rows (
   run        INTEGER NOT NULL,
-  n          INTEGER NOT NULL, -- from 1
+  n          INTEGER NOT NULL, -- the row of the list, from 1
   col        INTEGER NOT NULL, -- which of the row's addresses, from 0
-  address    INTEGER NOT NULL,
+  address    INTEGER NOT NULL, -- 0: there is nothing to ask about
   suppressed INTEGER NOT NULL, -- the entry of the suppression list that forbids it; 0: none
   PRIMARY KEY (run, n, col)
 ) WITHOUT ROWID;
@@ -80,7 +78,7 @@ CREATE TABLE runs (
   finished INTEGER NOT NULL, -- 0: under way or broken off
   summary  TEXT NOT NULL DEFAULT '' -- JSON, once finished
 );
-INSERT INTO "runs" VALUES(1,'list.csv',1795621403,1795621403,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}');
+INSERT INTO "runs" VALUES(1,'list.csv',1795605921,1795605921,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}');
 CREATE TABLE suppression (
   id     INTEGER PRIMARY KEY,
   name   TEXT NOT NULL UNIQUE,
@@ -88,13 +86,13 @@ CREATE TABLE suppression (
   source TEXT NOT NULL,
   at     INTEGER NOT NULL
 );
-INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795621403);
+INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795605921);
 CREATE TABLE work (
   run     INTEGER NOT NULL,
   domain  INTEGER NOT NULL,
-  folded  TEXT NOT NULL, -- the local part in lower case
+  folded  TEXT NOT NULL,    -- the local part in lower case
   address INTEGER NOT NULL,
-  why     INTEGER NOT NULL, -- 0 new, 1 ready to retry, 2 older than its shelf life
+  why     INTEGER NOT NULL, -- 0 new, 1 a retry, 2 older than its shelf life
   PRIMARY KEY (run, domain, folded, address)
 ) WITHOUT ROWID;
 INSERT INTO "work" VALUES(1,1,'open',3,0);

@@ -20,14 +20,14 @@ const asksMost = 3
 
 // Ask asks a mail host whether a domain accepts mail for every address, in at most three transactions. The provider is
 // the name of the host's provider as package reply knows it, or empty. The sender is the MAIL FROM address of the
-// session.
+// session, and the run is that of New.
 //
 // The answer is Yes, No or Unanswered. The error is the session's or the context's, and ends the question. The answer
 // then holds what was heard before: a server may refuse an invented address and close the connection.
-func Ask(ctx context.Context, session Session, classifier *reply.Classifier, provider, domain, sender string) (
+func Ask(ctx context.Context, session Session, classifier *reply.Classifier, provider, domain, sender, run string) (
 	Answer, error,
 ) {
-	q := New(domain, sender)
+	q := New(domain, sender, run)
 	for range asksMost {
 		recipient, open := q.Next()
 		if !open {

@@ -93,7 +93,7 @@ func TestAsk(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			session := &replies{t: t, says: test.says}
-			got, err := catchall.Ask(t.Context(), session, classifier, "", "corp.lab", "check@probe.lab")
+			got, err := catchall.Ask(t.Context(), session, classifier, "", "corp.lab", "check@probe.lab", "run 1")
 			if got != test.want || !errors.Is(err, test.err) {
 				t.Errorf("%q, %v; want %q, %v", got, err, test.want, test.err)
 			}

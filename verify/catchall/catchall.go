@@ -3,12 +3,12 @@
 // If it does, a 2xx for a real address says nothing. So the server is asked about addresses that cannot exist. [Ask]
 // puts the question in an open session:
 //
-//	answer, err := catchall.Ask(ctx, session, classifier, "", "corp.example", "check@example.com")
+//	answer, err := catchall.Ask(ctx, session, classifier, "", "corp.example", "check@example.com", "2026-03-02")
 //
 // A program that asks about real addresses too puts the question in the same transaction. An [Inquiry] keeps the state
 // of the question for one domain:
 //
-//	inquiry := catchall.New("corp.example", "check@example.com")
+//	inquiry := catchall.New("corp.example", "check@example.com", "2026-03-02")
 //	recipient, ok := inquiry.Next() // send it as one more RCPT
 //	inquiry.Answered(meaning)       // what the reply to it means
 //	inquiry.Real(meaning)           // what a reply to a real address means
@@ -26,8 +26,9 @@
 //   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
 //     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
 //
-// The invented addresses depend only on the domain and the sender: a greylisting server must see the same addresses
-// again on a retry, or it would never answer.
+// The invented addresses depend only on the domain, the sender and the run: a greylisting server must see the same
+// addresses again on a retry, or it would never answer, and a server that keeps its answers must not see them again in
+// the next run.
 package catchall
 
 import (
@@ -60,6 +61,7 @@ const (
 type Inquiry struct {
 	domain   string
 	sender   string
+	run      string
 	answer   Answer
 	next     int     // kind of the invented address that is asked next
 	accepted [2]bool // invented addresses, by kind
@@ -71,12 +73,15 @@ type Inquiry struct {
 	soft       bool // the last evasion was temporary
 }
 
-// New opens the question for a domain. The sender is the MAIL FROM address of the client.
-func New(domain, sender string) *Inquiry { return &Inquiry{domain: domain, sender: sender} }
+// New opens the question for a domain. The sender is the MAIL FROM address of the client. The run names the run of a
+// list: with another name the invented addresses are others.
+func New(domain, sender, run string) *Inquiry {
+	return &Inquiry{domain: domain, sender: sender, run: run}
+}
 
 // Known returns an inquiry whose answer is remembered from before. If that is Open, it is a new question.
-func Known(domain, sender string, answer Answer) *Inquiry {
-	return &Inquiry{domain: domain, sender: sender, answer: answer, remembered: answer != Open}
+func Known(domain, sender, run string, answer Answer) *Inquiry {
+	return &Inquiry{domain: domain, sender: sender, run: run, answer: answer, remembered: answer != Open}
 }
 
 // Next returns the address to ask about next, and false if the question is settled. After an evasion it is the other
@@ -88,9 +93,14 @@ func (q *Inquiry) Next() (recipient string, ok bool) {
 	return q.Recipient(), true
 }
 
+// Accepts reports whether an invented address was accepted, or the domain is known to accept every address.
+func (q *Inquiry) Accepts() bool { return q.answer == Yes || q.accepted != [2]bool{} }
+
 // Recipient returns the address that was asked about last, or is asked about next, whether or not the question is
 // settled.
-func (q *Inquiry) Recipient() string { return Local(q.domain, q.sender, q.next) + "@" + q.domain }
+func (q *Inquiry) Recipient() string {
+	return Local(q.domain, q.sender, q.run, q.next) + "@" + q.domain
+}
 
 // Controlled settles the question with No: in two sessions the invented address was refused in words that nobody reads,
 // and in one of them a real address was accepted after it.
@@ -184,11 +194,11 @@ const (
 )
 
 // Local returns a local part that no person has and that does not look like an attack: pronounceable syllables with
-// some 40 bits, which depend only on domain and sender. Kind 0 is one long word with two digits, and kind 1 is two
+// some 40 bits, which depend only on domain, sender and run. Kind 0 is one long word with two digits, and kind 1 is two
 // words with a dot, so that a server that accepts by pattern does not accept both.
-func Local(domain, sender string, kind int) string {
+func Local(domain, sender, run string, kind int) string {
 	random := sha256.Sum256([]byte{byte(kind)})
-	random = sha256.Sum256(append(random[:], domain+"\x00"+sender...))
+	random = sha256.Sum256(append(random[:], domain+"\x00"+sender+"\x00"+run...))
 	var b strings.Builder
 	for i := range 6 {
 		if kind == 1 && i == 3 {

@@ -157,7 +157,7 @@ func TestInquiry(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			q := catchall.New("corp.lab", "check@probe.lab")
+			q := catchall.New("corp.lab", "check@probe.lab", "run 1")
 			for _, take := range test.steps {
 				take(q)
 			}
@@ -187,11 +187,11 @@ func TestNextNeverAsksAboutAnAcceptedAddressAgain(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			q := catchall.New("corp.lab", "check@probe.lab")
+			q := catchall.New("corp.lab", "check@probe.lab", "run 1")
 			for _, take := range test.steps {
 				take(q)
 			}
-			want := catchall.Local("corp.lab", "check@probe.lab", test.want) + "@corp.lab"
+			want := catchall.Local("corp.lab", "check@probe.lab", "run 1", test.want) + "@corp.lab"
 			if got, ok := q.Next(); got != want || !ok {
 				t.Errorf("asks about %s, %v; want %s", got, ok, want)
 			}
@@ -203,7 +203,7 @@ func TestAnAnswerThatIsRememberedIsNotAskedAgain(t *testing.T) {
 	for answer, want := range map[catchall.Answer]catchall.Answer{
 		catchall.Yes: catchall.Yes, catchall.No: catchall.No, catchall.Open: catchall.No, catchall.Unanswered: catchall.No,
 	} {
-		q := catchall.Known("corp.lab", "check@probe.lab", answer)
+		q := catchall.Known("corp.lab", "check@probe.lab", "run 1", answer)
 		if _, asks := q.Next(); asks != (answer == catchall.Open) {
 			t.Errorf("%q: asks %v", answer, asks)
 		}
@@ -217,7 +217,7 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 	seen := map[string]bool{}
 	for i := range 1000 {
 		domain := fmt.Sprintf("d%d.lab", i)
-		a, b := catchall.Local(domain, "check@probe.lab", 0), catchall.Local(domain, "check@probe.lab", 1)
+		a, b := catchall.Local(domain, "check@probe.lab", "run 1", 0), catchall.Local(domain, "check@probe.lab", "run 1", 1)
 		if strings.Contains(a, ".") || !strings.Contains(b, ".") {
 			t.Fatalf("%q and %q are of one kind", a, b)
 		}
@@ -225,7 +225,8 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 			t.Fatalf("%q or %q came twice", a, b)
 		}
 		seen[a], seen[b] = true, true
-		if catchall.Local(domain, "check@probe.lab", 0) != a || catchall.Local(domain, "other@probe.lab", 0) == a {
+		if catchall.Local(domain, "check@probe.lab", "run 1", 0) != a || catchall.Local(domain, "other@probe.lab", "run 1", 0) == a ||
+			catchall.Local(domain, "check@probe.lab", "run 2", 0) == a {
 			t.Fatalf("%q must depend on domain and sender alone, and on both", a)
 		}
 	}
@@ -248,7 +249,7 @@ func TestARememberedAnswerIsReplacedByAClearOne(t *testing.T) {
 			catchall.Yes, []step{func(q *catchall.Inquiry) { q.Controlled() }}, catchall.No,
 		},
 	} {
-		q := catchall.Known("corp.example", "", test.was)
+		q := catchall.Known("corp.example", "", "run 1", test.was)
 		for _, s := range test.steps {
 			s(q)
 		}

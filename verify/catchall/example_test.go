@@ -58,13 +58,13 @@ func ExampleAsk() {
 	}
 	defer session.Close(ctx)
 
-	answer, err := catchall.Ask(ctx, session, classifier, "", "corp.example", prober.Sender())
+	answer, err := catchall.Ask(ctx, session, classifier, "", "corp.example", prober.Sender(), "2026-03-02")
 	fmt.Println(answer, err)
 	// Output: yes <nil>
 }
 
 func ExampleInquiry() {
-	inquiry := catchall.New("corp.example", "check@example.com")
+	inquiry := catchall.New("corp.example", "check@example.com", "2026-03-02")
 	// A real address was refused as unknown, so the domain seems not to accept everything.
 	inquiry.Real(reply.Meaning{Reason: verdict.MailboxUnknown, Kind: reply.Hard, Confidence: 0.95})
 	fmt.Println(inquiry.Answer())

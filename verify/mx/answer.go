@@ -29,7 +29,8 @@ type Host struct {
 	Name       string // in lower case, without the last dot
 	Preference uint16
 	Addrs      []netip.Addr // of both families, A before AAAA
-	Err        error        // nil where there is an address; else ErrNoAddress, ErrNotPublic, ErrLocalhostMX or a *TemporaryError
+	// Err is nil where there is an address; else ErrNoAddress, ErrNotPublic, ErrLocalhostMX or a *TemporaryError.
+	Err error
 }
 
 // Assemble makes the answer of a domain from its hosts, as Lookup returns it. It sorts a copy of the hosts by
@@ -37,7 +38,8 @@ type Host struct {
 // error gets ErrNoAddress. Expires is left to the caller.
 //
 // The error is nil where a host has an address. Otherwise it is the error of the first host with a temporary one, else
-// ErrNotPublic where a host has that, else ErrLocalhostMX where a host has that, else ErrNoMailHost. The answer is filled in all the same.
+// ErrNotPublic where a host has that, else ErrLocalhostMX where a host has that, else ErrNoMailHost. The answer is
+// filled in all the same.
 func Assemble(domain string, hosts []Host, implicit bool) (Answer, error) {
 	table, err := providerTable()
 	if err != nil {

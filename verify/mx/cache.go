@@ -36,8 +36,8 @@ func newCache(size int) *cache {
 	}
 }
 
-// get returns the cached answer, or asks, or waits for one who asks the same already. If the context of the one who asks
-// ends, another one asks again.
+// get returns the cached answer, or asks, or waits for one who asks the same already. If the context of the one who
+// asks ends, another one asks again.
 func (c *cache) get(ctx context.Context, q question, ask func(context.Context) (found, error)) (found, error) {
 	for {
 		c.mu.Lock()
@@ -65,7 +65,9 @@ func (c *cache) get(ctx context.Context, q question, ask func(context.Context) (
 }
 
 // fly asks for all who wait.
-func (c *cache) fly(ctx context.Context, q question, fl *flight, ask func(context.Context) (found, error)) (found, error) {
+func (c *cache) fly(
+	ctx context.Context, q question, fl *flight, ask func(context.Context) (found, error),
+) (found, error) {
 	defer close(fl.done)
 	fl.found, fl.err = ask(ctx)
 	fl.left = fl.err != nil && ended(ctx) != nil

@@ -5,10 +5,10 @@
 // [TemporaryError]. Every MX target stays in the answer with its addresses of both families or with its error.
 //
 // Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. The
-// number of queries under way follows what a resolver tolerates; without EDNS0 or over TCP is how one is asked that does
-// not answer otherwise; one that does not answer at all is asked once a second. A question is asked once for any number
-// of waiters, and answers are kept for their TTL. That a domain has no mail host is confirmed by a second look-up.
-// [Resolver.Preflight] tells whether the resolvers can be trusted.
+// number of queries under way follows what a resolver tolerates. A resolver that does not answer so is asked without
+// EDNS0, and then over TCP; one that does not answer at all is asked once a second. A question is asked once for any
+// number of waiters, and answers are kept for their TTL. That a domain has no mail host is confirmed by a second
+// look-up. [Resolver.Preflight] tells whether the resolvers can be trusted.
 package mx
 
 import (

@@ -39,7 +39,6 @@ type simServer struct {
 	second     time.Time
 	thisSecond int
 	udp, tcp   int // queries that came
-	most       int // at a time
 }
 
 // resolver returns a Resolver on the network.
@@ -66,7 +65,7 @@ func (n *network) resolver(t *testing.T, config Config) *Resolver {
 func (n *network) lost() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.random.Float64() < n.loss
+	return n.loss > 0 && n.random.Float64() < n.loss
 }
 
 func (n *network) dial(_ context.Context, kind, address string) (net.Conn, error) {
@@ -115,6 +114,26 @@ func (n *network) serve(s *simServer, conn *dns.Conn, tcp bool, opened time.Time
 	}
 }
 
+// asked returns how many queries came over UDP and TCP.
+func (s *simServer) asked() (udp, tcp int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.udp, s.tcp
+}
+
+// queries returns how many queries came.
+func (s *simServer) queries() int {
+	udp, tcp := s.asked()
+	return udp + tcp
+}
+
+// change changes the server in the middle of a test.
+func (s *simServer) change(to func(s *simServer)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	to(s)
+}
+
 func (s *simServer) reply(m *dns.Msg, tcp bool) *dns.Msg {
 	s.mu.Lock()
 	if tcp {
@@ -129,7 +148,6 @@ func (s *simServer) reply(m *dns.Msg, tcp bool) *dns.Msg {
 	over := s.limit > 0 && s.flying >= s.limit || s.perSecond > 0 && s.thisSecond > s.perSecond
 	if !over {
 		s.flying++
-		s.most = max(s.most, s.flying)
 	}
 	s.mu.Unlock()
 	if over {
@@ -141,11 +159,12 @@ func (s *simServer) reply(m *dns.Msg, tcp bool) *dns.Msg {
 	time.Sleep(s.latency)
 	s.mu.Lock()
 	s.flying--
-	s.mu.Unlock()
+	answer := s.answer
 	if !tcp && s.overUDP != nil {
-		return s.overUDP(m)
+		answer = s.overUDP
 	}
-	return s.answer(m)
+	s.mu.Unlock()
+	return answer(m)
 }
 
 // mail answers for every domain that it has a mail host, but not for names that begin with "gone".
@@ -183,7 +202,7 @@ func record(format string, args ...any) dns.RR {
 	return rr
 }
 
-// lookUp looks up domains, 256 at a time as a run does, and returns how many had no answer and the last of these errors.
+// lookUp looks up domains, 256 at a time as a run does. It returns how many had no answer, and the last error.
 func lookUp(t *testing.T, r *Resolver, domains int) (failed int, last error) {
 	t.Helper()
 	var mu sync.Mutex

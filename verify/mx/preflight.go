@@ -64,8 +64,8 @@ func knownNames() (names []string) {
 	return names
 }
 
-// Preflight tests the resolvers, in two seconds at most. A resolver passes if any of several known names resolves, and a
-// random one does not. Where some pass, the resolvers that lie are asked no more, until a later preflight finds them
+// Preflight tests the resolvers, in two seconds at most. A resolver passes if any of several known names resolves, and
+// a random one does not. Where some pass, the resolvers that lie are asked no more, until a later preflight finds them
 // without fault. Where none passes, the error is a *PreflightError, or that of the context.
 func (r *Resolver) Preflight(ctx context.Context) error {
 	testing, cancel := context.WithTimeout(ctx, preflightTime)

@@ -100,17 +100,17 @@ func TestAResolverThatLiedIsAskedAgainAfterALaterPreflight(t *testing.T) {
 			if err := r.Preflight(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			before := first.udp
+			before := first.queries()
 			if failed, err := lookUp(t, r, 10); failed > 0 {
 				t.Error(err)
 			}
-			if used := first.udp > before; used != want {
+			if used := first.queries() > before; used != want {
 				t.Errorf("the first resolver is used: %t, want %t", used, want)
 			}
 			r.cache = newCache(100)
 		}
 		use(false)
-		first.answer = mail
+		first.change(func(s *simServer) { s.answer = mail })
 		use(true)
 	})
 }

@@ -17,9 +17,6 @@ func TestAResolverWithALimitLosesNothing(t *testing.T) {
 		{"150 at a time, REFUSED beyond, 30 ms", &simServer{
 			latency: 30 * time.Millisecond, limit: 150, overLimit: dns.RcodeRefused,
 		}, 8 * time.Second},
-		{"150 at a time, REFUSED beyond, 200 ms", &simServer{
-			latency: 200 * time.Millisecond, limit: 150, overLimit: dns.RcodeRefused,
-		}, 30 * time.Second},
 		{"150 at a time, SERVFAIL beyond, 30 ms", &simServer{
 			latency: 30 * time.Millisecond, limit: 150, overLimit: dns.RcodeServerFailure,
 		}, 8 * time.Second},
@@ -29,9 +26,6 @@ func TestAResolverWithALimitLosesNothing(t *testing.T) {
 		{"1,000 a second, REFUSED beyond", &simServer{
 			latency: time.Millisecond, perSecond: 1000, overLimit: dns.RcodeRefused,
 		}, 15 * time.Second},
-		{"100 a second, REFUSED beyond", &simServer{
-			latency: time.Millisecond, perSecond: 100, overLimit: dns.RcodeRefused,
-		}, 150 * time.Second},
 		{"1,000 a second, SERVFAIL beyond", &simServer{
 			latency: time.Millisecond, perSecond: 1000, overLimit: dns.RcodeServerFailure,
 		}, 15 * time.Second},
@@ -54,7 +48,7 @@ func TestAResolverWithALimitLosesNothing(t *testing.T) {
 			if took > test.within {
 				t.Errorf("it took %s, want at most %s", took, test.within)
 			}
-			t.Logf("%s, %d queries, %d at a time", took, server.udp+server.tcp, server.most)
+			t.Logf("%s, %d queries", took, server.queries())
 		})
 	}
 }
@@ -72,15 +66,15 @@ func TestAResolverIsAskedInTheWayThatItAnswers(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		server  *simServer
-		queries int // at most, of 2,000 domains with 6,000 questions
+		queries int // at most, of 500 domains with 6,000 questions
 		within  time.Duration
 	}{
-		{"EDNS is NOTIMP", &simServer{answer: beforeEDNS(status(dns.RcodeNotImplemented))}, 6300, 2 * time.Second},
-		{"EDNS is FORMERR", &simServer{answer: beforeEDNS(status(dns.RcodeFormatError))}, 6300, 2 * time.Second},
-		{"EDNS is SERVFAIL", &simServer{answer: beforeEDNS(status(dns.RcodeServerFailure))}, 6300, 2 * time.Second},
-		{"EDNS is not answered", &simServer{answer: beforeEDNS(silence)}, 6800, 4 * time.Second},
-		{"TCP only, UDP is not answered", &simServer{answer: mail, overUDP: silence}, 7200, 6 * time.Second},
-		{"TCP only, UDP is closed", &simServer{answer: mail, closedUDP: true}, 6300, 2 * time.Second},
+		{"EDNS is NOTIMP", &simServer{answer: beforeEDNS(status(dns.RcodeNotImplemented))}, 1600, 2 * time.Second},
+		{"EDNS is FORMERR", &simServer{answer: beforeEDNS(status(dns.RcodeFormatError))}, 1600, 2 * time.Second},
+		{"EDNS is SERVFAIL", &simServer{answer: beforeEDNS(status(dns.RcodeServerFailure))}, 1600, 2 * time.Second},
+		{"EDNS is not answered", &simServer{answer: beforeEDNS(silence)}, 1700, 4 * time.Second},
+		{"TCP only, UDP is not answered", &simServer{answer: mail, overUDP: silence}, 1700, 6 * time.Second},
+		{"TCP only, UDP is closed", &simServer{answer: mail, closedUDP: true}, 1600, 2 * time.Second},
 	} {
 		simulate(t, test.name, func(t *testing.T) {
 			server := test.server
@@ -88,10 +82,10 @@ func TestAResolverIsAskedInTheWayThatItAnswers(t *testing.T) {
 			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
 			r := n.resolver(t, Config{})
 			begun := time.Now()
-			if failed, err := lookUp(t, r, 2000); failed > 0 {
-				t.Errorf("%d of 2,000 domains have no answer: %v", failed, err)
+			if failed, err := lookUp(t, r, 500); failed > 0 {
+				t.Errorf("%d of 500 domains have no answer: %v", failed, err)
 			}
-			took, queries := time.Since(begun), server.udp+server.tcp
+			took, queries := time.Since(begun), server.queries()
 			if queries > test.queries || took > test.within {
 				t.Errorf("%d queries, want at most %d, since the way is remembered; %s, want at most %s",
 					queries, test.queries, took, test.within)
@@ -108,10 +102,10 @@ func TestOfSeveralResolversTheOneThatAnswersIsAsked(t *testing.T) {
 		within time.Duration
 		asked  int // the first one, at most
 	}{
-		{"the first is silent", &simServer{answer: silence}, 2500 * time.Millisecond, 600},
+		{"the first is silent", &simServer{answer: silence}, 2500 * time.Millisecond, 300},
 		{"the first is closed", &simServer{answer: mail, closed: true}, 500 * time.Millisecond, 0},
-		{"the first refuses everything", &simServer{answer: status(dns.RcodeRefused)}, 2 * time.Second, 600},
-		{"the first fails at everything", &simServer{answer: status(dns.RcodeServerFailure)}, 10 * time.Second, 14000},
+		{"the first refuses everything", &simServer{answer: status(dns.RcodeRefused)}, 2 * time.Second, 300},
+		{"the first fails at everything", &simServer{answer: status(dns.RcodeServerFailure)}, 2 * time.Second, 300},
 	} {
 		simulate(t, test.name, func(t *testing.T) {
 			second := &simServer{latency: time.Millisecond, answer: mail}
@@ -119,13 +113,13 @@ func TestOfSeveralResolversTheOneThatAnswersIsAsked(t *testing.T) {
 			n := network{servers: map[string]*simServer{"9.9.9.9:53": test.first, "8.8.8.8:53": second}}
 			r := n.resolver(t, Config{Servers: []string{"9.9.9.9:53", "8.8.8.8:53"}})
 			begun := time.Now()
-			failed, err := lookUp(t, r, 2000)
-			took, asked := time.Since(begun), test.first.udp+test.first.tcp
+			failed, err := lookUp(t, r, 500)
+			took, asked := time.Since(begun), test.first.queries()
 			if failed > 0 || took > test.within || asked > test.asked {
-				t.Errorf("%d of 2,000 domains have no answer (%v) after %s, want none within %s; the first resolver "+
+				t.Errorf("%d of 500 domains have no answer (%v) after %s, want none within %s; the first resolver "+
 					"was asked %d times, want at most %d", failed, err, took, test.within, asked, test.asked)
 			}
-			t.Logf("%s, the first was asked %d times, the second %d", took, asked, second.udp)
+			t.Logf("%s, the first was asked %d times, the second %d", took, asked, second.queries())
 		})
 	}
 }
@@ -138,14 +132,53 @@ func TestAResolverThatIsBackIsAskedAgain(t *testing.T) {
 		if failed, err := lookUp(t, r, 100); failed > 0 {
 			t.Fatal(err)
 		}
-		first.closed, second.closed = false, true
+		first.change(func(s *simServer) { s.closed = false })
+		second.change(func(s *simServer) { s.closed = true })
 		time.Sleep(rareInterval)
 		if _, err := r.Lookup(t.Context(), "other.lab"); err != nil {
 			t.Error(err)
 		}
-		if first.udp == 0 {
+		if first.queries() == 0 {
 			t.Error("the first resolver was not asked again")
 		}
+	})
+}
+
+func TestANameThatIsNeverAnsweredIsNotTheResolversFault(t *testing.T) {
+	simulate(t, "three of them, nine tries each", func(t *testing.T) {
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: silence}}}
+		r := n.resolver(t, Config{})
+		if failed, _ := lookUp(t, r, 3); failed != 3 {
+			t.Errorf("%d failed, want 3", failed)
+		}
+		if !r.client.upstreams[0].isUp() {
+			t.Error("the resolver is taken for down")
+		}
+	})
+}
+
+func TestAResolverMaySpeakAnotherWayWhenItIsBack(t *testing.T) {
+	simulate(t, "over TCP only", func(t *testing.T) {
+		server := &simServer{answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+		r := n.resolver(t, Config{})
+		if failed, err := lookUp(t, r, 50); failed > 0 {
+			t.Fatal(err)
+		}
+		server.change(func(s *simServer) { s.closed = true })
+		time.Sleep(socketAge) // the network has no ICMP for sockets that are open
+		if _, err := r.Lookup(t.Context(), "other.lab"); err == nil {
+			t.Fatal("an answer")
+		}
+		server.change(func(s *simServer) { s.closed, s.overUDP = false, silence })
+		var err error
+		for range 5 {
+			time.Sleep(trialInterval)
+			if _, err = r.Lookup(t.Context(), "other.lab"); err == nil {
+				return
+			}
+		}
+		t.Error(err)
 	})
 }
 
@@ -171,9 +204,9 @@ func TestWhereNoResolverAnswersALookUpEndsSoon(t *testing.T) {
 			if took := time.Since(begun); took > 10*time.Second {
 				t.Errorf("it took %s, want seconds", took)
 			}
-			t.Logf("%s, %d queries: %v", time.Since(begun), test.server.udp+test.server.tcp, err)
+			t.Logf("%s, %d queries: %v", time.Since(begun), test.server.queries(), err)
 
-			asked := test.server.udp + test.server.tcp
+			asked := test.server.queries()
 			begun = time.Now()
 			for range 50 {
 				if _, err := r.Lookup(t.Context(), "other.lab"); err == nil {
@@ -182,10 +215,10 @@ func TestWhereNoResolverAnswersALookUpEndsSoon(t *testing.T) {
 				time.Sleep(100 * time.Millisecond)
 			}
 			seconds := int(time.Since(begun) / time.Second)
-			if more := test.server.udp + test.server.tcp - asked; more > seconds+1 && test.name != "failing" {
+			if more := test.server.queries() - asked; more > seconds+1 && test.name != "failing" {
 				t.Errorf("%d queries in %d seconds, want one a second", more, seconds)
 			}
-			test.server.closed, test.server.answer = false, mail
+			test.server.change(func(s *simServer) { s.closed, s.answer = false, mail })
 			time.Sleep(trialInterval)
 			if _, err := r.Lookup(t.Context(), "back.lab"); err != nil {
 				t.Errorf("now that it answers: %v", err)
@@ -209,18 +242,11 @@ func TestAResolverThatIsAwayForAMomentLosesNothing(t *testing.T) {
 			server := &simServer{latency: 30 * time.Millisecond, answer: mail}
 			n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
 			r := n.resolver(t, Config{})
-			change := func(to func(*simServer)) func() {
-				return func() {
-					server.mu.Lock()
-					defer server.mu.Unlock()
-					to(server)
-				}
-			}
-			time.AfterFunc(300*time.Millisecond, change(test.gone))
-			time.AfterFunc(4300*time.Millisecond, change(test.back))
+			time.AfterFunc(300*time.Millisecond, func() { server.change(test.gone) })
+			time.AfterFunc(4300*time.Millisecond, func() { server.change(test.back) })
 			begun := time.Now()
-			if failed, err := lookUp(t, r, 5000); failed > 0 {
-				t.Errorf("%d of 5,000 domains have no answer: %v", failed, err)
+			if failed, err := lookUp(t, r, 3000); failed > 0 {
+				t.Errorf("%d of 3,000 domains have no answer: %v", failed, err)
 			}
 			t.Log(time.Since(begun))
 		})
@@ -233,8 +259,8 @@ func TestSocketsAreReopenedWhenOurAddressChanges(t *testing.T) {
 		n := network{servers: map[string]*simServer{"9.9.9.9:53": server}, moved: time.Now().Add(500 * time.Millisecond)}
 		r := n.resolver(t, Config{})
 		begun := time.Now()
-		if failed, err := lookUp(t, r, 6000); failed > 0 {
-			t.Errorf("%d of 6,000 domains have no answer: %v", failed, err)
+		if failed, err := lookUp(t, r, 3000); failed > 0 {
+			t.Errorf("%d of 3,000 domains have no answer: %v", failed, err)
 		}
 		if took := time.Since(begun); took > 6*time.Second {
 			t.Errorf("it took %s", took)
@@ -262,7 +288,7 @@ func TestPacketLossLosesNearlyNothing(t *testing.T) {
 			if failed > test.most || took > test.within {
 				t.Errorf("%d of 2,000 domains have no answer: %v, after %s", failed, err, took)
 			}
-			t.Logf("%d failed, %s, %d queries, %d over TCP", failed, took, server.udp+server.tcp, server.tcp)
+			t.Logf("%d failed, %s, %d queries", failed, took, server.queries())
 		})
 	}
 }

@@ -112,7 +112,10 @@ func (s *Session) encrypt(ctx context.Context) error {
 }
 
 // extensions are what a server offers in its answer to EHLO.
-type extensions struct{ startTLS, pipelining, smtputf8 bool }
+type extensions struct {
+	startTLS, pipelining, smtputf8 bool
+	limits                         ServerLimits
+}
 
 // offered returns what an answer to EHLO offers. Its first line is a greeting, and each line behind that begins with the
 // keyword of an extension (RFC 5321 section 4.1.1.1).
@@ -130,6 +133,8 @@ func offered(answer reply.Reply) extensions {
 			offers.pipelining = true
 		case "SMTPUTF8":
 			offers.smtputf8 = true
+		case "LIMITS":
+			offers.limits = serverLimits(line[len(keyword):])
 		}
 	}
 	return offers

@@ -29,6 +29,7 @@ type Limits struct {
 	Recipients int     `toml:"recipients"` // recipients a transaction
 	PerSession int     `toml:"session"`    // recipients a session
 	Errors     int     `toml:"errors"`     // refused recipients after which a session ends itself, at least
+	Day        int     `toml:"day"`        // recipients a day, for each of our addresses; 0 in the default row is no limit
 	Rate       float64 `toml:"rate"`       // recipients a second; 0 in the default row is no limit
 }
 
@@ -65,7 +66,7 @@ func readPace(path, text string) (*Pace, error) {
 			path, defaultRow)
 	}
 	for name, row := range rows {
-		if row.Sessions < 0 || row.Recipients < 0 || row.PerSession < 0 || row.Errors < 0 || row.Rate < 0 {
+		if row.Sessions < 0 || row.Recipients < 0 || row.PerSession < 0 || row.Errors < 0 || row.Day < 0 || row.Rate < 0 {
 			return nil, fmt.Errorf("pace table %s: [%s] holds a number below 0", path, name)
 		}
 		if math.IsNaN(row.Rate) || math.IsInf(row.Rate, 0) {
@@ -83,6 +84,7 @@ func (l Limits) over(base Limits) Limits {
 		{&l.Recipients, &base.Recipients},
 		{&l.PerSession, &base.PerSession},
 		{&l.Errors, &base.Errors},
+		{&l.Day, &base.Day},
 	} {
 		if *field.value == 0 {
 			*field.value = *field.fallback

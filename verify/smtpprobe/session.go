@@ -34,7 +34,7 @@ type Session struct {
 type Answer struct {
 	Recipient string
 	Reply     reply.Reply
-	Took      time.Duration // from the command to the answer; 0 where the command was one of a flight
+	Took      time.Duration // from the command to the answer; in a flight, from the answer before
 }
 
 // Host returns the name of the mail host.
@@ -217,9 +217,8 @@ func (s *Session) transaction(ctx context.Context, recipients []string, enough f
 		t.Answers = make([]Answer, 0, len(recipients))
 	}
 	for _, recipient := range recipients {
-		var begun time.Time
+		begun := time.Now()
 		if !pipelined {
-			begun = time.Now()
 			if err := s.send(ctx, appendRCPT(s.conn.scratch(), recipient)); err != nil {
 				return t, false, err
 			}
@@ -234,10 +233,7 @@ func (s *Session) transaction(ctx context.Context, recipients []string, enough f
 			}
 			continue
 		}
-		answer := Answer{Recipient: recipient, Reply: r}
-		if !pipelined {
-			answer.Took = time.Since(begun)
-		}
+		answer := Answer{Recipient: recipient, Reply: r, Took: time.Since(begun)}
 		t.Answers = append(t.Answers, answer)
 		if enough != nil && enough(answer) {
 			return t, true, nil

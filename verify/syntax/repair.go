@@ -14,8 +14,8 @@ type repairer func(text string) (repaired, what string)
 
 // repairers are tried in this order, again and again until none of them takes anything.
 var repairers = []repairer{
-	space, entities, htmlLink, markdownLink, separators, displayName, nameBehind, prefix, wrapping, leading, percentAt, trailing,
-	doubledAt, spaceAroundAt, spaceAroundDot, commaCom,
+	space, entities, htmlLink, markdownLink, separators, displayName, nameBehind, prefix, wrapping, leading, percentAt,
+	trailing, doubledAt, spaceAroundAt, spaceAroundDot, commaCom,
 }
 
 // maxRepairs bounds how often the repairers are tried.
@@ -87,11 +87,15 @@ func plain(s string) bool {
 		c := s[i]
 		if c == '@' {
 			at++
-		} else if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '-' || c == '_') {
+		} else if !isLetterOrDigit(c) && c != '.' && c != '-' && c != '_' {
 			return false
 		}
 	}
 	return at == 1 && s[len(s)-1] != '.'
+}
+
+func isLetterOrDigit(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
 
 func space(text string) (string, string) {
@@ -154,8 +158,9 @@ func displayName(text string) (string, string) {
 		return text, ""
 	}
 	inner, name := text[open+1:len(text)-1], strings.TrimSpace(text[:open])
+	one := strings.Count(inner, "@") == 1 && !strings.ContainsAny(inner, " \t")
 	switch {
-	case pairs == "()" && (strings.Count(inner, "@") != 1 || strings.ContainsAny(inner, " \t") || strings.Contains(name, "@") || name == ""):
+	case pairs == "()" && (!one || name == "" || strings.Contains(name, "@")):
 		return text, ""
 	case name == "" && open == 0:
 		return inner, "angle brackets"
@@ -169,11 +174,11 @@ func displayName(text string) (string, string) {
 func nameBehind(text string) (string, string) {
 	for _, pairs := range []string{"<>", "()"} {
 		open := strings.IndexByte(text, pairs[0])
-		if open < 1 || text[len(text)-1] != pairs[1] || strings.Contains(text[open:], "@") || strings.Count(text[:open], "@") != 1 {
+		if open < 1 || text[len(text)-1] != pairs[1] || strings.Contains(text[open:], "@") {
 			continue
 		}
 		before := text[:open]
-		if at := strings.IndexByte(before, '@'); strings.HasSuffix(before, " ") && strings.Contains(before[at:], ".") {
+		if _, domain, _ := strings.Cut(before, "@"); strings.HasSuffix(before, " ") && strings.Contains(domain, ".") {
 			return strings.TrimSpace(before), "name behind the address"
 		}
 	}
@@ -276,7 +281,7 @@ func doubledAt(text string) (string, string) {
 func spaceAroundAt(text string) (string, string) {
 	local, domain, ok := strings.Cut(text, "@")
 	tight, rest := strings.TrimSpace(local), strings.TrimSpace(domain)
-	if !ok || strings.ContainsFunc(tight, unicode.IsSpace) || strings.Contains(rest, "@") || tight == "" {
+	if !ok || strings.Contains(rest, "@") || tight == "" {
 		return text, ""
 	}
 	return tight + "@" + rest, "space around @"
@@ -308,11 +313,12 @@ func spaceAroundDot(text string) (string, string) {
 // commaCom reads bob@acme,com. A comma elsewhere may divide two things.
 func commaCom(text string) (string, string) {
 	local, domain, ok := strings.Cut(text, "@")
-	if !ok || strings.Contains(local, ",") {
+	if !ok {
 		return text, ""
 	}
 	for _, ending := range []string{",com", ",net", ",org"} {
-		if name, ok := strings.CutSuffix(strings.ToLower(domain), ending); ok && name != "" && !strings.ContainsAny(name, ", @") {
+		name, ok := strings.CutSuffix(strings.ToLower(domain), ending)
+		if ok && name != "" && !strings.ContainsAny(name, ", @") {
 			return local + "@" + domain[:len(name)] + "." + domain[len(name)+1:], "comma for a dot"
 		}
 	}
@@ -323,7 +329,7 @@ func commaCom(text string) (string, string) {
 // 'sam@outlook.com; empty: nothing else.
 func fallback(text string) string {
 	trimmed := strings.TrimLeft(text, "'`*=#!/|{}~^-$?&%")
-	if trimmed == text || strings.HasPrefix(trimmed, "@") {
+	if trimmed == text {
 		return ""
 	}
 	a, err := parse(trimmed)
@@ -340,6 +346,7 @@ func isKeyed(text string) bool {
 }
 
 var keyWords = map[string]bool{
-	"mail": true, "email": true, "e-mail": true, "emailaddress": true, "address": true, "addr": true, "to": true, "from": true, "cc": true, "bcc": true,
-	"user": true, "username": true, "login": true, "uid": true, "cn": true, "rcpt": true, "recipient": true, "sender": true, "value": true, "name": true, "contact": true,
+	"mail": true, "email": true, "e-mail": true, "emailaddress": true, "address": true, "addr": true, "to": true,
+	"from": true, "cc": true, "bcc": true, "user": true, "username": true, "login": true, "uid": true, "cn": true,
+	"rcpt": true, "recipient": true, "sender": true, "value": true, "name": true, "contact": true,
 }

@@ -109,7 +109,8 @@ func oneSlip(a, b string) bool {
 	for len(a) > 0 && len(b) > 0 && a[len(a)-1] == b[len(b)-1] {
 		a, b = a[:len(a)-1], b[:len(b)-1]
 	}
-	return len(a)+len(b) == 1 || len(a) == 1 && len(b) == 1 || len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
+	return len(a)+len(b) == 1 || len(a) == 1 && len(b) == 1 ||
+		len(a) == 2 && len(b) == 2 && a[0] == b[1] && a[1] == b[0]
 }
 
 // guess returns the address that a text that is none may mean, where a repair would not be safe; empty: none.
@@ -153,10 +154,10 @@ func spelledOut(text string) string {
 }
 
 var spelling = strings.NewReplacer(
-	"[at]", "@", "(at)", "@", "{at}", "@", "<at>", "@", "_at_", "@", " at ", "@", "[@]", "@", "(@)", "@", "[ät]", "@", "(ät)", "@", "(a)", "@", "[a]", "@", "(arroba)", "@", "[arroba]", "@",
-	" arroba ", "@", "(chiocciola)", "@", "[chiocciola]", "@", "(собака)", "@", "[собака]", "@",
-	"[dot]", ".", "(dot)", ".", "{dot}", ".", "_dot_", ".", " dot ", ".", "[.]", ".", "(.)", ".", "[punkt]", ".", "(punkt)", ".", " punkt ", ".", "[punto]", ".", "(punto)", ".",
-	" punto ", ".", "[point]", ".", "(point)", ".",
+	"[at]", "@", "(at)", "@", "{at}", "@", "<at>", "@", "_at_", "@", " at ", "@", "[ät]", "@", "(ät)", "@",
+	"(a)", "@", "[a]", "@", "(arroba)", "@", "[arroba]", "@", " arroba ", "@", "(chiocciola)", "@", "[chiocciola]", "@", "(собака)", "@", "[собака]", "@",
+	"[dot]", ".", "(dot)", ".", "{dot}", ".", "_dot_", ".", " dot ", ".", "[.]", ".", "(.)", ".", "[punkt]", ".",
+	"(punkt)", ".", " punkt ", ".", "[punto]", ".", "(punto)", ".", " punto ", ".", "[point]", ".", "(point)", ".",
 )
 
 // withoutKey reads mail=bob@acme.com, of which the key is no part of the address.
@@ -203,7 +204,8 @@ func withoutAt(text string) string {
 		return ""
 	}
 	for _, target := range known().targets {
-		if local, ok := strings.CutSuffix(strings.ToLower(text), target); ok && len(strings.Trim(local, ".")) > 1 && strings.IndexByte(target, '.') > 3 {
+		local, ok := strings.CutSuffix(strings.ToLower(text), target)
+		if ok && len(strings.Trim(local, ".")) > 1 && strings.IndexByte(target, '.') > 3 {
 			return strings.TrimRight(text[:len(local)], ".") + "@" + target
 		}
 	}

@@ -32,7 +32,7 @@ type Address struct {
 	Local      string   // as on the wire, quoted where it must be
 	Domain     string   // A-labels in lower case
 	Repairs    []string // what had to be repaired to read it, in words
-	Fallback   string   // what it may mean if it does not exist: sam@corp.lab for 'sam@corp.lab, which is legal; empty: nothing else
+	Fallback   string   // what it may mean if it does not exist, as sam@corp.lab for 'sam@corp.lab; empty: nothing else
 	Quoted     bool     // the local part is quoted
 	SMTPUTF8   bool     // the local part needs RFC 6531
 	Subaddress bool     // the local part is user+detail (RFC 5233)
@@ -253,7 +253,7 @@ func (a *Address) readQuoted(local string) error {
 }
 
 func isAtext(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
+	return isLetterOrDigit(c) || strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
 // profile maps as browsers do (UTS 46, non-transitional) and checks what DNS needs.

@@ -41,6 +41,7 @@ type Answer struct {
 	At     time.Time
 	Named  time.Duration // the wait that the reply named; 0: none
 	Open   bool          // the address was accepted and the question about its domain is worth another try
+	Ours   bool          // the failure may be our own: nothing else answered from this source in this run
 	Spread float64       // 0 to 1: how much of a tenth of the wait is added, so that not all come back at once
 }
 
@@ -56,7 +57,8 @@ func (a Answer) timetable() (t timetable, retried bool) {
 // Retry returns when an answer is to be asked again; zero for one that is not asked on a clock. GaveUp reports that
 // the address has had its last try: its reason is [GaveUp] from now on.
 //
-// A try that came sooner than it was asked for changes nothing: the time stays as it was.
+// A try that came sooner than it was asked for changes nothing: the time stays as it was. One that may have failed
+// because of us does not count: the same wait begins again, and the address is not given up for it.
 func (m Memory) Retry(a Answer) (at time.Time, gaveUp bool) {
 	t, retried := a.timetable()
 	if !retried {
@@ -66,7 +68,7 @@ func (m Memory) Retry(a Answer) (at time.Time, gaveUp bool) {
 		return m.RetryAt, false
 	}
 	step, last := m.step(t, a.Reason), len(t.Gaps)-1
-	if step > last {
+	if step > last && !a.Ours {
 		switch {
 		case t.End == "stop":
 			return time.Time{}, false
@@ -102,7 +104,7 @@ func (m Memory) exhausted(t timetable, at time.Time) bool {
 
 // tried returns the memory with one more temporary answer.
 func (m Memory) tried(a Answer) Memory {
-	if m.tooSoon(a.At) {
+	if a.Ours || m.tooSoon(a.At) {
 		return m
 	}
 	if m.Tries == 0 {
@@ -115,6 +117,15 @@ func (m Memory) tried(a Answer) Memory {
 		m.LastTry = a.At
 	}
 	return m
+}
+
+// AfterOurs returns the memory once a result is recorded that may be our own doing, and so is no try: the tries of
+// before stay as they were.
+func (m Memory) AfterOurs(reason Reason, at, retryAt time.Time) Memory {
+	next := m.After(reason, at, time.Time{})
+	next.RetryAt = retryAt
+	next.Tries, next.Counted, next.Since, next.LastTry = m.Tries, m.Counted, m.Since, m.LastTry
+	return next
 }
 
 // After returns the memory once a result is recorded: its reason, when it was found, and when it is asked again, which
@@ -133,6 +144,27 @@ func (m Memory) After(reason Reason, at, retryAt time.Time) Memory {
 	tried := m.tried(Answer{Reason: reason, At: at, Open: true})
 	next.Tries, next.Counted, next.Since, next.LastTry = tried.Tries, tried.Counted, tried.Since, tried.LastTry
 	return next
+}
+
+// Conclusive reports whether a reason is an answer about the address, and not a failure to get one.
+func (r Reason) Conclusive() bool {
+	v := r.Verdict()
+	return v != "" && v != Unknown && r != GaveUp
+}
+
+// Outlasts reports whether what is remembered of an address stays although a newer try had another outcome, because that
+// was no answer: a temporary failure, a fault of ours, or an open question about the domain. The older verdict stays
+// until it is twice as old as its shelf life; against [GaveUp], and [GaveUp] itself, until it is as old as that.
+func (m Memory) Outlasts(a Answer, address string) bool {
+	answered := a.Reason.Conclusive() && !(a.Reason == CatchAllUnknown && a.Open)
+	if answered || !m.Reason.Conclusive() && (m.Reason != GaveUp || a.Reason == GaveUp) {
+		return false
+	}
+	life := m.DueAt(address).Sub(m.At)
+	if m.Reason != GaveUp && a.Reason != GaveUp {
+		life *= 2
+	}
+	return a.At.Before(m.At.Add(life))
 }
 
 // DueAt returns when what is remembered of an address is older than its shelf life. Lives of a week or more are spread

@@ -186,3 +186,71 @@ func TestTheSpreadAddsAtMostATenth(t *testing.T) {
 		t.Errorf("asked again after %v, want %v", got, want)
 	}
 }
+
+func TestAFailureThatMayBeOursIsNoTry(t *testing.T) {
+	tried := Memory{
+		Tries: 4, Counted: 4, Since: begin.Add(-5 * day), LastTry: begin.Add(-day), RetryAt: begin, Reason: Timeout,
+	}
+	for _, reason := range []Reason{Unreachable, Timeout, DNSFailure} {
+		t.Run(string(reason), func(t *testing.T) {
+			if _, gaveUp := tried.Retry(Answer{Reason: reason, At: begin}); !gaveUp {
+				t.Fatal("the fifth try gives the address up where it is not ours; the case proves nothing")
+			}
+			m, now := tried, begin
+			for range 20 {
+				at, gaveUp := m.Retry(Answer{Reason: reason, At: now, Ours: true})
+				if gaveUp || !at.After(now) {
+					t.Fatalf("gave up %v, next try %v after %v", gaveUp, at, now)
+				}
+				m = m.AfterOurs(reason, now, at)
+				if m.Tries != 4 || m.Counted != 4 || !m.Since.Equal(tried.Since) || !m.LastTry.Equal(tried.LastTry) {
+					t.Fatalf("it counted: %+v", m)
+				}
+				if m.Reason != reason || !m.At.Equal(now) || !m.RetryAt.Equal(at) {
+					t.Fatalf("the result was not noted: %+v", m)
+				}
+				now = at
+			}
+		})
+	}
+	t.Run("a result that is not asked again on a clock keeps the tries of before", func(t *testing.T) {
+		if m := tried.AfterOurs(NotProbed, begin, time.Time{}); m.Tries != 4 || m.Counted != 4 || !m.RetryAt.IsZero() {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestANonAnswerDoesNotReplaceAnAnswer(t *testing.T) {
+	const address = "ann@corp.lab"
+	accepted := Memory{}.After(Accepted, begin, time.Time{})
+	life := accepted.DueAt(address).Sub(begin)
+	for _, test := range []struct {
+		name   string
+		before Memory
+		a      Answer
+		after  time.Duration
+		want   bool
+	}{
+		{"a time-out", accepted, Answer{Reason: Timeout}, life, true},
+		{"a time-out once the answer is twice as old as its shelf life", accepted, Answer{Reason: Timeout}, 2 * life, false},
+		{"our own fault", accepted, Answer{Reason: SenderBlocked}, life, true},
+		{"an address that nobody was asked about", accepted, Answer{Reason: NotProbed}, life, true},
+		{"an open question about the domain", accepted, Answer{Reason: CatchAllUnknown, Open: true}, life, true},
+		{"a question that stays open", accepted, Answer{Reason: CatchAllUnknown}, life, false},
+		{"an answer", accepted, Answer{Reason: MailboxUnknown}, time.Hour, false},
+		{"the same answer", accepted, Answer{Reason: Accepted}, time.Hour, false},
+		{"giving up within the shelf life", accepted, Answer{Reason: GaveUp}, life - time.Hour, true},
+		{"giving up after it", accepted, Answer{Reason: GaveUp}, life, false},
+		{"a non-answer after a non-answer", Memory{}.After(Timeout, begin, begin.Add(time.Hour)), Answer{Reason: DNSFailure}, time.Hour, false},
+		{"a try after giving up", Memory{}.After(GaveUp, begin, time.Time{}), Answer{Reason: Timeout}, time.Hour, true},
+		{"a try once giving up is older than its shelf life", Memory{}.After(GaveUp, begin, time.Time{}), Answer{Reason: Timeout}, 40 * day, false},
+		{"the first try", Memory{}, Answer{Reason: Timeout}, 0, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.a.At = begin.Add(test.after)
+			if got := test.before.Outlasts(test.a, address); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+		})
+	}
+}

@@ -106,24 +106,28 @@ type Flag string
 
 // The flags.
 const (
-	FlagRole       Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
-	FlagFree       Flag = "free"        // a mailbox provider that anybody can join
-	FlagDisposable Flag = "disposable"  // a throw-away domain
-	FlagCatchAll   Flag = "catch_all"   // the domain accepts every recipient
-	FlagQuoted     Flag = "quoted"      // the local part must be quoted
-	FlagSMTPUTF8   Flag = "smtputf8"    // the local part needs RFC 6531
-	FlagSubaddress Flag = "subaddress"  // user+detail (RFC 5233)
-	FlagImplicitMX Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
-	FlagTypo       Flag = "typo"        // the domain looks like a slip of a well-known one
-	FlagDuplicate  Flag = "duplicate"   // an earlier row of the list holds the same address
-	FlagUnengaged  Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagRole        Flag = "role"        // the local part names a function, not a person (RFC 2142 and similar)
+	FlagFree        Flag = "free"        // a mailbox provider that anybody can join
+	FlagDisposable  Flag = "disposable"  // a throw-away domain
+	FlagCatchAll    Flag = "catch_all"   // the domain accepts every recipient
+	FlagQuoted      Flag = "quoted"      // the local part must be quoted
+	FlagSMTPUTF8    Flag = "smtputf8"    // the local part needs RFC 6531
+	FlagSubaddress  Flag = "subaddress"  // user+detail (RFC 5233)
+	FlagImplicitMX  Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
+	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one
+	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list holds the same address
+	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
+	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+
+	// FlagDomainRefusesAll: three or more real addresses of the domain were asked, and all are said not to exist.
+	FlagDomainRefusesAll Flag = "domain_refuses_all"
 )
 
 // Flags returns every flag.
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnengaged,
+		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
 	}
 }
 

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"presend/doctor"
+	"presend/verify/mx"
+)
+
+func doctorCommand(a *app) *cobra.Command {
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check whether this machine can probe, and whether the sender is fit to send",
+		Long: `Check whether this machine can probe, and whether the sender is fit to send: the resolver, port 25, our address and
+its name, the sender's domain, blocklists, the proxy, the clock, the limit of open files.
+
+It sends some questions to the resolver, 256 of them at once at the end, and connects to a mail host of each of five
+large providers, with no command but QUIT.
+
+Exit status: 1 if there is a failure, else 0; a warning does not change it.`,
+		Args: arguments(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return a.doctor(c.Context(), asJSON) },
+	}
+	// Of the flags of the engine, those that say how the outside is reached and who we are.
+	engine := pflag.NewFlagSet("", pflag.ContinueOnError)
+	a.flags.registerEngine(engine)
+	for _, name := range []string{
+		"dns", "smtp-port", "allow-private", "helo", "from", "source-ip", "proxy", "sessions", "ipv4", "ipv6",
+	} {
+		c.Flags().AddFlag(engine.Lookup(name))
+	}
+	c.Flags().DurationVar(&a.flags.timeout, "timeout", 10*time.Second, "time limit for a connection and for each reply")
+	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return c
+}
+
+func (a *app) doctor(ctx context.Context, asJSON bool) error {
+	config, err := a.doctorConfig()
+	if err != nil {
+		return err
+	}
+	resolver, err := mx.New(mx.Config{Servers: a.flags.dns, AllowPrivate: a.flags.allowPrivate})
+	if err != nil {
+		return usagef("%v", err)
+	}
+	defer resolver.Close() // it only frees sockets
+	config.DNS, config.Hosts, config.Servers = resolver, resolver, resolver.Servers()
+	if a.resolver != nil {
+		config.Hosts = a.resolver
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-a.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	counts := map[doctor.Level]int{}
+	worst, err := doctor.Run(ctx, config, func(f doctor.Finding) error {
+		counts[f.Level]++
+		if asJSON {
+			return json.NewEncoder(a.stdout).Encode(f)
+		}
+		_, err := fmt.Fprint(a.stdout, findingText(f))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !a.flags.quiet {
+		fmt.Fprintf(a.stderr, "%d ok, %s, %s\n", counts[doctor.OK], count(counts[doctor.Warning], "warning"), count(counts[doctor.Failure], "failure"))
+	}
+	if worst == doctor.Failure {
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+// doctorConfig reads the flags.
+func (a *app) doctorConfig() (doctor.Config, error) {
+	f := &a.flags
+	config := doctor.Config{
+		Port: f.smtpPort, IPv4: f.ipv4, IPv6: f.ipv6, AllowPrivate: f.allowPrivate, HELO: f.helo,
+		From: strings.Trim(f.from, "<>"), Sessions: f.sessions, Timeout: f.timeout,
+		Network: doctor.Network{Dial: a.dial},
+	}
+	if f.sessions < 1 {
+		return config, usagef("--sessions must be at least 1")
+	}
+	if f.timeout <= 0 {
+		return config, usagef("--timeout must be more than nothing")
+	}
+	if config.From != "" && !strings.Contains(config.From, "@") {
+		return config, usagef("--from %s: want an address", f.from)
+	}
+	if config.HELO == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return config, fmt.Errorf("the host's name, which EHLO says: %w", err)
+		}
+		config.HELO = name
+	}
+	for _, text := range f.sourceIPs {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return config, usagef("--source-ip: %v", err)
+		}
+		config.Sources = append(config.Sources, addr)
+	}
+	if f.proxy != "" {
+		address, err := url.Parse(f.proxy)
+		if err != nil || address.Scheme != "socks5" || address.Host == "" {
+			return config, usagef("--proxy %s: want socks5://[user:password@]host:port", f.proxy)
+		}
+		config.Proxy = address
+	}
+	return config, nil
+}
+
+// findingText shows a finding to a person: what was found, and below it what that means and how to fix it.
+func findingText(f doctor.Finding) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-8s %s", f.Level, f.Check)
+	if f.About != "" {
+		fmt.Fprintf(&b, " %s", printable(f.About))
+	}
+	fmt.Fprintf(&b, ": %s\n", printable(f.Found))
+	if f.Means != "" {
+		fmt.Fprintf(&b, "%9s%s\n", "", printable(f.Means))
+	}
+	if f.Fix != "" {
+		fmt.Fprintf(&b, "%9sFix: %s\n", "", printable(f.Fix))
+	}
+	return b.String()
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,117 @@
+package verify
+
+import (
+	"slices"
+	"time"
+)
+
+// A failure to connect may be the destination's fault or ours. Its result waits until something else answered, a test
+// told, or the run has nothing else left.
+
+// since returns from when on an answer counts as one of a run.
+func (p *plan) since(r *runState) time.Time {
+	if early := p.now.Add(-answerFor); early.Before(r.begun) {
+		return early
+	}
+	return r.begun
+}
+
+// certain reports whether a failure to connect is known to be the destination's own: others answered since.
+func (p *plan) certain(r *runState, e evidence) bool {
+	dest, since := e.answer.Destination, p.since(r)
+	if *e.via != anyWay {
+		w := p.reachOf(*e.via)
+		return w.state == openWay && !w.silent[dest] && w.othersAnswered(dest, since)
+	}
+	some := false
+	p.eachWay(func(_ way, w *reach) { some = some || w.othersAnswered(dest, since) })
+	return some
+}
+
+// settleDoubts gives results that waited for what is known of a way, where that is known now.
+func (p *plan) settleDoubts() {
+	for _, r := range p.sortedRuns() {
+		if len(r.doubtful) == 0 {
+			continue
+		}
+		p.touchRun(r)
+		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
+			if *f.evidence.via != anyWay {
+				if w := p.reachOf(*f.evidence.via); w.state == shutWay {
+					f.evidence = p.instead(f.evidence, w.trouble)
+					r.outbox = append(r.outbox, f)
+					return true
+				}
+			}
+			if p.certain(r, f.evidence) {
+				r.outbox = append(r.outbox, f)
+				return true
+			}
+			return false
+		})
+		p.feed(r)
+	}
+}
+
+// instead returns the evidence of a trouble in place of that of a failed connection.
+func (p *plan) instead(e evidence, t *Trouble) evidence {
+	x := t.evidence()
+	x.answer, x.at = e.answer, e.at
+	return x
+}
+
+// handBack lets what failed on a way be asked again.
+func (p *plan) handBack(w way) {
+	for _, r := range p.sortedRuns() {
+		var back []finding
+		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
+			if *f.evidence.via == w {
+				back = append(back, f)
+			}
+			return *f.evidence.via == w
+		})
+		for _, f := range back {
+			name, answer := f.task.Address.Domain, f.evidence.answer
+			p.admit(r, found{run: r.id, domain: name, answer: answer, tasks: []Task{f.task}})
+		}
+	}
+}
+
+// full reports whether so many results of a run wait for what is known of a way that it takes in no more.
+func (r *runState) full() bool { return len(r.doubtful) >= doubtfulMost }
+
+// waitsForTest settles what is doubtful when a run has nothing else left, or too much of it. It reports whether the run
+// has to wait for a test.
+func (p *plan) waitsForTest(r *runState) (waits bool) {
+	since := p.since(r)
+	for _, f := range r.doubtful {
+		if *f.evidence.via == anyWay {
+			continue
+		}
+		w := *f.evidence.via
+		switch x := p.reachOf(w); {
+		case x.state != openWay:
+			return true
+		case p.forbid(w, 1):
+			return p.waitsForTest(r)
+		case !x.answered(since) && p.rules.outside, x.lost && p.testable(x):
+			p.test(w)
+			return true
+		}
+	}
+	nothing := true
+	p.eachWay(func(_ way, x *reach) { nothing = nothing && !x.answered(since) })
+	for _, f := range r.doubtful {
+		e := &f.evidence
+		if *e.via == anyWay || !p.reachOf(*e.via).othersAnswered(e.answer.Destination, since) {
+			e.ours = true
+		}
+		if nothing {
+			e.trouble = &Trouble{Kind: NoAnswer, Detail: "the last: " + e.detail}
+		}
+		r.outbox = append(r.outbox, f)
+	}
+	r.doubtful = nil
+	p.feed(r)
+	return false
+}

@@ -1,0 +1,55 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"presend/verify/smtpprobe"
+)
+
+// Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
+// one family. It returns nil if any of them answers. It is asked only where the first connections of a run to
+// unrelated destinations all had no answer, so that "closed here" can be told from "these hosts are down".
+type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
+
+// testFor is how long a test may take.
+const testFor = 15 * time.Second
+
+// test finds out whether anything answers on a way: hosts that did before, else large ones.
+func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
+	ctx, cancel := context.WithTimeout(ctx, testFor)
+	defer cancel()
+	errs := make([]error, len(o.targets))
+	var group sync.WaitGroup
+	for i, target := range o.targets {
+		group.Go(func() { errs[i] = d.answers(ctx, target) })
+	}
+	group.Wait()
+	answered := slices.Contains(errs, nil)
+	var err error
+	if !answered {
+		err = errors.Join(errs...)
+		if o.outside {
+			err = d.outside(ctx, o.source, o.way.v6)
+		}
+	}
+	return tested{way: o.way, err: err, gaveUp: errors.Is(ctx.Err(), context.Canceled)}
+}
+
+// answers opens a session and leaves it. A host that refuses the session has answered.
+func (d *dispatcher) answers(ctx context.Context, target smtpprobe.Target) error {
+	s, err := d.prober.Open(ctx, target)
+	var refused *smtpprobe.RefusedError
+	switch {
+	case err == nil:
+		_ = s.Close(context.WithoutCancel(ctx)) // how it says goodbye changes nothing
+		return nil
+	case errors.As(err, &refused):
+		return nil
+	}
+	return err
+}

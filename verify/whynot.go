@@ -1,0 +1,121 @@
+package verify
+
+import (
+	"fmt"
+	"time"
+
+	"presend/verify/mx"
+	"presend/verify/verdict"
+)
+
+// whyNot returns why a mail host cannot be asked from any of our addresses. What is known of the host goes before what
+// is about us; but where one of its addresses could not be tried because of us, nothing of it counts against anybody.
+func (p *plan) whyNot(d *domain, h mx.Host) evidence {
+	if h.Err != nil {
+		return evidence{
+			reason: verdict.DNSFailure, via: &anyWay,
+			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
+		}
+	}
+	var down, ours *evidence
+	for n := range p.sources {
+		for _, addr := range h.Addrs {
+			r := route{n, addr}
+			if said, ok := d.down[r]; ok {
+				return said
+			}
+			t, ok := p.troubles[r]
+			if !ok || !p.now.Before(t.until) || p.reachOf(wayTo(n, addr)).state == shutWay {
+				continue
+			}
+			e := &evidence{
+				reason: t.evidence.reason, detail: notAsked + t.evidence.detail, via: t.evidence.via, ours: t.evidence.ours,
+			}
+			switch {
+			case e.reason == verdict.NotProbed:
+				ours = either(ours, e)
+			case down == nil || p.surer(e, down):
+				down = e
+			}
+		}
+	}
+	shut := p.shutEvidence(h.Addrs)
+	if down != nil && (shut == nil || p.answeredVia(down)) {
+		down.ours = down.ours || !p.allTried(h)
+		return *down
+	}
+	if e := either(shut, ours); e != nil {
+		return *e
+	}
+	return evidence{reason: verdict.NotProbed, detail: notAsked + p.noRoute(h), via: &anyWay}
+}
+
+func either(a, b *evidence) *evidence {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// answeredVia reports whether anything answers on the way by which a failure was met.
+func (p *plan) answeredVia(e *evidence) bool {
+	return e.via == nil || p.reachOf(*e.via).answered(p.now.Add(-answerFor))
+}
+
+// surer reports whether a failure was met on a way on which others answer, and another one was not.
+func (p *plan) surer(a, b *evidence) bool { return p.answeredVia(a) && !p.answeredVia(b) }
+
+// allTried reports whether each address of a host could be tried from one of our addresses.
+func (p *plan) allTried(h mx.Host) bool {
+	for _, addr := range h.Addrs {
+		some := false
+		for n := range p.sources {
+			some = some || !p.now.Before(p.sources[n].outUntil) && p.inUse(n, addr) && !p.noRouteKnown(route{n, addr})
+		}
+		if !some {
+			return false
+		}
+	}
+	return true
+}
+
+// noRouteKnown reports whether an attempt to connect found that it is us who have no route.
+func (p *plan) noRouteKnown(r route) bool {
+	t, ok := p.troubles[r]
+	return ok && p.now.Before(t.until) && t.evidence.ours
+}
+
+// unanswered keeps that an address gave no answer to a connection.
+func (p *plan) unanswered(s *session, f failure) {
+	e, w := f.evidence, wayTo(s.source, f.addr)
+	if e.reason != verdict.ProtocolError { // something answered, only no mail server
+		e.via = &w
+		p.silence(s.source, f.addr, s.dest, e)
+	}
+	p.troubles[route{s.source, f.addr}] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(f.addr, s.source)
+}
+
+// doubts reports whether it is not known yet whether a failure is ours, and puts right what is known to be.
+func (p *plan) doubts(r *runState, e *evidence) bool {
+	if *e.via != anyWay {
+		if w := p.reachOf(*e.via); w.state == shutWay {
+			*e = p.instead(*e, w.trouble)
+			return false
+		}
+	}
+	return !p.certain(r, *e)
+}
+
+// awayWords says that a network is waited for; empty where none is.
+func (p *plan) awayWords() (words string) {
+	p.eachWay(func(w way, r *reach) {
+		if r.state == awayWay && words == "" {
+			words = fmt.Sprintf("the network: nothing answers since %s", r.since.UTC().Format(time.TimeOnly+" MST"))
+			if name := p.wayName(w); name != "" {
+				words += " (" + name + ")"
+			}
+		}
+	})
+	return words
+}
