@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -126,4 +127,19 @@ func TestARunThatVersion2BrokeOffGoesOn(t *testing.T) {
 			t.Errorf("%d runs, want the two that the file held", n)
 		}
 	})
+}
+
+func TestAnOlderFileMayBeLarge(t *testing.T) {
+	path := restored(t, "version2-broken-off.sql")
+	withSQL(t, path, `WITH RECURSIVE many (n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM many WHERE n < 25000)
+		INSERT INTO addresses SELECT n, 1, 'someone.' || n FROM many;
+		INSERT INTO results SELECT id, 'deliverable', 98, 'accepted', '', '', '', '', '', 0, '', '', '', 946684800, 0, 0, 0, '', 0
+		FROM addresses WHERE id >= 100`)
+	if err := open(t, path).Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := query(t, path, "SELECT count(*), count(CASE WHEN due_at > checked_at THEN 1 END) FROM results")
+	if want := []string{"24909 24909"}; !slices.Equal(got, want) {
+		t.Errorf("%q results and those with a shelf life, want %q", got, want)
+	}
 }

@@ -156,6 +156,9 @@ func TestARowMayHaveSeveralAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p, err := run.Plan(t.Context()); err != nil || p != (state.Plan{Rows: 2, New: 2}) {
+		t.Errorf("plan %+v, %v; want two rows and two addresses", p, err)
+	}
 	if taken := work(t, run, accepted); len(taken) != 2 {
 		t.Errorf("taken %v, want each address once", taken)
 	}

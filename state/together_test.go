@@ -277,3 +277,74 @@ func TestRowsStayUntilTheNextRunOverTheirListBegins(t *testing.T) {
 		t.Errorf("the run that is open has %v to do", got)
 	}
 }
+
+func TestWhatWasKnownBeforeIsReplacedAndWhatWasFoundSinceIsNot(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		age       time.Duration // of the answer that is known
+		meanwhile bool          // another run confirms it
+		want      verify.Reason
+		confirmed bool
+	}{
+		{"not yet twice its shelf life", 40 * day, false, verdict.Accepted, false},
+		{"confirmed by another run meanwhile", 40 * day, true, verdict.Accepted, true},
+		{"older than twice its shelf life", 100 * day, false, verdict.Timeout, true},
+		{"of a clock that was wrong", -365 * day, false, verdict.Timeout, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inTime(t, func(t *testing.T, f *state.File) {
+				before := start(t, f, "one.csv", "a@one.lab")
+				_, tasks := lease(t, before)
+				known := accepted(tasks[0])
+				known.CheckedAt = known.CheckedAt.Add(-test.age)
+				record(t, before, verify.Done{Task: tasks[0], Result: known})
+				finish(t, before)
+				time.Sleep(2 * time.Hour)
+
+				one, two := start(t, f, "one.csv", "a@one.lab"), start(t, f, "two.csv", "a@one.lab")
+				_, first := lease(t, one)
+				_, second := lease(t, two)
+				time.Sleep(time.Minute)
+				if test.meanwhile {
+					record(t, one, verify.Done{Task: first[0], Result: accepted(first[0])})
+				}
+				record(t, two, verify.Done{Task: second[0], Result: verify.Result{
+					Verdict: verdict.Unknown, Reason: verdict.Timeout, CheckedAt: time.Now(), RetryAt: time.Now().Add(time.Hour),
+				}})
+				got := results(t, two)[0].Result
+				if got.Reason != test.want || slices.Contains(got.Flags, verdict.FlagUnconfirmed) == test.confirmed {
+					t.Errorf("%+v, want %s, confirmed %v", got, test.want, test.confirmed)
+				}
+			})
+		})
+	}
+}
+
+func TestAFileIsCompactedWhenNoRunIsOpen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	f := open(t, path)
+	defer f.Close()
+	var list []string
+	for i := range 3000 {
+		list = append(list, fmt.Sprintf("someone.%d@company.lab", i))
+	}
+	for range 2 { // the second one removes the rows and the work of the first
+		start(t, f, "long.csv", list...).Close()
+	}
+	withSQL(t, path, "DELETE FROM rows; DELETE FROM work; DELETE FROM addresses")
+	run := start(t, f, "short.csv", "a@one.lab")
+	unused := func() string {
+		t.Helper()
+		if err := f.Prune(t.Context(), day); err != nil {
+			t.Fatal(err)
+		}
+		return query(t, path, "PRAGMA freelist_count")[0]
+	}
+	if n := unused(); n == "0" {
+		t.Error("the file was compacted while a run was open")
+	}
+	run.Close()
+	if n := unused(); n != "0" {
+		t.Errorf("%s pages are unused after the file was compacted", n)
+	}
+}

@@ -13,6 +13,8 @@ const (
 	slack = 4 * time.Hour
 	// apart is how far two findings lie apart at least to be two.
 	apart = day - slack
+	// wrongClock is how far ahead a time lies that a clock got wrong; by less, clocks differ.
+	wrongClock = time.Hour
 	// patience is how long after the first try an address is given up at the earliest.
 	patience = 72 * time.Hour
 	// longestNamed is the longest wait of a reply that is respected.
@@ -154,10 +156,14 @@ func (r Reason) Conclusive() bool {
 
 // Outlasts reports whether what is remembered of an address stays although a newer try had another outcome, because that
 // was no answer: a temporary failure, a fault of ours, or an open question about the domain. The older verdict stays
-// until it is twice as old as its shelf life; against [GaveUp], and [GaveUp] itself, until it is as old as that.
+// until it is twice as old as its shelf life; against [GaveUp], and [GaveUp] itself, until it is as old as that. What is
+// remembered of the future counts as unknown.
 func (m Memory) Outlasts(a Answer, address string) bool {
 	answered := a.Reason.Conclusive() && !(a.Reason == CatchAllUnknown && a.Open)
 	if answered || !m.Reason.Conclusive() && (m.Reason != GaveUp || a.Reason == GaveUp) {
+		return false
+	}
+	if m.At.After(a.At.Add(wrongClock)) {
 		return false
 	}
 	life := m.DueAt(address).Sub(m.At)
