@@ -53,8 +53,10 @@ func TestAListOfIPv4AddressesIsNotAskedAboutIPv6(t *testing.T) {
 	w := newWorld(t, "")
 	findings, _ := w.examine(t, "blocklist", func(c *Config) { c.IPv6 = true })
 	compare(t, findings, []want{
-		{OK, "Spamhaus ZEN does not list it"}, {OK, "SpamCop lists IPv4 addresses only"},
-		{OK, "Barracuda lists IPv4 addresses only"}, {OK, "PSBL lists IPv4 addresses only"},
+		{OK, "Spamhaus ZEN does not list it"},
+		{OK, "SpamCop lists IPv4 addresses only"},
+		{OK, "Barracuda lists IPv4 addresses only"},
+		{OK, "PSBL lists IPv4 addresses only"},
 	})
 	const reverse = "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2."
 	if w.asked[reverse+"zen.spamhaus.org."] != 1 {
@@ -69,8 +71,10 @@ func TestBlocklistsAreTestedWhereTheAddressIsNotKnown(t *testing.T) {
 	w := newWorld(t, "-2.0.0.127.bl.spamcop.net. A")
 	findings, _ := w.examine(t, "blocklist", func(c *Config) { c.AllowPrivate, c.HELO = false, "x.test" })
 	compare(t, findings, []want{
-		{OK, "Spamhaus ZEN can be asked; which address"}, {Warning, "SpamCop cannot be asked"},
-		{OK, "Barracuda can be asked"}, {OK, "PSBL can be asked"},
+		{OK, "Spamhaus ZEN can be asked; which address"},
+		{Warning, "SpamCop cannot be asked"},
+		{OK, "Barracuda can be asked"},
+		{OK, "PSBL can be asked"},
 	})
 }
 

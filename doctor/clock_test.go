@@ -61,7 +61,7 @@ func TestADateIsFoundInAGreeting(t *testing.T) {
 		"mx.test ESMTP; Wed, 25 Nov 2026 16:34:36 +0100":                                                   "2026-11-25T15:34:36Z",
 		"mx.google.com ESMTP d2e1a72fcca58-7c3f - gsmtp":                                                   "",
 		"mx.test Wed, 99 Nov 2026 16:34:36 +0100":                                                          "",
-		"":                                                                                                 "",
+		"": "",
 	} {
 		got, ok := dateIn(text)
 		if ok != (want != "") || ok && got.UTC().Format(time.RFC3339) != want {

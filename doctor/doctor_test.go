@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -37,7 +38,9 @@ func compare(t *testing.T, findings []Finding, wants []want) {
 	}
 }
 
-func fault(f mx.Fault) error { return &mx.PreflightError{Fault: f, Server: "192.0.2.53:53", Err: errBoom} }
+func fault(f mx.Fault) error {
+	return &mx.PreflightError{Fault: f, Server: "192.0.2.53:53", Err: errBoom}
+}
 
 func servers(list ...string) func(*Config) {
 	return func(c *Config) { c.Servers = list }
@@ -143,42 +146,44 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 			want: []want{{Warning, "does not answer"}, {OK, "well-known names"}},
 		},
 
-		"a resolver validates":                 {check: "dnssec", want: []want{{OK, "it validates DNSSEC"}}},
-		"a resolver does not validate":         {check: "dnssec", world: signedAs(false, dns.RcodeSuccess), want: []want{{Warning, "does not validate"}}},
-		"a resolver only says that it does":    {check: "dnssec", world: signedAs(true, dns.RcodeSuccess), want: []want{{Warning, "passes a bad signature on"}}},
-		"SERVFAIL alone is no validation":      {check: "dnssec", world: signedAs(false, dns.RcodeServerFailure), want: []want{{Warning, "does not validate"}}},
-		"validation is not known":              {check: "dnssec", world: func(w *world) { w.exchange = boomExchange }, want: []want{{Warning, "not known whether it validates DNSSEC: boom"}}},
-		"a resolver of one's own":              {check: "public-resolver", want: []want{{OK, "none of the known"}}},
-		"a public resolver":                    {check: "public-resolver", config: servers("8.8.8.8:53", "[2620:fe::fe]:53"), want: []want{{Warning, "Google Public DNS"}, {Warning, "Quad9"}}},
-		"a resolver takes all questions":       {check: "questions-at-once", want: []want{{OK, "answered 256 questions"}}},
-		"a resolver refuses beyond 150":        {check: "questions-at-once", world: rcodes(150, dns.RcodeRefused), want: []want{{Warning, "answered 150; 106 were refused"}}},
-		"a resolver fails beyond 10":           {check: "questions-at-once", world: rcodes(10, dns.RcodeServerFailure), want: []want{{Warning, "answered 10; 246 were answered with an error"}}},
-		"a resolver is silent beyond 200":      {check: "questions-at-once", world: rcodes(200, silent), want: []want{{Warning, "answered 200; 56 were not answered"}}},
-		"few open files make few questions":    {check: "questions-at-once", world: func(w *world) { w.files = 40 }, want: []want{{OK, "answered 20 questions"}}},
-		"no burst at a resolver that is dead":  {check: "questions-at-once", config: servers("192.0.2.53:53", "192.0.2.54:53"), world: dead, want: []want{{Warning, "not checked"}, {OK, "answered 256"}}},
-		"no burst without a trusted resolver":  {check: "questions-at-once", world: dead, want: []want{{Warning, "not checked"}}},
-		"port 25 is open":                      {check: "port-25", want: []want{{OK, "port 25 is open: 5 of 5"}, {OK, "5 of 5"}}},
-		"port 25 is dropped":                   {check: "port-25", world: closed, want: []want{{Failure, "a firewall drops them"}, {Failure, "a firewall drops them"}}},
-		"port 25 is rejected":                  {check: "port-25", config: v4, world: greets("", refusedConnection()), want: []want{{Failure, "refused at once"}}},
-		"port 25 fails in different ways":      {check: "port-25", config: v4, world: greets("", errBoom), want: []want{{Failure, "the connections fail"}}},
-		"port 25 is closed over IPv6":          {check: "port-25", world: family6(timeoutError{}), want: []want{{OK, "open"}, {Warning, "closed from this machine"}}},
-		"closed IPv6 was asked for":            {check: "port-25", world: family6(timeoutError{}), config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "closed from this machine"}}},
-		"no IPv6 here":                         {check: "port-25", world: without6, want: []want{{OK, "open"}, {OK, "has no IPv6"}}},
-		"no IPv6 here and it was asked for":    {check: "port-25", world: without6, config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "no way to the internet"}}},
-		"port 25 is intercepted":               {check: "port-25", config: v4, world: greets("220 fw.isp.test ESMTP\r\n", nil), want: []want{{Failure, "both greet as fw.isp.test"}}},
-		"everybody refuses us":                 {check: "port-25", config: v4, world: greets("554 5.7.1 blocked\r\n", nil), want: []want{{Failure, "0 of 5"}}},
-		"nobody speaks SMTP":                   {check: "port-25", config: v4, world: greets("HTTP/1.1 400 no\r\n", nil), want: []want{{Failure, "malformed"}}},
-		"the hosts are not public":             {check: "port-25", config: func(c *Config) { c.AllowPrivate = false }, want: []want{{Warning, "could be tried"}, {Warning, "could be tried"}}},
-		"port 25 needs a resolver":             {check: "port-25", world: dead, want: []want{{Warning, "not checked"}}},
-		"our own address":                      {check: "address", want: []want{{OK, "receivers see 198.51.100.7: it is this machine's own"}, {OK, "2001:db8::7"}}},
-		"an address that was given":            {check: "address", config: sourceIP("198.51.100.9"), want: []want{{OK, "198.51.100.9: it was given"}}},
-		"an address behind NAT":                {check: "address", config: func(c *Config) { c.AllowPrivate, c.IPv4 = false, true }, want: []want{{Warning, "198.51.100.7 is not a public address"}}},
+		"a resolver validates":                {check: "dnssec", want: []want{{OK, "it validates DNSSEC"}}},
+		"a resolver does not validate":        {check: "dnssec", world: signedAs(false, dns.RcodeSuccess), want: []want{{Warning, "does not validate"}}},
+		"a resolver only says that it does":   {check: "dnssec", world: signedAs(true, dns.RcodeSuccess), want: []want{{Warning, "passes a bad signature on"}}},
+		"SERVFAIL alone is no validation":     {check: "dnssec", world: signedAs(false, dns.RcodeServerFailure), want: []want{{Warning, "does not validate"}}},
+		"validation is not known":             {check: "dnssec", world: func(w *world) { w.exchange = boomExchange }, want: []want{{Warning, "not known whether it validates DNSSEC: boom"}}},
+		"a resolver of one's own":             {check: "public-resolver", want: []want{{OK, "none of the known"}}},
+		"a public resolver":                   {check: "public-resolver", config: servers("8.8.8.8:53", "[2620:fe::fe]:53"), want: []want{{Warning, "Google Public DNS"}, {Warning, "Quad9"}}},
+		"a resolver takes all questions":      {check: "questions-at-once", want: []want{{OK, "answered 256 questions"}}},
+		"a resolver refuses beyond 150":       {check: "questions-at-once", world: rcodes(150, dns.RcodeRefused), want: []want{{Warning, "answered 150; 106 were refused"}}},
+		"a resolver fails beyond 10":          {check: "questions-at-once", world: rcodes(10, dns.RcodeServerFailure), want: []want{{Warning, "answered 10; 246 were answered with an error"}}},
+		"a resolver is silent beyond 200":     {check: "questions-at-once", world: rcodes(200, silent), want: []want{{Warning, "answered 200; 56 were not answered"}}},
+		"few open files make few questions":   {check: "questions-at-once", world: func(w *world) { w.files = 40 }, want: []want{{OK, "answered 20 questions"}}},
+		"no burst at a resolver that is dead": {check: "questions-at-once", config: servers("192.0.2.53:53", "192.0.2.54:53"), world: dead, want: []want{{Warning, "not checked"}, {OK, "answered 256"}}},
+		"no burst without a trusted resolver": {check: "questions-at-once", world: dead, want: []want{{Warning, "not checked"}}},
+		"port 25 is open":                     {check: "port-25", want: []want{{OK, "port 25 is open: 5 of 5"}, {OK, "5 of 5"}}},
+		"port 25 is dropped":                  {check: "port-25", world: closed, want: []want{{Failure, "a firewall drops them (Gmail, Outlook.com, Yahoo, iCloud, GMX: i/o timeout)"}, {Failure, "a firewall drops them"}}},
+		"port 25 is rejected":                 {check: "port-25", config: v4, world: greets("", refusedConnection()), want: []want{{Failure, "refused at once, as by a firewall (Gmail, Outlook.com, Yahoo, iCloud, GMX: connect: connection refused)"}}},
+		"port 25 fails in different ways":     {check: "port-25", config: v4, world: greets("", errBoom), want: []want{{Failure, "the connections fail"}}},
+		"port 25 is closed over IPv6":         {check: "port-25", world: family6(timeoutError{}), want: []want{{OK, "open"}, {Warning, "closed from this machine"}}},
+		"closed IPv6 was asked for":           {check: "port-25", world: family6(timeoutError{}), config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "closed from this machine"}}},
+		"no IPv6 here":                        {check: "port-25", world: without6, want: []want{{OK, "open"}, {OK, "has no IPv6"}}},
+		"no IPv6 here and it was asked for":   {check: "port-25", world: without6, config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "no way to the internet"}}},
+		"port 25 is intercepted":              {check: "port-25", config: v4, world: greets("220 fw.isp.test ESMTP\r\n", nil), want: []want{{Failure, "both greet as fw.isp.test"}}},
+		"everybody refuses us":                {check: "port-25", config: v4, world: greets("554 5.7.1 blocked\r\n", nil), want: []want{{Failure, "0 of 5"}}},
+		"nobody speaks SMTP":                  {check: "port-25", config: v4, world: greets("HTTP/1.1 400 no\r\n", nil), want: []want{{Failure, "malformed"}}},
+		"the hosts are not public":            {check: "port-25", config: func(c *Config) { c.AllowPrivate = false }, want: []want{{Warning, "could be tried"}, {Warning, "could be tried"}}},
+		"port 25 needs a resolver":            {check: "port-25", world: dead, want: []want{{Warning, "not checked"}}},
+		"our own address":                     {check: "address", want: []want{{OK, "receivers see 198.51.100.7: it is this machine's own"}, {OK, "2001:db8::7"}}},
+		"an address that was given":           {check: "address", config: sourceIP("198.51.100.9"), want: []want{{OK, "198.51.100.9: it was given"}}},
+		"an address behind NAT":               {check: "address", config: func(c *Config) { c.AllowPrivate, c.IPv4 = false, true }, want: []want{{Warning, "198.51.100.7 is not a public address"}}},
 		"an address behind NAT that has a name": {
 			check: "address", records: "nat.example.com. A 185.12.64.1", want: []want{{OK, "receivers see 185.12.64.1: 198.51.100.7 is not a public address, and the EHLO name nat.example.com has this one"}},
 			config: func(c *Config) { c.AllowPrivate, c.IPv4, c.HELO = false, true, "nat.example.com" },
 		},
 		"an address behind a proxy": {
-			check: "address", world: greets("", refusedConnection()), config: func(c *Config) { c.IPv4, c.HELO, c.Proxy = true, "proxy", &url.URL{Scheme: "socks5", Host: "192.0.2.1:1080"} },
+			check: "address", world: greets("", refusedConnection()), config: func(c *Config) {
+				c.IPv4, c.HELO, c.Proxy = true, "proxy", &url.URL{Scheme: "socks5", Host: "192.0.2.1:1080"}
+			},
 			want: []want{{Warning, "receivers see the proxy's address"}},
 		},
 		"IPv6 is not in use":      {check: "address", world: without6, want: []want{{OK, "198.51.100.7"}, {OK, "IPv6 is not in use"}}},
@@ -226,6 +231,7 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 
 		"enough files":           {check: "open-files", want: []want{{OK, "65536 files may be open, and 200 sessions need up to 464"}}},
 		"too few files":          {check: "open-files", world: func(w *world) { w.files = 463 }, want: []want{{Failure, "463 files may be open, and 200 sessions need up to 464"}}},
+		"just enough files":      {check: "open-files", world: func(w *world) { w.files = 464 }, want: []want{{OK, "464 files"}}},
 		"fewer sessions":         {check: "open-files", world: func(w *world) { w.files = 463 }, config: func(c *Config) { c.Sessions = 100 }, want: []want{{OK, "100 sessions need up to 264"}}},
 		"an unknown limit":       {check: "open-files", world: func(w *world) { w.filesErr = errBoom }, want: []want{{Warning, "not known: boom"}}},
 		"a system without limit": {check: "open-files", world: func(w *world) { w.filesErr = errors.ErrUnsupported }, want: nil},
@@ -368,6 +374,31 @@ func TestSomeProvidersMayRefuseOrFail(t *testing.T) {
 			w.greeting = said(test.refusing, test.failing)
 			findings, _ := w.examine(t, "port-25", v4)
 			compare(t, findings, []want{test.want})
+		})
+	}
+}
+
+func TestAnAddressThatWasGivenHasToWork(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want want
+	}{
+		"it is closed":          {timeoutError{}, want{Failure, "closed from this machine"}},
+		"the machine lacks it":  {errnoError(syscall.EADDRNOTAVAIL), want{Failure, "no way to the internet from here"}},
+		"both are as they were": {nil, want{OK, "open"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			findings, _ := w.examine(t, "port-25", func(c *Config) {
+				sourceIP("198.51.100.7", "198.51.100.9")(c)
+				c.Network.Dial = func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+					if test.err != nil && source == netip.MustParseAddr("198.51.100.9") {
+						return nil, test.err
+					}
+					return w.dial(ctx, source, address)
+				}
+			})
+			compare(t, findings, []want{{OK, "open"}, test.want})
 		})
 	}
 }

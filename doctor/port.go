@@ -171,9 +171,45 @@ func howClosed(err error) closed {
 	return other
 }
 
+// failures are the hosts that could not be connected to, put together by the reason.
+type failures struct {
+	n       int
+	reasons []string
+	whose   map[string][]string
+}
+
+func (f *failures) add(whose, reason string) {
+	if f.whose == nil {
+		f.whose = map[string][]string{}
+	}
+	if f.whose[reason] == nil {
+		f.reasons = append(f.reasons, reason)
+	}
+	f.whose[reason] = append(f.whose[reason], whose)
+	f.n++
+}
+
+func (f failures) String() string {
+	parts := make([]string, 0, len(f.reasons))
+	for _, reason := range f.reasons {
+		parts = append(parts, strings.Join(f.whose[reason], ", ")+": "+reason)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// reason returns what an error says, without the addresses of a connection.
+func reason(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Err != nil && op.Op == "dial" {
+		return op.Err.Error()
+	}
+	return err.Error()
+}
+
 // judgePort says what the greetings of one source mean. worked says that another source was greeted.
 func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding {
-	var welcomed, refusing, failing []string
+	var welcomed, refusing []string
+	var failing failures
 	greeters := map[string]string{} // provider by the name that it greeted with
 	twice := ""
 	kinds := map[closed]int{}
@@ -188,7 +224,7 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 		case g.err == nil:
 			refusing = append(refusing, fmt.Sprintf("%s: %d %s", g.provider, g.reply.Code, strings.Join(g.reply.Lines, " ")))
 		default:
-			failing = append(failing, fmt.Sprintf("%s: %v", g.provider, g.err))
+			failing.add(g.provider, reason(g.err))
 			kinds[howClosed(g.err)]++
 		}
 	}
@@ -202,8 +238,8 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 				"until then use --no-smtp.",
 		}
 	case len(refusing) > 0:
-		if len(failing) > 0 {
-			refusing = append(refusing, "not reached: "+strings.Join(failing, "; "))
+		if failing.n > 0 {
+			refusing = append(refusing, "not reached: "+failing.String())
 		}
 		f := Finding{
 			Level: Warning,
@@ -219,8 +255,8 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 		return f
 	case len(welcomed) > 0:
 		found := fmt.Sprintf("port %d is open: %d of %d large providers greet", port, len(welcomed), len(all))
-		if len(failing) > 0 {
-			found += "; not " + strings.Join(failing, "; ")
+		if failing.n > 0 {
+			found += "; not " + failing.String()
 		}
 		return Finding{Level: OK, Found: found}
 	}
@@ -228,14 +264,13 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 }
 
 // judgeClosed says what it means that no connection was had.
-func judgeClosed(kinds map[closed]int, failing []string, s source, port int, proxied, worked bool) Finding {
+func judgeClosed(kinds map[closed]int, failing failures, s source, port int, proxied, worked bool) Finding {
 	const none = "No mail host can be asked; every address would stay unknown."
-	reasons := strings.Join(failing, "; ")
 	f := Finding{Level: Failure, Means: none}
-	switch tried := len(failing) - kinds[untried]; {
+	switch tried := failing.n - kinds[untried]; {
 	case tried == 0:
 		f.Level = Warning
-		f.Found = "no mail host has an address that could be tried: " + reasons
+		f.Found = "no mail host has an address that could be tried: " + failing.String()
 		f.Means = "Whether the port is open is not known."
 		f.Fix = "See the lines on the resolver. In a closed lab use --allow-private."
 		return f
@@ -246,11 +281,11 @@ func judgeClosed(kinds map[closed]int, failing []string, s source, port int, pro
 			Means: "Only the few mail hosts that have no other address cannot be asked.",
 		}
 	case kinds[noRoute] == tried:
-		f.Found = "this machine has no way to the internet from here: " + failing[0]
+		f.Found = "this machine has no way to the internet from here: " + failing.String()
 		f.Fix = "Check the network (ip address, ip route), and --source-ip, -4 and -6 if they were given."
 		return f
 	case proxied:
-		f.Found = fmt.Sprintf("no mail host answers on port %d through the proxy: %s", port, reasons)
+		f.Found = fmt.Sprintf("no mail host answers on port %d through the proxy: %s", port, failing)
 		f.Fix = "See the line on the proxy; its rules, or those of its network, may forbid the port."
 	default:
 		how := "the connections fail"
@@ -260,7 +295,7 @@ func judgeClosed(kinds map[closed]int, failing []string, s source, port int, pro
 		case kinds[rejected]:
 			how = "connections are refused at once, as by a firewall"
 		}
-		f.Found = fmt.Sprintf("port %d is closed from this machine: %s (%s)", port, how, reasons)
+		f.Found = fmt.Sprintf("port %d is closed from this machine: %s (%s)", port, how, failing)
 		f.Fix = "Many hosting companies and home lines close the port: ask for it to be opened, run this on a machine where it " +
 			"is open, or connect with --proxy. Until then --no-smtp checks syntax and DNS only."
 	}

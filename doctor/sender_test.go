@@ -51,6 +51,15 @@ func TestSPFIsAskedForEachAddress(t *testing.T) {
 			config: func(c *Config) { v4(c); from("")(c) }, records: `mail.example.com. TXT "v=spf1 a -all"`,
 			want: []want{{OK, "SPF allows"}, {OK, "takes 1 of 10"}},
 		},
+		"the null sender is the postmaster": {
+			config:  func(c *Config) { v4(c); from("")(c) },
+			records: `mail.example.com. TXT "v=spf1 exists:%{l}.ok.test -all"` + "\npostmaster.ok.test. A 127.0.0.1",
+			want:    []want{{OK, "SPF allows"}, {OK, "takes 1 of 10"}},
+		},
+		"look-ups that find nothing count": {
+			config: v4, records: record("v=spf1 ip4:198.51.100.7 exists:a.gone.test exists:b.gone.test exists:c.gone.test exists:d.gone.test -all"),
+			want: []want{{OK, "SPF allows"}, {OK, "takes 4 of 10"}},
+		},
 		"the address is not known": {config: func(c *Config) { c.AllowPrivate, c.HELO = false, "x.test" }, want: []want{{OK, "takes 1 of 10"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

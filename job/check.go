@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,25 +19,68 @@ import (
 type CheckOptions struct {
 	State string // path of a state file whose knowledge is used and added to; empty: nothing is remembered
 	Treat map[verify.Flag]verify.Verdict
+
+	Preflight Preflight     // tests DNS; nil: it is not tested
+	Patience  time.Duration // how long to wait for a network that goes down
 }
 
 // Check verifies some addresses of no list and hands each result to show, in the order of the addresses. Closing stop
-// ends it soon: results that are known by then are shown, and the error is [ErrStopped].
+// ends it soon: results that are known by then are shown, and the error is [ErrStopped]. Where the fault is on our side,
+// the results are shown and the error is a [*TroubleError].
 func Check(
 	ctx context.Context, verifier *verify.Verifier, addresses []string, o CheckOptions, show func(verify.Result) error,
 	stop <-chan struct{},
 ) error {
+	w := &watcher{}
+	lies, err := w.preflight(ctx, o.Preflight)
+	if err != nil {
+		return err
+	}
 	treated := func(r verify.Result) error { return show(verify.Treat(r, o.Treat)) }
-	if o.State != "" {
-		return checkWithState(ctx, verifier, addresses, o.State, treated, stop)
+	switch {
+	case lies != nil:
+		j := &job{verifier: verifier, lies: lies}
+		for _, address := range addresses {
+			if err := treated(j.unasked(address).Result); err != nil {
+				return err
+			}
+		}
+	case o.State != "":
+		err = checkWithState(ctx, verifier, addresses, o, w, treated, stop)
+	default:
+		checks, cancel := untilStop(ctx, stop)
+		defer cancel()
+		err = checkEach(checks, verifier, addresses, func(r verify.Result) error {
+			r, err := w.believed(ctx, verifier, r, o.Preflight)
+			if err != nil {
+				return err
+			}
+			return treated(r)
+		})
+		if err != nil && isClosed(stop) {
+			return ErrStopped
+		}
 	}
-	checks, cancel := untilStop(ctx, stop)
-	defer cancel()
-	err := checkEach(checks, verifier, addresses, treated)
-	if err != nil && isClosed(stop) {
-		return ErrStopped
+	if err != nil {
+		return err
 	}
-	return err
+	return w.err()
+}
+
+// believed returns a result as it may be shown: one that was concluded from DNS alone is, when DNS is tested once more.
+func (w *watcher) believed(
+	ctx context.Context, verifier *verify.Verifier, r verify.Result, test Preflight,
+) (verify.Result, error) {
+	w.note(r)
+	if !fromDNSAlone(r.Reason) {
+		return r, nil
+	}
+	lies, err := w.preflight(ctx, test)
+	if err != nil || lies == nil {
+		return r, err
+	}
+	j := &job{verifier: verifier, lies: lies}
+	return j.unasked(r.Address).Result, nil
 }
 
 // checksMost is how many addresses are checked at a time.
@@ -81,10 +125,11 @@ func checkEach(
 
 // checkWithState verifies the addresses that a state file does not know, all at once, and shows what is known then.
 func checkWithState(
-	ctx context.Context, verifier *verify.Verifier, addresses []string, path string, show func(verify.Result) error,
-	stop <-chan struct{},
+	ctx context.Context, verifier *verify.Verifier, addresses []string, o CheckOptions, w *watcher,
+	show func(verify.Result) error, stop <-chan struct{},
 ) (err error) {
-	file, err := state.Open(ctx, path)
+	begun := time.Now()
+	file, err := state.Open(ctx, o.State)
 	if err != nil {
 		return err
 	}
@@ -97,7 +142,10 @@ func checkWithState(
 	if err := run.Add(ctx, toAskOf(verifier, addresses)); err != nil {
 		return err
 	}
-	if err := verifier.Run(ctx, run, verify.RunOptions{Stop: stop}); err != nil {
+	if err := verifier.Run(ctx, run, verify.RunOptions{Observer: w, Stop: stop, Patience: o.Patience}); err != nil {
+		return err
+	}
+	if err := w.withdraw(ctx, o.Preflight, file, begun); err != nil {
 		return err
 	}
 	stopped := isClosed(stop)
@@ -106,7 +154,7 @@ func checkWithState(
 		if err != nil {
 			return err
 		}
-		row, err := knownRow(verifier, addresses[n], known, path)
+		row, err := knownRow(verifier, addresses[n], known, o.State)
 		n++
 		if err != nil && stopped {
 			continue // the run was stopped before it was asked about

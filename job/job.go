@@ -40,6 +40,9 @@ type Options struct {
 	Keep    time.Duration // forget changes and runs that are older
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
 
+	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
+	Patience  time.Duration // how long to wait for a network that goes down
+
 	Columns        []string         // the address columns: names, or numbers from 1; none: found out
 	AllColumns     bool             // every column that holds addresses
 	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first
@@ -76,9 +79,20 @@ type Observer interface {
 
 // Summary is what a job came to. The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
+	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures
 	Plan    state.Plan `json:"plan"`    // what there was to do; zero without a state
 	Retried int        `json:"retried"` // temporary answers that were asked about again
+}
+
+// Text writes the summary for a person: first what is wrong on our side.
+func (s Summary) Text(w io.Writer, now time.Time) error {
+	for _, t := range s.Troubles {
+		if _, err := fmt.Fprintf(w, "%s.\n%s\n\n", t.Text, t.Advice); err != nil {
+			return err
+		}
+	}
+	return s.Figures.Text(w, now)
 }
 
 // ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file.
@@ -91,7 +105,8 @@ func (e *OptionsError) Error() string { return e.Problem }
 
 // Run does a job with an engine. Several jobs may share one. Closing stop ends it soon: answers under way are kept, and
 // the error is [ErrStopped]; no output is written then. The end of ctx ends it at once. Errors of the list are those of
-// package lists, errors of the state those of package state.
+// package lists, errors of the state those of package state. Where the fault is on our side, the error is a
+// [*TroubleError].
 func Run(
 	ctx context.Context, verifier *verify.Verifier, o Options, observer Observer, stop <-chan struct{},
 ) (s Summary, err error) {
@@ -121,6 +136,7 @@ func Run(
 	}
 	observer.Opened(understood)
 	j := &job{Options: o, verifier: verifier, observer: observer, stop: stop, reader: reader, active: active}
+	j.watcher.observer = observer
 	if o.State == "" {
 		return j.survey(ctx)
 	}
@@ -159,6 +175,8 @@ type job struct {
 	stop     <-chan struct{}
 	reader   *lists.Reader
 	active   activity
+	watcher  watcher
+	lies     *verify.Trouble // DNS cannot be believed; nil: it can
 }
 
 // isClosed reports whether a channel is closed.
@@ -191,8 +209,22 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if s.Plan, err = run.Plan(ctx); err != nil {
 		return s, err
 	}
-	if s.Retried, err = Passes(ctx, j.verifier, run, j.Wait, j.observer, j.stop); err != nil {
+	begun := time.Now()
+	if j.lies, err = j.watcher.preflight(ctx, j.Preflight); err != nil {
 		return s, err
+	}
+	if j.lies == nil {
+		p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.stop}
+		var asked error
+		if s.Retried, asked = p.run(ctx, run); asked != nil && !errors.Is(asked, ErrStopped) {
+			return s, asked
+		}
+		if err := j.watcher.withdraw(ctx, j.Preflight, file, begun); err != nil {
+			return s, err
+		}
+		if asked != nil {
+			return s, asked
+		}
 	}
 	answers, err := run.Answers(ctx)
 	if err != nil {
@@ -206,7 +238,20 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if err := run.Finish(ctx, s.forState()); err != nil {
 		return s, err
 	}
-	return s, file.Prune(ctx, j.Keep)
+	if err := file.Prune(ctx, j.Keep); err != nil {
+		return s, err
+	}
+	return s, j.ended(&s)
+}
+
+// ended puts what is wrong on our side into the summary, and returns it as an error.
+func (j *job) ended(s *Summary) error {
+	err := j.watcher.err()
+	var t *TroubleError
+	if errors.As(err, &t) {
+		s.Troubles = t.Troubles
+	}
+	return err
 }
 
 // forState is what the state keeps of the summary.
@@ -228,14 +273,32 @@ func (s Summary) forState() state.Summary {
 func (j *job) survey(ctx context.Context) (s Summary, err error) {
 	ctx, cancel := untilStop(ctx, j.stop)
 	defer cancel()
-	known, err := j.verifier.Survey(ctx, j.domains())
+	known, err := j.surveyed(ctx)
 	if err == nil {
 		s.Figures, err = j.write(&surveySource{ctx: ctx, job: j, known: known, seen: newSeen()}, score.List{})
 	}
 	if err != nil && isClosed(j.stop) {
 		return s, ErrStopped
 	}
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	return s, j.ended(&s)
+}
+
+// surveyed asks DNS about the domains of the list, unless it cannot be believed.
+func (j *job) surveyed(ctx context.Context) (known *verify.Survey, err error) {
+	if j.lies, err = j.watcher.preflight(ctx, j.Preflight); err != nil || j.lies != nil {
+		return nil, err
+	}
+	if known, err = j.verifier.Survey(ctx, j.domains()); err != nil {
+		return nil, err
+	}
+	for domain, reason := range known.Domains() {
+		j.watcher.saw(domain, reason)
+	}
+	j.lies, err = j.watcher.after(ctx, j.Preflight)
+	return known, err
 }
 
 // untilStop returns a context that ends when stop is closed, for work of which there is nothing to keep.

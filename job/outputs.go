@@ -103,7 +103,7 @@ func (j *job) outputs() (outputs, error) {
 		}
 		out.rows[verdict] = s
 	}
-	if j.Split != "" {
+	if j.Split != "" && !j.watcher.troubled() {
 		var err error
 		if out.suppress, err = newSuppressFile(filepath.Join(j.Split, "suppress.csv")); err != nil {
 			return out, errors.Join(err, out.abort())

@@ -8,13 +8,50 @@ import (
 	"presend/verify"
 )
 
-// Passes runs the engine over a run's work, and again for what can be asked again while the caller is willing to wait.
-// It returns how many temporary answers were asked about again, and [ErrStopped] when stop is closed.
-func Passes(
-	ctx context.Context, verifier *verify.Verifier, run *state.Run, wait time.Duration, observer Observer,
+// RetryOptions say how temporary answers are asked again.
+type RetryOptions struct {
+	Wait      time.Duration // how long to wait for those that can be asked again later
+	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
+	Patience  time.Duration // how long to wait for a network that goes down
+}
+
+// Retry asks again about the work of a run of file. It returns how many temporary answers were asked about again,
+// [ErrStopped] when stop is closed, and a [*TroubleError] where the fault is on our side.
+func Retry(
+	ctx context.Context, verifier *verify.Verifier, file *state.File, run *state.Run, o RetryOptions, observer Observer,
 	stop <-chan struct{},
 ) (retried int, err error) {
-	deadline := time.Now().Add(wait)
+	w := &watcher{observer: observer}
+	begun := time.Now()
+	if lies, err := w.preflight(ctx, o.Preflight); err != nil {
+		return 0, err
+	} else if lies != nil {
+		return 0, w.err()
+	}
+	retried, asked := passes{verifier, w, observer, o.Wait, o.Patience, stop}.run(ctx, run)
+	if err := w.withdraw(ctx, o.Preflight, file, begun); err != nil {
+		return retried, err
+	}
+	if asked != nil {
+		return retried, asked
+	}
+	return retried, w.err()
+}
+
+// passes runs the engine over a run's work, and again for what can be asked again while the caller is willing to wait.
+type passes struct {
+	verifier *verify.Verifier
+	watcher  *watcher
+	observer Observer
+	wait     time.Duration
+	patience time.Duration
+	stop     <-chan struct{}
+}
+
+// run returns how many temporary answers were asked about again, and [ErrStopped] when stop is closed. It waits for
+// nothing more once something is wrong on our side.
+func (p passes) run(ctx context.Context, run *state.Run) (retried int, err error) {
+	deadline := time.Now().Add(p.wait)
 	for {
 		plan, err := run.Plan(ctx)
 		if err != nil {
@@ -22,24 +59,27 @@ func Passes(
 		}
 		retried += plan.Due
 		if plan.Pending() > 0 {
-			observer.Pass(plan.Pending())
-			err := verifier.Run(ctx, run, verify.RunOptions{Observer: observer, Stop: stop})
-			observer.PassEnded()
+			p.observer.Pass(plan.Pending())
+			err := p.verifier.Run(ctx, run, verify.RunOptions{Observer: p.watcher, Stop: p.stop, Patience: p.patience})
+			p.observer.PassEnded()
 			if err != nil {
 				return retried, err
 			}
 		}
-		if isClosed(stop) {
+		if isClosed(p.stop) {
 			return retried, ErrStopped
 		}
+		if p.watcher.troubled() {
+			return retried, nil
+		}
 		due, err := run.NextRetry(ctx)
-		if err != nil || wait == 0 || due.IsZero() || due.After(deadline) {
+		if err != nil || p.wait == 0 || due.IsZero() || due.After(deadline) {
 			return retried, err
 		}
-		observer.WaitingUntil(due)
+		p.observer.WaitingUntil(due)
 		select {
 		case <-time.After(time.Until(due) + time.Second): // the state counts whole seconds
-		case <-stop:
+		case <-p.stop:
 			return retried, ErrStopped
 		case <-ctx.Done():
 			return retried, ctx.Err()

@@ -145,6 +145,9 @@ func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, 
 		return rowResult{}, fmt.Errorf("line %d: the state file %s has row %d here; run the command again",
 			row.Line, s.job.State, known.Row)
 	}
+	if s.job.lies != nil && known.Result == nil && known.Suppressed == nil {
+		return s.job.unasked(address), nil
+	}
 	r, err := knownRow(s.job.verifier, address, known, s.job.State)
 	if err != nil {
 		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
@@ -180,9 +183,17 @@ func (s *surveySource) of(_ lists.Row, _ int, address string) (rowResult, error)
 	if final {
 		return r, nil
 	}
+	if s.known == nil {
+		r = s.job.unasked(address)
+		r.duplicate = s.seen.before(r.Normalized)
+		return r, nil
+	}
 	result, err := s.known.Result(s.ctx, parsed)
 	if err != nil {
 		return rowResult{}, err
+	}
+	if s.job.lies != nil && fromDNSAlone(result.Reason) {
+		result = s.job.unasked(address).Result
 	}
 	r.Result = asGiven(result, address, parsed)
 	r.duplicate = s.seen.before(r.Normalized)
@@ -202,6 +213,12 @@ func noAddress(cell string) rowResult {
 // final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
 // was not stopped, so that something else changed the file, whose path is for the message.
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
+	// An address that is written as it goes on the wire was parsed when it came in; that is enough.
+	if known.Suppressed == nil && known.Result != nil && known.Result.Normalized == address {
+		r := rowResult{Result: *known.Result, duplicate: known.Duplicate, since: known.Since}
+		r.Address = address
+		return r, nil
+	}
 	if lists.NoAddress(address) {
 		return noAddress(address), nil
 	}
@@ -225,6 +242,19 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 	}
 	r.Result = asGiven(result, address, parsed)
 	return r, nil
+}
+
+// unasked returns the result of an address that was not asked about, since DNS cannot be believed. Nothing of it is kept.
+func (j *job) unasked(address string) rowResult {
+	if lists.NoAddress(address) {
+		return noAddress(address)
+	}
+	parsed, result, final := j.verifier.Examine(address)
+	if final {
+		return rowResult{Result: result, final: true}
+	}
+	result = j.verifier.Conclude(parsed, verdict.DNSFailure, unbelieved(j.lies))
+	return rowResult{Result: asGiven(result, address, parsed)}
 }
 
 // asGiven puts the address as it is written in the list into a result, and says what was repaired in it.

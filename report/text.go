@@ -61,8 +61,13 @@ func (f Figures) Answer(now time.Time) string {
 		parts = append(parts, words)
 	}
 	var b strings.Builder
-	if n := f.Actions[verdict.FixSender]; n > 0 {
-		fmt.Fprintf(&b, "%s: the receiving servers refuse this machine, not the address. Fix that first, then run again.\n", Rows(n))
+	refused := f.refused()
+	if refused > 0 {
+		fmt.Fprintf(&b, "%s: the receiving servers refuse this machine, not the address. Fix that first, then run again.\n",
+			Rows(refused))
+	}
+	if n := f.Actions[verdict.FixSender] - refused; n > 0 {
+		fmt.Fprintf(&b, "%s: this machine could not ask. Fix that first, then run again.\n", Rows(n))
 	}
 	if len(parts) > 0 {
 		fmt.Fprintf(&b, "%s: %s.\n", Rows(f.Rows), strings.Join(parts, "; "))
@@ -70,6 +75,18 @@ func (f Figures) Answer(now time.Time) string {
 		b.WriteString("No row holds an address.\n")
 	}
 	return b.String()
+}
+
+// refused returns how many rows met a server that refuses this machine.
+func (f Figures) refused() (n int) {
+	for _, reasons := range f.Reasons {
+		for reason, rows := range reasons {
+			if reason.AboutSender() {
+				n += rows
+			}
+		}
+	}
+	return min(n, f.Actions[verdict.FixSender])
 }
 
 // moment writes a time: of today without its date.

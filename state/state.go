@@ -1,21 +1,22 @@
 // Package state remembers, in one file, what runs have to do and what is known: the rows of lists and their addresses,
 // results, domains, retries, changes, and the suppression list.
 //
-// The file is the spine of a run, not a log of it. A run begins with [File.Begin]. The addresses of its list go in with
-// [Run.Add]. The engine takes its work from the run, which is a verify.Queue, and gives its results back in batches.
-// [Run.Results] returns them in the order of the rows, each with its row, column and address, and [Run.Finish] ends the
-// run. So memory is bounded whatever the size of the list. The example shows all of it.
+// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]. The engine takes its work from the run,
+// which is a verify.Queue, and gives its results back in batches. [Run.Results] returns them in the order of the entries,
+// each with its row, column and address. So memory is bounded whatever the size of the list. The example shows the common
+// path. A run that was killed loses at most the batch that was being recorded, and the next run over the same list goes
+// on with it.
 //
-// A run that is killed loses at most the batch that was being recorded. The next run over the same list goes on with it:
-// what it has verified counts as new.
+// Several runs over different lists may be under way in one file at the same time. Rows and work belong to a run; they
+// stay until the next run over the same list begins, or [File.Prune] forgets the run. What is known is shared: two runs
+// that hold the same address may both ask about it, and both show the better answer.
 //
-// Rows and work belong to a run, so that several lists can be under way in one file at the same time. They share what is
-// known: two runs that hold the same address may both ask about it, and both find the better answer. Rows and work stay
-// until the next run over the same list begins, or [File.Prune] forgets the run.
+// A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces nothing.
+// When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a version,
-// and a file of an older one is brought up to date when it is opened. The file is an SQLite database, which nothing
-// outside this package depends on: the statements are plain SQL, and what only SQLite knows is in sqlite.go.
+// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a version
+// and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and what only
+// SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
 
 import (

@@ -10,7 +10,7 @@ import (
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
 type Result struct {
-	Address    string     `json:"address"`    // as it was given
+	Address    string     `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
 	Normalized string     `json:"normalized"` // the mailbox as it goes on the wire; empty where there is none
 	Verdict    Verdict    `json:"verdict"`
 	Score      int        `json:"score"` // estimated probability in percent that a message sent now would not bounce

@@ -61,6 +61,18 @@ func (v *Verifier) Survey(ctx context.Context, domains iter.Seq2[string, error])
 	return s, group.Wait()
 }
 
+// Domains yields the domains that were looked up, with the reason that the result of each of their addresses has as far
+// as DNS tells.
+func (s *Survey) Domains() iter.Seq2[string, Reason] {
+	return func(yield func(string, Reason) bool) {
+		for name, e := range s.domains {
+			if !yield(name, e.reason) {
+				return
+			}
+		}
+	}
+}
+
 // onDomain is all that a result shows of a domain.
 func (v *Verifier) onDomain(ctx context.Context, name string) evidence {
 	e, _ := v.byName(ctx, name)

@@ -139,12 +139,13 @@ func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result
 	parsed, err := syntax.Parse(address)
 	if err != nil {
 		var problem *syntax.Error
-		detail := err.Error()
+		detail, meant := err.Error(), ""
 		if errors.As(err, &problem) {
-			detail = problem.Problem
+			detail, meant = problem.Problem, problem.Suggestion
 		}
 		result = Result{
 			Address: address, Reason: verdict.Syntax, Detail: detail, Flags: []Flag{}, CheckedAt: time.Now(),
+			Suggestion: meant,
 		}
 		result.Judge()
 		return parsed, result, true

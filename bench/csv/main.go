@@ -69,7 +69,7 @@ func measure(ctx context.Context, rows, domains int, json string) (err error) {
 	plain := time.Since(begun)
 	begun = time.Now()
 	run := exec.CommandContext(ctx, binary, "list", list, "--no-smtp", "-q", "-o", filepath.Join(directory, "out.csv"),
-		"--dns", l.DNS(), "--allow-private")
+		"--dns", l.DNS(), "--allow-private", "--no-preflight")
 	run.Stderr = os.Stderr
 	if err := run.Run(); err != nil {
 		return fmt.Errorf("verify list: %w", err)

@@ -16,9 +16,15 @@ import (
 	"presend/verify"
 )
 
+// checkFlags are those of verify check.
+type checkFlags struct {
+	json     bool
+	state    string
+	patience time.Duration
+}
+
 func checkCommand(a *app) *cobra.Command {
-	var asJSON bool
-	var path string
+	var f checkFlags
 	c := &cobra.Command{
 		Use:   "check ADDRESS...",
 		Short: "Verify addresses and show the evidence",
@@ -29,17 +35,18 @@ Several addresses are asked about at the same time, and their results are shown 
 Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.check(c, args, asJSON, path)
+			return a.check(c, args, f)
 		},
 	}
-	c.Flags().StringVar(&path, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
+	c.Flags().StringVar(&f.state, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
 	a.flags.registerEngine(c.Flags())
+	registerPatience(c.Flags(), &f.patience)
 	a.flags.registerVerdict(c.Flags())
-	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	c.Flags().BoolVar(&f.json, "json", false, "one JSON object a line")
 	return c
 }
 
-func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path string) error {
+func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 	rules, err := a.flags.treatRules()
 	if err != nil {
 		return err
@@ -57,7 +64,7 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		if code := codes[result.Verdict]; order[code] > order[worst] {
 			worst = code
 		}
-		if asJSON {
+		if f.json {
 			return json.NewEncoder(a.stdout).Encode(result)
 		}
 		if !first {
@@ -67,7 +74,8 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 		writeResult(a.stdout, result)
 		return nil
 	}
-	err = job.Check(c.Context(), verifier, addresses, job.CheckOptions{State: path, Treat: rules}, show, a.stop)
+	o := job.CheckOptions{State: f.state, Treat: rules, Preflight: a.preflight(resolver), Patience: f.patience}
+	err = job.Check(c.Context(), verifier, addresses, o, show, a.stop)
 	if errors.Is(err, job.ErrStopped) {
 		err = &exitError{code: exitInterrupted}
 	}
@@ -75,6 +83,10 @@ func (a *app) check(c *cobra.Command, addresses []string, asJSON bool, path stri
 	leaving, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), 2*time.Second)
 	defer cancel()
 	_ = verifier.Wait(leaving) // a server that does not answer QUIT changes nothing
+	var trouble *job.TroubleError
+	if errors.As(err, &trouble) {
+		return &exitError{exitFailed, trouble.Error()}
+	}
 	if err != nil {
 		return err
 	}

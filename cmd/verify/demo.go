@@ -44,9 +44,10 @@ func (a *app) demo(ctx context.Context, directory string) (err error) {
 	}
 	defer func() { err = errors.Join(err, internet.Close()) }()
 	a.flags.dns, a.flags.smtpPort, a.flags.allowPrivate = []string{internet.DNS()}, internet.SMTPPort(), true
+	a.flags.noPreflight = true
 	a.dial = internet.Dial
 	output := filepath.Join(directory, "contacts.verified.csv")
-	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
+	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private --no-preflight\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
 	f := defaultListFlags()
 	f.output, f.state = output, output+".state"
 	return a.list(ctx, list, f)

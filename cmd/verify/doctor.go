@@ -19,6 +19,7 @@ import (
 
 func doctorCommand(a *app) *cobra.Command {
 	var asJSON bool
+	var timeout time.Duration // shorter than that of a run
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check whether this machine can probe, and whether the sender is fit to send",
@@ -30,7 +31,10 @@ large providers, with no command but QUIT.
 
 Exit status: 1 if there is a failure, else 0; a warning does not change it.`,
 		Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return a.doctor(c.Context(), asJSON) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			a.flags.timeout = timeout
+			return a.doctor(c.Context(), asJSON)
+		},
 	}
 	// Of the flags of the engine, those that say how the outside is reached and who we are.
 	engine := pflag.NewFlagSet("", pflag.ContinueOnError)
@@ -40,7 +44,7 @@ Exit status: 1 if there is a failure, else 0; a warning does not change it.`,
 	} {
 		c.Flags().AddFlag(engine.Lookup(name))
 	}
-	c.Flags().DurationVar(&a.flags.timeout, "timeout", 10*time.Second, "time limit for a connection and for each reply")
+	c.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "time limit for a connection and for each reply")
 	c.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return c
 }

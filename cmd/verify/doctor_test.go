@@ -72,6 +72,13 @@ func TestDoctorShowsWhatItFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	page, err := os.ReadFile("../../docs/doctor.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := "--from news@corp.lab\n" + string(want) + "```\n"; !strings.Contains(string(page), shown) {
+		t.Error("docs/doctor.md does not show what is in the golden file")
+	}
 	if diff := cmp.Diff(string(want), out); diff != "" {
 		t.Errorf("-want +got; go test ./cmd/verify -run Doctor -update writes it:\n%s", diff)
 	}

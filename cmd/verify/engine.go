@@ -5,17 +5,15 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"net/url"
 	"strings"
 
+	"presend/job"
 	"presend/lists/reference"
 	"presend/verify"
 	"presend/verify/mx"
 	"presend/verify/smtpprobe"
-
-	"golang.org/x/net/proxy"
 )
 
 // verifier builds the engine from the flags. Its resolver is to be closed; that only frees sockets.
@@ -53,6 +51,9 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 		}
 		config.Prober = verify.SMTP(prober)
 	}
+	if f.proxy != "" && len(config.Sources) > 1 {
+		return nil, nil, usagef("receivers see the address of the proxy only; with --proxy give one --source-ip at most")
+	}
 	resolver = io.NopCloser(nil)
 	if config.Resolver == nil {
 		network, err := mx.New(mx.Config{Servers: f.dns, AllowPrivate: f.allowPrivate})
@@ -61,10 +62,22 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 		}
 		config.Resolver, resolver = network, network
 	}
+	config.Preflight = a.preflight(resolver)
+	if config.Preflight != nil && f.smtpPort == 25 && f.proxy == "" {
+		config.Outside = job.LargeHosts(config.Resolver, a.dial)
+	}
 	if v, err = verify.New(config); err != nil {
 		return nil, nil, errors.Join(err, resolver.Close())
 	}
 	return v, resolver, nil
+}
+
+// preflight returns the test of DNS; nil where there is to be none.
+func (a *app) preflight(resolver io.Closer) job.Preflight {
+	if test, ok := resolver.(interface{ Preflight(context.Context) error }); ok && !a.flags.noPreflight {
+		return test.Preflight
+	}
+	return nil
 }
 
 func (a *app) prober(logger *slog.Logger) (*smtpprobe.Prober, error) {
@@ -77,21 +90,7 @@ func (a *app) prober(logger *slog.Logger) (*smtpprobe.Prober, error) {
 		if err != nil || address.Scheme != "socks5" {
 			return nil, usagef("--proxy %s: want socks5://[user:password@]host:port", f.proxy)
 		}
-		config.Dial = func(ctx context.Context, source netip.Addr, target string) (net.Conn, error) {
-			direct := &net.Dialer{}
-			if source.IsValid() {
-				direct.LocalAddr = &net.TCPAddr{IP: source.AsSlice()}
-			}
-			through, err := proxy.FromURL(address, direct)
-			if err != nil {
-				return nil, err
-			}
-			dialer, ok := through.(proxy.ContextDialer)
-			if !ok {
-				return nil, errors.New("the proxy cannot be dialled with a deadline")
-			}
-			return dialer.DialContext(ctx, "tcp", target)
-		}
+		config.Dial = throughProxy(address)
 	}
 	prober, err := smtpprobe.New(config)
 	if err != nil {

@@ -27,6 +27,7 @@ type sharedFlags struct {
 	timeout       time.Duration
 	pace          string
 	ipv4, ipv6    bool
+	noPreflight   bool
 	quiet         bool
 	progress      string
 	verbose       verbosity
@@ -58,9 +59,15 @@ func (f *sharedFlags) registerEngine(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.timeout, "timeout", 30*time.Second, "time limit for a connection and for each reply")
 	flags.BoolVarP(&f.ipv4, "ipv4", "4", false, "connect over IPv4 only")
 	flags.BoolVarP(&f.ipv6, "ipv6", "6", false, "connect over IPv6 only")
+	flags.BoolVar(&f.noPreflight, "no-preflight", false, "do not test DNS and, where nothing answers, port 25; for closed networks")
 	flags.StringArrayVar(&f.reference, "reference", nil, "`FILE` with names that add to or overrule the built-in lists (repeatable)")
 	f.registerPace(flags)
 	flags.StringVar(&f.progress, "progress", "auto", "auto, bar, or plain: a line now and then, as for a screen reader")
+}
+
+// registerPatience gives a command the patience with a network that goes down; the default is what it is before.
+func registerPatience(flags *pflag.FlagSet, patience *time.Duration) {
+	flags.DurationVar(patience, "patience", *patience, "wait this long for a network or a proxy that goes down meanwhile")
 }
 
 // registerPace gives a command the table of caps and rates.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -23,6 +24,7 @@ import (
 type listFlags struct {
 	output         string
 	state          string
+	patience       time.Duration
 	columns        []string
 	allColumns     bool
 	sheet          string
@@ -42,10 +44,14 @@ type listFlags struct {
 	activityColumn string
 }
 
+// listPatience is how long a list waits for a network that goes down.
+const listPatience = 10 * time.Minute
+
 // defaultListFlags are the flags of a user who gives none.
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
+		patience: listPatience,
 	}
 }
 
@@ -73,6 +79,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
 	flags.StringSliceVar(&f.only, "only", nil, "write only rows of these `VERDICTS`, as deliverable,risky")
 	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
+	registerPatience(flags, &f.patience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
@@ -119,7 +126,7 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	}
 	if o.State == "" && (o.Probing || o.Wait > 0) {
 		if o.Output == "-" {
-			return o, usagef("with output on standard output, say with --state where the run is kept")
+			return o, nil // a temporary one
 		}
 		o.State = o.Output + ".state"
 	}
@@ -147,7 +154,7 @@ func (f listFlags) verdicts() (left []verify.Verdict, err error) {
 	return left, nil
 }
 
-func (a *app) list(ctx context.Context, input string, f listFlags) error {
+func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	o, err := a.options(input, f)
 	if err != nil {
 		return err
@@ -160,16 +167,34 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 		return err
 	}
 	defer resolver.Close() // it only frees sockets
+	o.Preflight, o.Patience = a.preflight(resolver), f.patience
+	again, interrupted := a.again(), false
+	if o.State == "" && (o.Probing || o.Wait > 0) {
+		directory, err := os.MkdirTemp("", "verify-list-")
+		if err != nil {
+			return fmt.Errorf("a temporary state file: %w", err)
+		}
+		o.State = filepath.Join(directory, "run.state")
+		again += " --state " + shellWord(o.State)
+		defer func() {
+			if !interrupted {
+				err = errors.Join(err, os.RemoveAll(directory))
+			}
+		}()
+	}
 	summary, err := job.Run(ctx, verifier, o, newProgress(a), a.stop)
+	var trouble *job.TroubleError
 	var wrong *job.OptionsError
 	var ambiguous *lists.AmbiguousColumnError
 	switch {
 	case errors.Is(err, job.ErrStopped) && o.State == "":
 		return &exitError{code: exitInterrupted}
 	case errors.Is(err, job.ErrStopped):
-		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, a.again())}
+		interrupted = true
+		return &exitError{exitInterrupted, fmt.Sprintf("stopped; what is known is kept in %s. To go on: %s", o.State, again)}
 	case errors.As(err, &wrong), errors.As(err, &ambiguous):
 		return usagef("%v", err)
+	case errors.As(err, &trouble): // the outputs are written
 	case err != nil:
 		return err
 	}
@@ -183,7 +208,19 @@ func (a *app) list(ctx context.Context, input string, f listFlags) error {
 			return err
 		}
 	}
+	if trouble != nil {
+		return a.troubled(trouble)
+	}
 	return f.gates(summary)
+}
+
+// troubled ends a command that could not do its work because of something on our side. What that is was said by the
+// summary, unless there was none.
+func (a *app) troubled(t *job.TroubleError) error {
+	if a.flags.quiet {
+		return &exitError{exitFailed, t.Error()}
+	}
+	return &exitError{code: exitFailed}
 }
 
 // again is the command as it was given, to be typed once more.

@@ -37,6 +37,9 @@ func withCommand(run func() int) (code int) {
 		defer os.RemoveAll(directory)
 		err = os.Setenv("PATH", directory+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
+	if err == nil { // labs have none of the names that a preflight asks for; its own tests say otherwise
+		err = os.Setenv("VERIFY_NO_PREFLIGHT", "true")
+	}
 	if err == nil {
 		build := exec.Command("go", "build", "-buildvcs=false", "-o", directory, ".")
 		build.Stderr = os.Stderr
@@ -73,6 +76,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("VERIFY_DNS", l.DNS())
 			env.Setenv("VERIFY_SMTP_PORT", strconv.Itoa(l.SMTPPort()))
 			env.Setenv("VERIFY_ALLOW_PRIVATE", "true")
+			env.Setenv("VERIFY_NO_PREFLIGHT", "true")
 			env.Setenv("VERIFY_HELO", "probe.lab")
 			return nil
 		},

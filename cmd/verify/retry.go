@@ -14,6 +14,7 @@ import (
 func retryCommand(a *app) *cobra.Command {
 	var path string
 	var wait time.Duration
+	patience := listPatience
 	c := &cobra.Command{
 		Use:   "retry --state FILE",
 		Short: "Ask again about temporary answers whose time has come",
@@ -35,21 +36,27 @@ func retryCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer run.Close()
-			retried, err := job.Passes(c.Context(), verifier, run, wait, newProgress(a), a.stop)
+			o := job.RetryOptions{Wait: wait, Preflight: a.preflight(resolver), Patience: patience}
+			retried, err := job.Retry(c.Context(), verifier, file, run, o, newProgress(a), a.stop)
+			var trouble *job.TroubleError
 			if errors.Is(err, job.ErrStopped) {
 				return &exitError{exitInterrupted, "stopped; run the same command again to go on"}
 			}
-			if err != nil {
+			if err != nil && !errors.As(err, &trouble) {
 				return err
 			}
 			if !a.flags.quiet {
 				fmt.Fprintf(a.stderr, "%d addresses asked again\n", retried)
 			}
-			return run.Finish(c.Context(), state.Summary{Retried: retried})
+			if err := run.Finish(c.Context(), state.Summary{Retried: retried}); err != nil || trouble == nil {
+				return err
+			}
+			return &exitError{exitFailed, trouble.Error()}
 		},
 	}
 	stateFlag(c, &path)
 	a.flags.registerEngine(c.Flags())
+	registerPatience(c.Flags(), &patience)
 	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
 	return c
 }

@@ -47,8 +47,8 @@ func (e *PreflightError) Error() string {
 func (e *PreflightError) Unwrap() error { return e.Err }
 
 const (
-	preflightTime = 2 * time.Second
-	preflightTry  = 900 * time.Millisecond // so that there is time for a second one
+	preflightTime = 1900 * time.Millisecond // a caller who allows two seconds hears what is wrong
+	preflightTry  = 900 * time.Millisecond  // so that there is time for a second one
 )
 
 //go:embed known.txt

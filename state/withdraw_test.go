@@ -1,0 +1,62 @@
+package state_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"presend/state"
+	"presend/verify"
+	"presend/verify/syntax"
+	"presend/verify/verdict"
+)
+
+func TestWhatALyingResolverConcludedIsWithdrawn(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	began := time.Now().Truncate(time.Second)
+	reasons := map[string]verify.Reason{
+		"ann@gone.lab": verdict.NoSuchDomain, "ann@bare.lab": verdict.NoMailHost, "ann@null.lab": verdict.NullMX,
+		"ann@good.lab": verdict.Accepted, "ann@bad.lab": verdict.MailboxUnknown, "ann@before.lab": verdict.NoSuchDomain,
+	}
+	list := []string{"ann@gone.lab", "ann@bare.lab", "ann@null.lab", "ann@good.lab", "ann@bad.lab", "ann@before.lab"}
+	run := begin(t, f, state.Policy{}, list...)
+	work(t, run, func(task verify.Task) verify.Result {
+		reason := reasons[task.Address.String()]
+		r := verify.Result{Reason: reason, Verdict: reason.Verdict(), CheckedAt: began, Detail: "as it was"}
+		if strings.Contains(task.Address.String(), "before") {
+			r.CheckedAt = began.Add(-time.Hour)
+		}
+		return r
+	})
+	n, err := f.WithdrawDomains(t.Context(), began, "the resolver cannot be believed")
+	if err != nil || n != 2 {
+		t.Fatalf("%d withdrawn, %v; want 2", n, err)
+	}
+	for i, row := range results(t, run) {
+		withdrawn := i < 2
+		want := reasons[list[i]]
+		if withdrawn {
+			want = verdict.DNSFailure
+		}
+		r := row.Result
+		if r.Reason != want || r.Verdict != want.Verdict() || (r.Detail == "as it was") == withdrawn {
+			t.Errorf("%s: %s, %s (%s)", list[i], r.Verdict, r.Reason, r.Detail)
+		}
+		if withdrawn != !r.RetryAt.IsZero() {
+			t.Errorf("%s is asked again at %v", list[i], r.RetryAt)
+		}
+		if !row.Since.IsZero() && withdrawn {
+			t.Errorf("%s is missing since %v", list[i], row.Since)
+		}
+	}
+	gone, err := syntax.Parse("ann@gone.lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes, err := f.History(t.Context(), gone)
+	if err != nil || len(changes) != 1 || changes[0].Reason != verdict.DNSFailure {
+		t.Errorf("the history says %+v, %v", changes, err)
+	}
+}
