@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	addBatch    = 20000     // how many entries are added in one transaction
+	addBatch    = 10000     // how many entries are added in one transaction
 	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
 )
 
