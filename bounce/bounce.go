@@ -45,7 +45,7 @@ const (
 // Message is what a message says about earlier ones.
 type Message struct {
 	Kind       Kind
-	Form       string // its form: "rfc3464", "rfc5965", "rfc8098" or one of forms.toml; empty for Other
+	Form       string // "rfc3464", "rfc5965", "rfc8098", "jmrp", "header" or one of forms.toml; else empty
 	ID         string // its Message-ID, without the angle brackets
 	Subject    string
 	Date       time.Time // zero if it has none that can be read
@@ -62,8 +62,8 @@ type Recipient struct {
 	Text    string        // the text that the reply was read from
 }
 
-// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived counts
-// as accepted.
+// Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived
+// counts as accepted.
 func (r Recipient) Meaning(c *reply.Classifier) reply.Meaning {
 	asked := r.Reply
 	if r.Action == Delivered || r.Action == Relayed || r.Action == Expanded {
@@ -95,8 +95,9 @@ type parts struct {
 	returned message.Header
 }
 
-// Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage] and those of r. A message that ends
-// too soon or breaks the rules of MIME is read as far as possible.
+// Read reads one message, at most its first 64 MiB. The errors are [ErrNoMessage], those of r, and one for a message
+// whose MIME is broken before anything that can be used. Any other message that ends too soon or breaks the rules of
+// MIME is read as far as possible.
 func Read(r io.Reader) (Message, error) {
 	p, err := take(io.LimitReader(r, maxMessage))
 	if err != nil {

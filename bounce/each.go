@@ -23,7 +23,7 @@ type Source struct {
 
 // Each yields the messages of a file or directory, in the order of the file names. A file is a message or an mbox. A
 // directory is a Maildir or holds messages as files. For a message that cannot be read, Each yields the error and goes
-// on with the next one.
+// on with the next one; for an mbox whose messages cannot be told apart any more, with the next file.
 func Each(path string) iter.Seq2[Source, error] {
 	return func(yield func(Source, error) bool) {
 		info, err := os.Stat(path)

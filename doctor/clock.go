@@ -86,7 +86,7 @@ func judgeValidity(signature *dns.RRSIG, now time.Time) Finding {
 	}
 	return Finding{
 		Level: OK,
-		Found: fmt.Sprintf("the clock is within the time of the root zone's signature, which is %d days; nothing told it more exactly",
-			int(end.Sub(begin).Hours()/24)),
+		Found: fmt.Sprintf("the clock is within the time of the root zone's signature, which is %d days; "+
+			"nothing told it more exactly", int(end.Sub(begin).Hours()/24)),
 	}
 }

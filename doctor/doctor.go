@@ -67,8 +67,8 @@ type Hosts interface {
 	Lookup(ctx context.Context, domain string) (mx.Answer, error)
 }
 
-// Config is what there is to check, and how to reach it. DNS, Hosts and HELO are needed. The zero value of another field
-// means its default.
+// Config is what there is to check, and how to reach it. DNS, Hosts and HELO are needed. The zero value of another
+// field means its default.
 type Config struct {
 	DNS     DNS
 	Hosts   Hosts
@@ -157,8 +157,8 @@ type exam struct {
 	names     func() []named    // the PTR names of our addresses
 }
 
-// Run does all checks and shows each finding, in a fixed order and as soon as it is its turn. It returns the worst level.
-// The error is one of show, or that of the context.
+// Run does all checks and shows each finding, in a fixed order and as soon as it is its turn. It returns the worst
+// level. The error is one of show, or that of the context.
 func Run(ctx context.Context, config Config, show func(Finding) error) (worst Level, err error) {
 	known, err := loadFacts()
 	if err != nil {

@@ -36,5 +36,7 @@ func judgeFiles(limit uint64, err error, sessions int) Finding {
 				needed),
 		}
 	}
-	return Finding{Level: OK, Found: fmt.Sprintf("%d files may be open, and %d sessions need up to %d", limit, sessions, needed)}
+	return Finding{
+		Level: OK, Found: fmt.Sprintf("%d files may be open, and %d sessions need up to %d", limit, sessions, needed),
+	}
 }

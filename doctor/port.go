@@ -233,7 +233,8 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 		return Finding{
 			Level: Failure,
 			Found: twice,
-			Means: fmt.Sprintf("Another server answers on port %d in place of the mail hosts, so every answer would be its answer.", port),
+			Means: fmt.Sprintf("Another server answers on port %d in place of the mail hosts, so every answer would be its "+
+				"answer.", port),
 			Fix: "Ask whoever runs the network to stop intercepting the port, or run this on a machine in another network; " +
 				"until then use --no-smtp.",
 		}
@@ -246,8 +247,8 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 			Found: fmt.Sprintf("%d of %d large providers greet this address; refused by %s",
 				len(welcomed), len(all), strings.Join(refusing, "; ")),
 			Means: "They refuse this machine, so their addresses stay unknown.",
-			Fix: "Read what they say: `verify explain 'REPLY'` tells what to do about it. The lines on PTR and blocklists below " +
-				"may name the reason.",
+			Fix: "Read what they say: `verify explain 'REPLY'` tells what to do about it. The lines on PTR and blocklists " +
+				"below may name the reason.",
 		}
 		if len(welcomed) == 0 {
 			f.Level = Failure
@@ -296,8 +297,8 @@ func judgeClosed(kinds map[closed]int, failing failures, s source, port int, pro
 			how = "connections are refused at once, as by a firewall"
 		}
 		f.Found = fmt.Sprintf("port %d is closed from this machine: %s (%s)", port, how, failing)
-		f.Fix = "Many hosting companies and home lines close the port: ask for it to be opened, run this on a machine where it " +
-			"is open, or connect with --proxy. Until then --no-smtp checks syntax and DNS only."
+		f.Fix = "Many hosting companies and home lines close the port: ask for it to be opened, run this on a machine " +
+			"where it is open, or connect with --proxy. Until then --no-smtp checks syntax and DNS only."
 	}
 	if worked && !s.asked {
 		f.Level = Warning

@@ -117,7 +117,8 @@ func judgeProxy(err error, withPassword bool) Finding {
 	case errors.Is(err, errLogin):
 		f.Found, f.Fix = err.Error(), "Check user name and password in --proxy; special characters are written as %XX."
 	default:
-		f.Found, f.Fix = fmt.Sprintf("it cannot be reached: %v", err), "Check the address in --proxy, and that the proxy runs."
+		f.Found = fmt.Sprintf("it cannot be reached: %v", err)
+		f.Fix = "Check the address in --proxy, and that the proxy runs."
 	}
 	return f
 }

@@ -53,14 +53,16 @@ func judgeFault(err error) Finding {
 			Level: Failure,
 			Found: "it has an address for a name that does not exist",
 			Means: "Domains with a typing error look alive.",
-			Fix:   "Switch this off at the resolver (it may be called search help or error page), or use another one with --dns.",
+			Fix: "Switch this off at the resolver (it may be called search help or error page), or use another one " +
+				"with --dns.",
 		}
 	case fault.Fault == mx.Empty:
 		return Finding{
 			Level: Failure,
 			Found: "it says that well-known domains do not exist",
-			Means: "Every domain would look dead. A captive portal, a VPN, a split DNS or a sandbox answers in place of the internet.",
-			Fix:   "Connect this machine to the internet, or use another resolver with --dns.",
+			Means: "Every domain would look dead. A captive portal, a VPN, a split DNS or a sandbox answers in place of the " +
+				"internet.",
+			Fix: "Connect this machine to the internet, or use another resolver with --dns.",
 		}
 	}
 	return Finding{
@@ -110,12 +112,15 @@ func judgeDNSSEC(good, bad signed) Finding {
 	withholds := bad.err == nil && bad.reply.Rcode == dns.RcodeServerFailure
 	const (
 		means = "Whoever is between it and the domain can make up mail hosts."
-		fix   = "Nothing breaks without it. A resolver of your own that validates is best: Unbound does as Debian installs it."
+		fix   = "Nothing breaks without it. A resolver of your own that validates is best: Unbound does as Debian installs " +
+			"it."
 	)
 	switch {
 	case good.err != nil && bad.err != nil:
 		return Finding{
-			Level: Warning, Found: fmt.Sprintf("it is not known whether it validates DNSSEC: %v", good.err), Fix: "Run this again.",
+			Level: Warning,
+			Found: fmt.Sprintf("it is not known whether it validates DNSSEC: %v", good.err),
+			Fix:   "Run this again.",
 		}
 	case vouches && withholds:
 		return Finding{Level: OK, Found: "it validates DNSSEC"}
@@ -208,7 +213,8 @@ func judgeBurst(rcodes []int) Finding {
 	}
 	return Finding{
 		Level: Warning,
-		Found: fmt.Sprintf("of %d questions asked at once it answered %d; %s", len(rcodes), answered, strings.Join(others, ", ")),
+		Found: fmt.Sprintf("of %d questions asked at once it answered %d; %s",
+			len(rcodes), answered, strings.Join(others, ", ")),
 		Means: "A run notices this and asks less at a time, so the look-ups of a long list take longer.",
 		Fix: "Raise its limit (dnsmasq: dns-forward-max, 150 by default), or use a resolver of your own, such as Unbound, " +
 			"with --dns.",

@@ -137,7 +137,8 @@ func judgeSPF(result spf.Result, err error) Finding {
 		f.Level = Failure
 		f.Found, f.Means = "SPF forbids this address", "Receivers refuse this sender from here."
 	case spf.SoftFail:
-		f.Found, f.Means = "SPF says that this address is probably not allowed (~all)", "Receivers trust this sender less from here."
+		f.Found = "SPF says that this address is probably not allowed (~all)"
+		f.Means = "Receivers trust this sender less from here."
 	case spf.None:
 		f.Found, f.Means = "there is no SPF record", "Receivers trust a sender without one less; some refuse it."
 		f.Fix = "Publish a TXT record such as \"v=spf1 ip4:ADDRESS -all\" with this address."
@@ -147,7 +148,8 @@ func judgeSPF(result spf.Result, err error) Finding {
 		f.Found, f.Fix = fmt.Sprintf("SPF could not be looked up: %v", err), "Run this again later."
 	default:
 		f.Level = Failure
-		f.Found, f.Means = fmt.Sprintf("the SPF record is in error: %v", err), "Receivers may refuse this sender wherever it sends from."
+		f.Found = fmt.Sprintf("the SPF record is in error: %v", err)
+		f.Means = "Receivers may refuse this sender wherever it sends from."
 		f.Fix = "Correct the record (RFC 7208); there must be one only."
 	}
 	return f
@@ -248,7 +250,10 @@ func judgeDMARC(texts []string) Finding {
 	}
 	if !slices.Contains([]string{"none", "quarantine", "reject"}, policy) {
 		return Finding{
-			Level: Warning, Found: fmt.Sprintf("its DMARC record has no policy that is known: %q", texts[0]), Means: means, Fix: fix,
+			Level: Warning,
+			Found: fmt.Sprintf("its DMARC record has no policy that is known: %q", texts[0]),
+			Means: means,
+			Fix:   fix,
 		}
 	}
 	return Finding{Level: OK, Found: "it has a DMARC record with the policy " + policy}

@@ -114,7 +114,8 @@ func (s *site) must(name string, args ...string) {
 // rule adds a rule for connections to mail hosts.
 func (s *site) rule(args ...string) {
 	s.Helper()
-	s.must("iptables", append([]string{"-A", "OUTPUT", "-p", "tcp", "--dport", strconv.Itoa(s.lab.SMTPPort())}, args...)...)
+	connections := []string{"-A", "OUTPUT", "-p", "tcp", "--dport", strconv.Itoa(s.lab.SMTPPort())}
+	s.must("iptables", append(connections, args...)...)
 }
 
 // outcome is what a command came to.
@@ -283,10 +284,10 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			resolver := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--no-hosts",
-				"--no-resolv", "--port=5300", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file=", "--user=root",
-				"--server=127.0.0.1#"+port, "--mx-host=six.example.net,mx.six.example.net,10",
-				"--host-record=mx.six.example.net,2001:db8::25")
+			resolver := exec.CommandContext(t.Context(), "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null",
+				"--no-hosts", "--no-resolv", "--port=5300", "--listen-address=127.0.0.1", "--bind-interfaces", "--pid-file=", "--user=root",
+				"--server=127.0.0.1#"+port, "--mx-host=six.presend.de,mx.six.presend.de,10",
+				"--host-record=mx.six.presend.de,2001:db8::25")
 			if err := resolver.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -296,8 +297,8 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 			}()
 			serves(t, "127.0.0.1:5300")
 			s.resolver = "127.0.0.1:5300"
-			o := s.list(append(s.addresses, "ann@six.example.net"), nil)
-			if row := o.rows["ann@six.example.net"]; o.code != 0 || row[0] != "not_probed" || o.reasons["accepted"] != 20 {
+			o := s.list(append(s.addresses, "ann@six.presend.de"), nil)
+			if row := o.rows["ann@six.presend.de"]; o.code != 0 || row[0] != "not_probed" || o.reasons["accepted"] != 20 {
 				t.Errorf("exit %d, %v: %s", o.code, row, o.said)
 			}
 		})

@@ -24,9 +24,10 @@ type CheckOptions struct {
 	Patience  time.Duration // how long to wait for a network that goes down
 }
 
-// Check verifies some addresses of no list and hands each result to show, in the order of the addresses. Closing stop
-// ends it soon: results that are known by then are shown, and the error is [ErrStopped]. Where the fault is on our side,
-// the results are shown and the error is a [*TroubleError].
+// Check verifies some addresses of no list and hands each result to show, in the order of the addresses and never two
+// at a time, perhaps from other goroutines. Closing stop ends it soon: results that are known by then
+// are shown, and the error is [ErrStopped]. Where the fault is on our side, the results are shown and the error is a
+// [*TroubleError].
 func Check(
 	ctx context.Context, verifier *verify.Verifier, addresses []string, o CheckOptions, show func(verify.Result) error,
 	stop <-chan struct{},

@@ -22,7 +22,7 @@ import (
 	"presend/verify/score"
 )
 
-// Options say what a job is to do. Input, Output and Format are required.
+// Options say what a job is to do. Input and Output are required.
 type Options struct {
 	Input  string    // path of the list; - is Stdin
 	Stdin  io.Reader // may be nil where Input is a path
@@ -33,11 +33,11 @@ type Options struct {
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
 	State   string
-	File    *state.File   // State, open already, for several jobs in one file; nil: it is opened
+	File    *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
 	Probing bool          // the engine asks mail hosts
 	Fresh   bool          // ask again about everything
-	MaxAge  time.Duration // ask again about what is known for longer; 0: as long as its reason allows
-	Keep    time.Duration // forget changes and runs that are older
+	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
+	Keep    time.Duration // forget changes and runs that are older; 0: all but the newest
 	Wait    time.Duration // how long to wait for temporary answers that can be asked again
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
@@ -45,8 +45,8 @@ type Options struct {
 
 	Columns        []string         // the address columns: names, or numbers from 1; none: found out
 	AllColumns     bool             // every column that holds addresses
-	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first
-	Explode        bool             // write a row for each address of a cell; else the best of them stands for the row
+	Sheet          string           // of a workbook: its name, or its number from 1; empty: the first visible one
+	Explode        bool             // with one address column: a row for each address; else one for the best of a cell
 	Only           []verify.Verdict // write only rows of these verdicts into the output; none: all rows
 	Unengaged      time.Duration    // flag contacts whose last activity is longer ago; 0: none
 	ActivityColumn string           // the column of the last activity: its name, or its number from 1; empty: found out
@@ -56,7 +56,8 @@ type Options struct {
 // Format is how outputs are written.
 type Format string
 
-// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list is.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list
+// is.
 const (
 	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"
@@ -77,12 +78,13 @@ type Observer interface {
 	Opened(lists.Understood)
 }
 
-// Summary is what a job came to. The JSON names are a contract; docs/summary.schema.json describes them.
+// Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address.
+// The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
 	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures
 	Plan    state.Plan `json:"plan"`    // what there was to do; zero without a state
-	Retried int        `json:"retried"` // temporary answers that were asked about again
+	Retried int        `json:"retried"` // temporary answers that were to be asked about again
 }
 
 // Text writes the summary for a person: first what is wrong on our side.
@@ -95,7 +97,8 @@ func (s Summary) Text(w io.Writer, now time.Time) error {
 	return s.Figures.Text(w, now)
 }
 
-// ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file.
+// ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file, if it has
+// one.
 var ErrStopped = errors.New("the job was stopped")
 
 // OptionsError says that options do not fit each other or the list.

@@ -31,8 +31,8 @@ type Trouble struct {
 	Advice string             `json:"advice"` // what to do about it
 }
 
-// TroubleError says that the job could not do its work because of something on our side. The outputs are written from
-// what is known, nothing new was concluded, and suppress.csv is left as it was.
+// TroubleError says that the job could not do its work because of something on our side. Run has
+// written its outputs from what is known, and has left suppress.csv as it was.
 type TroubleError struct{ Troubles []Trouble }
 
 func (e *TroubleError) Error() string {
@@ -135,8 +135,8 @@ func (w *watcher) preflight(ctx context.Context, test Preflight) (*verify.Troubl
 	return t, nil
 }
 
-// after tests DNS at the end of a run, and looks at what came of the list's well-known domains. It returns what is wrong
-// with DNS; nil: nothing.
+// after tests DNS at the end of a run, and looks at what came of the list's well-known domains. It returns what is
+// wrong with DNS; nil: nothing.
 func (w *watcher) after(ctx context.Context, test Preflight) (*verify.Trouble, error) {
 	t, err := w.preflight(ctx, test)
 	if t != nil || err != nil || test == nil {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// ErrChanged is returned when the list's file holds something else than when it was opened.
+// ErrChanged is returned when the list's file has another size than when it was opened, or holds something else than
+// when it was first read to its end.
 var ErrChanged = errors.New("the list was changed while it was read; run the command again")
 
 // AmbiguousColumnError is returned when the column that was asked for is there more than once.

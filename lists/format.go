@@ -13,7 +13,7 @@ type Format string
 
 // The formats that lists come in.
 const (
-	CSV      Format = "CSV" // with any delimiter
+	CSV      Format = "CSV" // with , ; tab or | between fields
 	Text     Format = "text"
 	Workbook Format = "workbook" // .xlsx
 	VCard    Format = "vCard"
@@ -59,7 +59,8 @@ func beginsLDIF(text []byte) bool {
 	return false
 }
 
-// beginsJSON reports whether a text begins as an object or an array of JSON does, and not as [a@x](mailto:a@x) or {a@x}.
+// beginsJSON reports whether a text begins as an object or an array of JSON does, and not as [a@x](mailto:a@x) or
+// {a@x}.
 func beginsJSON(text []byte) bool {
 	if len(text) < 2 || text[0] != '{' && text[0] != '[' {
 		return false
@@ -143,8 +144,8 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 	return err
 }
 
-// reads reports whether the address column reads as one: its name says so and its cells do not say otherwise, or most of
-// its cells are addresses.
+// reads reports whether the address column reads as one: its name says so and its cells do not say otherwise, or most
+// of its cells are addresses.
 func (r *Reader) reads() bool {
 	c := r.first
 	if c.rank < weak && r.format != Text {

@@ -117,5 +117,5 @@ func (w *JSONWriter) value(text string) error {
 // Blank passes over what is no row, which JSON has none of.
 func (w *JSONWriter) Blank(Row) error { return nil }
 
-// Close writes what is left.
+// Close writes what is left. It does not close the writer below.
 func (w *JSONWriter) Close() error { return w.w.Flush() }

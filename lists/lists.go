@@ -23,8 +23,8 @@
 //
 // A row is kept as the bytes it came in, so that it goes out as it came in: [Writer] only adds columns, in the list's
 // own dialect. Columns that an earlier run added are replaced. Where some rows have more fields than the header, all
-// others and the header are filled up with empty fields, so that the added columns are under their names. What is no row
-// is passed through: blank lines, the line sep=; with which Excel is told the delimiter, titles and notes above the
+// others and the header are filled up with empty fields, so that the added columns are under their names. What is no
+// row is passed through: blank lines, the line sep=; with which Excel is told the delimiter, titles and notes above the
 // header, footers, other tables. Only where UTF-16 holds units that are no text does something else come out, U+FFFD.
 package lists
 
@@ -45,11 +45,11 @@ type Options struct {
 	Column     string    // the address column: its name, or its number from 1; empty: found out
 	Columns    []string  // several of them, after Column
 	AllColumns bool      // all columns of addresses, the best first
-	Sheet      string    // of a workbook: its name, or its number from 1; empty: the first
+	Sheet      string    // of a workbook: its name, or its number from 1; empty: the first visible one
 	Stdin      io.Reader // what path "-" reads
 
-	// Doubtful opens a list whose address column is missing or in doubt, too: the first column is taken, and
-	// Reader.Doubt returns what would have been the error.
+	// Doubtful opens a list in which no address column is found, too, if none was asked for: the first column is taken,
+	// and Reader.Doubt returns what would have been the error.
 	Doubtful bool
 }
 
@@ -99,8 +99,8 @@ type Row struct {
 }
 
 // Open opens a list and finds out its dialect and its address column. The error is a *NotAListError where the file is
-// something else, a *TablesError where it holds several lists, an *AmbiguousColumnError or a *NoColumnError where the
-// column is in doubt.
+// something else, a *TablesError where it holds several lists, an *AmbiguousColumnError where the column that was asked
+// for is there more than once, a *NoColumnError where there is none, a *NoSheetError where a workbook lacks the sheet.
 func Open(path string, options Options) (*Reader, error) {
 	r := &Reader{name: path}
 	if path == "-" {
@@ -185,8 +185,8 @@ func (r *Reader) learnTable(sample []byte, options Options) error {
 	return err
 }
 
-// lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table has a
-// header that the file has not.
+// lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table
+// has a header that the file has not.
 func (r *Reader) lineOf(line, record int64) int64 {
 	switch {
 	case r.text == r.source:
@@ -281,14 +281,15 @@ func (r *Reader) Column() (index int, name string) {
 	return index, name
 }
 
-// AddressColumns returns the indexes from 0 of all columns that were chosen, in the order in which they were asked for.
+// AddressColumns returns the indexes from 0 of all columns that were chosen, in the order in which they were asked for;
+// else the best first.
 func (r *Reader) AddressColumns() []int { return slices.Clone(r.chosen) }
 
 // OtherColumns returns the names of the columns that hold addresses too and were not chosen; the number from 1 of one
 // without a name.
 func (r *Reader) OtherColumns() []string { return r.others }
 
-// Doubt returns why the address column is in doubt, an *AmbiguousColumnError or a *NoColumnError; nil where it is not.
+// Doubt returns why the address column is in doubt, a *NoColumnError; nil where it is not. It needs Options.Doubtful.
 func (r *Reader) Doubt() error { return r.doubt }
 
 // Dialect returns how the list is written.

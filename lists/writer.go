@@ -84,7 +84,7 @@ func (w *Writer) Write(row Row, record Record) error {
 }
 
 // WriteAll writes a row of a list with several address columns, with a Record for each of them in the order of
-// Reader.AddressColumns.
+// Reader.AddressColumns. Cells of a Record that is missing are empty, and a Record too many is left out.
 func (w *Writer) WriteAll(row Row, records []Record) error {
 	return w.add(row, w.cut.count(row.Raw), records...)
 }

@@ -24,7 +24,7 @@ type Row struct {
 	RetryAt time.Time
 }
 
-// Figures say what a list came to, in rows. The JSON names are a contract.
+// Figures say what a list came to, in the rows that were added to a Counter. The JSON names are a contract.
 type Figures struct {
 	Rows       int                                      `json:"rows"`       // that hold an address
 	NoAddress  int                                      `json:"no_address"` // rows without one, which count nowhere else
@@ -81,7 +81,7 @@ func (c *Counter) Add(r Row) {
 	}
 }
 
-// Figures returns what was counted so far.
+// Figures returns what was counted so far. Its maps are the Counter's own: they change with the next Add.
 func (c *Counter) Figures() Figures {
 	f := c.figures
 	f.Forecasts = nil

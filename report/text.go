@@ -42,7 +42,8 @@ func (f Figures) Text(w io.Writer, now time.Time) error {
 	return err
 }
 
-// Answer returns the figures in one or two sentences: how many rows to send to, and what to do with the others.
+// Answer returns the figures in a few sentences, each kind on a line: what to fix first, then how many rows to send to
+// and what to do with the others.
 func (f Figures) Answer(now time.Time) string {
 	var parts []string
 	add := func(n int, words string) {

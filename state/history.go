@@ -88,13 +88,14 @@ func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) 
 	return changes, rows.Err()
 }
 
-// Month is what a month's newest finished run over a list found, and what changed in it.
+// Month is what the newest finished run over a list found in a month, and what changed in that month in the whole file.
+// Months are those of UTC.
 type Month struct {
 	Month        string // 2006-01
 	Rows         int
 	Verdicts     map[verify.Verdict]int
 	Reasons      map[verify.Reason]int
-	NewlyInvalid int     // addresses that were not invalid before and became so
+	NewlyInvalid int     // addresses that had another verdict before and became invalid
 	Ageing       float64 // NewlyInvalid in percent of the rows
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// LockedError says that another process holds the file.
+// LockedError says that another process, or another File of this one, holds the file.
 type LockedError struct{ Path, Holder string }
 
 func (e *LockedError) Error() string {

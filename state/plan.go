@@ -108,7 +108,8 @@ func (r *Run) why() (expression string, args []any) {
 	return e.String(), args
 }
 
-// Plan returns what the run has to do, as laid out when its rows were added or Again was called.
+// Plan returns what is left to do of what was laid out when the rows were added or Again was called. What was done
+// since counts as Reused.
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT

@@ -39,7 +39,8 @@ func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err er
 	return out, rows.Err()
 }
 
-// Lease implements verify.Queue. Addresses that differ only in the case of the local part come together.
+// Lease implements verify.Queue. Addresses that differ only in the case of the local part come together, as
+// far as max allows.
 func (r *Run) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

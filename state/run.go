@@ -20,16 +20,16 @@ const factLife = 30 * day
 // Policy says which known results are good enough.
 type Policy struct {
 	Fresh   bool          // ignore what is known
-	MaxAge  time.Duration // ask again about what is older, whatever its reason; 0: as long as its reason allows
+	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Probing bool          // ask about what was never probed, since this run probes
 }
 
-// Plan says what a run has to do.
+// Plan says what a run has to do. Rows are counted by their addresses.
 type Plan struct {
 	Rows       int `json:"rows"`
 	New        int `json:"new"`        // addresses never asked before
 	Due        int `json:"due"`        // temporary answers that can be asked again
-	Stale      int `json:"stale"`      // results older than their shelf life
+	Stale      int `json:"stale"`      // results older than their shelf life, or not good enough for the Policy
 	Reused     int `json:"reused"`     // results that are known
 	Suppressed int `json:"suppressed"` // rows on the suppression list
 }
@@ -40,12 +40,12 @@ func (p Plan) Pending() int { return p.New + p.Due + p.Stale }
 // Entry is one address of a row of a list.
 type Entry struct {
 	Row     int64           // from 1
-	Column  int             // which of the row's addresses, from 0
+	Column  int             // which of the row's addresses, from 0 to 65535
 	Address *syntax.Address // nil: there is nothing to ask about
 }
 
-// Run is one pass over a list; a verify.Queue. Begin a run, Add its entries, hand it to the engine, read Results, Finish.
-// Several runs over different lists may be under way in one File. Close it.
+// Run is one pass over a list; a verify.Queue. Begin a run, Add its entries, hand it to the engine, read Results,
+// Finish. Several runs over different lists may be under way in one File. Close it.
 type Run struct {
 	file   *File
 	id     int64

@@ -11,8 +11,8 @@
 // stay until the next run over the same list begins, or [File.Prune] forgets the run. What is known is shared: two runs
 // that hold the same address may both ask about it, and both show the better answer.
 //
-// A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces nothing.
-// When a result is to be asked again is decided by package verdict; the file only stores the times.
+// A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces
+// nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
 // One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a version
 // and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and what only
@@ -32,7 +32,7 @@ import (
 var (
 	// ErrNewer: the file was written by a newer version of this program.
 	ErrNewer = errors.New("written by a newer version of this program")
-	// ErrNotState: the file is no state file, or is damaged.
+	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
 	// ErrUnderWay: a run over the same list is open.
 	ErrUnderWay = errors.New("a run over this list is under way")

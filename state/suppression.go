@@ -17,10 +17,10 @@ import (
 
 // Suppressed is an entry of the suppression list: an address or domain never to be written to.
 type Suppressed struct {
-	Name   string // an address, or @domain for a whole domain; sha256:HASH where only hashes are kept
-	Reason string // hard_bounce, unsubscribe, complaint, invalid, manual
-	Source string // who said so: sendgrid, mailgun, ..., manual
-	At     time.Time
+	Name   string    // an address, or @domain for a whole domain; sha256:HASH where only hashes are kept
+	Reason string    // hard_bounce, unsubscribe, complaint, manual, or a reason of a verdict
+	Source string    // who said so: sendgrid, mailgun, ..., manual
+	At     time.Time // zero in Suppress: now
 }
 
 // Hashed says whether the entry is kept as a hash only.

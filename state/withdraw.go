@@ -8,7 +8,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// withdrawnFor is how long to wait before a withdrawn domain is looked up again.
+// withdrawnFor is how long after that time a withdrawn domain can be looked up again.
 const withdrawnFor = 15 * time.Minute
 
 // WithdrawDomains takes back what was concluded from DNS alone since a time: that a domain does not exist or has no mail

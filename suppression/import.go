@@ -27,8 +27,8 @@ type Reader struct {
 }
 
 // Open opens a list in any of the formats, as CSV or as the JSON of a service's API, and recognises the format by the
-// columns. In any other list with an address column every address counts, with the reason [Manual] if the list gives no
-// reason. The path "-" is stdin. The classifier decides which bounces are about the address.
+// columns. In any other list with an address column every address counts, with the reason [Manual]. So does a record of
+// a known format without a reason. The path "-" is stdin. The classifier decides which bounces are about the address.
 func Open(path string, stdin io.Reader, c *reply.Classifier) (*Reader, error) {
 	rows, err := openRecords(path, stdin)
 	if err != nil {

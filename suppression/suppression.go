@@ -30,7 +30,7 @@ const (
 // Format is the form in which a mail service exports or imports a suppression list.
 type Format string
 
-// The formats. Plain has an address on each line. CSV is our own and loses nothing.
+// The formats. Plain has an address on each line. CSV is our own and loses only Reply.
 const (
 	Plain     Format = "plain"
 	CSV       Format = "csv"

@@ -3,10 +3,15 @@ package verify
 import (
 	"slices"
 	"time"
+
+	"presend/verify/mx"
 )
 
 // A failure to connect may be the destination's fault or ours. Its result waits until something else answered, a test
 // told, or the run has nothing else left.
+
+// mayBeOurs reports whether what is said of a host is a failure to connect, or trouble of ours.
+func (e evidence) mayBeOurs() bool { return e.via != nil || e.trouble != nil }
 
 // since returns from when on an answer counts as one of a run.
 func (p *plan) since(r *runState) time.Time {
@@ -60,19 +65,34 @@ func (p *plan) instead(e evidence, t *Trouble) evidence {
 	return x
 }
 
-// handBack lets what failed on a way be asked again.
-func (p *plan) handBack(w way) {
+// handBack lets what failed on a way be asked again: the findings that meet a condition.
+func (p *plan) handBack(w way, which func(finding) bool) {
 	for _, r := range p.sortedRuns() {
 		var back []finding
 		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
-			if *f.evidence.via == w {
+			mine := *f.evidence.via == w && which(f)
+			if mine {
 				back = append(back, f)
 			}
-			return *f.evidence.via == w
+			return mine
 		})
 		for _, f := range back {
-			name, answer := f.task.Address.Domain, f.evidence.answer
-			p.admit(r, found{run: r.id, domain: name, answer: answer, tasks: []Task{f.task}})
+			p.forgetFailures(w, f.evidence.answer)
+			t := f.task
+			t.doubted = true
+			p.admit(r, found{run: r.id, domain: t.Address.Domain, answer: f.evidence.answer, tasks: []Task{t}})
+		}
+	}
+}
+
+// forgetFailures forgets that the hosts of a domain could not be connected to on a way.
+func (p *plan) forgetFailures(w way, answer mx.Answer) {
+	for _, h := range answer.Hosts {
+		for _, addr := range h.Addrs {
+			r := route{w.source, addr}
+			if t, ok := p.troubles[r]; ok && t.evidence.via != nil && wayTo(w.source, addr) == w {
+				delete(p.troubles, r)
+			}
 		}
 	}
 }
@@ -108,6 +128,9 @@ func (p *plan) waitsForTest(r *runState) (waits bool) {
 		}
 		if nothing {
 			e.trouble = &Trouble{Kind: NoAnswer, Detail: "the last: " + e.detail}
+		}
+		if nothing && e.reason == NotProbed {
+			f.evidence = p.instead(*e, e.trouble)
 		}
 		r.outbox = append(r.outbox, f)
 	}

@@ -71,7 +71,8 @@ type (
 	tested struct {
 		way    way
 		err    error // nil: something answered
-		gaveUp bool  // it was broken off
+		took   time.Duration
+		gaveUp bool // it was broken off
 	}
 
 	// collect says that the recorder of a run takes what there is.

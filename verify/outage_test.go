@@ -214,3 +214,25 @@ func TestARuleOfTheProxyAgainstOneHostIsNotAboutTheOthers(t *testing.T) {
 		}
 	})
 }
+
+func TestASessionThatHungWhenTheNetworkWentDownForGoodIsNoTimeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Each session asks one address at a time and is in a flight when the network goes down.
+		declaration, addresses := hosts(20, 30, "latency=400ms nopipelining")
+		n, v := networkWorld(t, declaration, false, nil)
+		down := time.AfterFunc(3*time.Second, func() {
+			n.set(everywhere(errDropped))
+			n.cut(true)
+		})
+		defer down.Stop()
+		queue := newNotebook(t, addresses)
+		if err := v.Run(t.Context(), queue, verify.RunOptions{Patience: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range queue.list() {
+			if r.Reason != "accepted" && r.Reason != "catch_all_unknown" && r.Trouble == nil {
+				t.Errorf("%s: %s (%s)", r.Normalized, r.Reason, r.Detail)
+			}
+		}
+	})
+}

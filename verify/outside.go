@@ -12,8 +12,9 @@ import (
 )
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
-// one family. It returns nil if any of them answers. It is asked only where the first connections of a run to
-// unrelated destinations all had no answer, so that "closed here" can be told from "these hosts are down".
+// one family. It returns nil if any of them answers. It is asked only where connections to several unrelated
+// destinations in a row had no answer, nor have hosts that answered before, so that "closed here" can be told from
+// "these hosts are down".
 type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
 
 // testFor is how long a test may take.
@@ -23,6 +24,7 @@ const testFor = 15 * time.Second
 func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 	ctx, cancel := context.WithTimeout(ctx, testFor)
 	defer cancel()
+	begun := time.Now()
 	errs := make([]error, len(o.targets))
 	var group sync.WaitGroup
 	for i, target := range o.targets {
@@ -37,7 +39,7 @@ func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 			err = d.outside(ctx, o.source, o.way.v6)
 		}
 	}
-	return tested{way: o.way, err: err, gaveUp: errors.Is(ctx.Err(), context.Canceled)}
+	return tested{way: o.way, err: err, took: time.Since(begun), gaveUp: errors.Is(ctx.Err(), context.Canceled)}
 }
 
 // answers opens a session and leaves it. A host that refuses the session has answered.

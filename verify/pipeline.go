@@ -24,8 +24,8 @@ const (
 	concludeOne = 500     // tasks concluded at a time where nothing is to be asked
 )
 
-// Observer is told what a run does. Its methods are called by one goroutine at a time for each run and must return
-// soon.
+// Observer is told what a run does. Each method is called by one goroutine of a run, but both may be called at the same
+// time, so an Observer is safe for concurrent use. They must return soon.
 type Observer interface {
 	// Done reports a settled result that is about to be recorded.
 	Done(Result)
@@ -37,7 +37,7 @@ type Observer interface {
 type RunOptions struct {
 	Observer Observer        // nil: none
 	Stop     <-chan struct{} // closed: the run ends politely; what is in flight is heard and kept
-	Patience time.Duration   // how long to wait for a network that is down before the rest is given up as not probed
+	Patience time.Duration   // how long to wait for a network that is down before the rest is not probed; 0: not at all
 }
 
 // run is one pass over a queue.
@@ -54,8 +54,9 @@ type run struct {
 }
 
 // Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and
-// else the error of ctx or of the queue. Results known by then are recorded in every case. Runs may be under way at the
-// same time: they share each destination's pace. When Run returns, the sessions that only it needed have been left.
+// else the error of ctx or of the queue. Results known by then are recorded in every case but that of a queue
+// that cannot record. Runs may be under way at the
+// same time: they share each destination's pace. When the last one returns, all sessions have been left.
 func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) error {
 	r := &run{
 		Verifier: v, options: options, queue: queue, room: semaphore.NewWeighted(inHand),

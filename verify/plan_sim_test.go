@@ -336,7 +336,7 @@ func (w *sim) carryOut(o order) {
 		w.later(s.host.trip, closed{o.session}, nil)
 	case testOrder:
 		w.tests = append(w.tests, o)
-		w.later(time.Second, nil, func() { w.feed(tested{way: o.way, err: w.test(o)}) })
+		w.later(time.Second, nil, func() { w.feed(tested{way: o.way, err: w.test(o), took: time.Second}) })
 	case refillOrder:
 		w.refill(o)
 	case resultsOrder:

@@ -10,6 +10,7 @@ import (
 
 	"presend/internal/lab"
 	"presend/verify"
+	"presend/verify/catchall"
 	"presend/verify/smtpprobe"
 )
 
@@ -313,4 +314,30 @@ func TestAHostThatEndsEverySessionIsLeftAlone(t *testing.T) {
 			t.Errorf("%d connections, want the twenty after which it is left alone", n)
 		}
 	})
+}
+
+func TestAFactKeepsTheTimeOfItsQuestion(t *testing.T) {
+	for name, test := range map[string]struct {
+		fact  catchall.Answer
+		fresh bool
+	}{
+		"a remembered answer is not written back as fresh":  {catchall.No, false},
+		"what was asked now has the time of now":            {catchall.Open, true},
+		"a remembered catch-all is not written back either": {catchall.Yes, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				_, v := memoryWorld(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab", nil)
+				queue := newNotebook(t, []string{"ann@corp.lab"})
+				before := time.Now().Add(-20 * 24 * time.Hour)
+				queue.facts["corp.lab"] = verify.Facts{Name: "corp.lab", CatchAll: test.fact, CheckedAt: before}
+				if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				if got := queue.facts["corp.lab"]; got.CheckedAt.Equal(before) == test.fresh {
+					t.Errorf("%+v; want it fresh: %v", got, test.fresh)
+				}
+			})
+		})
+	}
 }

@@ -20,6 +20,7 @@ type Task struct {
 	Address syntax.Address
 	Memory  verdict.Memory // what is remembered of how it was asked before
 	Source  netip.Addr     // our address that met a temporary answer, from which a retry should come; invalid: any
+	doubted bool           // asked again in this run, since it was not known whose fault it was
 	Heard   *Result        // its mail host accepted it before and the catch-all question stayed open; nil: not so
 }
 
@@ -68,10 +69,10 @@ type MemoryQueue struct {
 	mu      sync.Mutex
 	domains []Domain
 	tasks   map[string][]Task
-	Results map[int64]Result // by the index of the address given to NewMemoryQueue; to be read when the run is over
+	Results map[int64]Result // by the key of the address given to NewMemoryQueue; to be read when the run is over
 }
 
-// NewMemoryQueue returns a queue of these addresses; task IDs are their indexes.
+// NewMemoryQueue returns a queue of these addresses; task IDs are their keys.
 func NewMemoryQueue(addresses map[int64]syntax.Address) *MemoryQueue {
 	q := &MemoryQueue{tasks: map[string][]Task{}, Results: map[int64]Result{}}
 	for id, address := range addresses {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 const (
@@ -18,6 +19,7 @@ const (
 	shutFor      = 5 * time.Minute // how long a way that is of no use is left alone
 	trialEvery   = 5 * time.Second // how often one connection finds out whether the network is back
 	answerFor    = 5 * time.Minute // how long an answer of before a run began is good for it
+	backAfter    = time.Second     // a test that took so long may have begun before the network was back
 	goodMost     = 3               // hosts that answered are remembered for such a connection
 	doubtfulMost = 20_000          // results of a run that wait for what is known of a way
 )
@@ -221,7 +223,11 @@ func (p *plan) tested(ev tested) {
 	case r.state != testedWay && r.state != awayWay:
 		return // something answered meanwhile
 	case ev.err == nil, ev.gaveUp, r.state == testedWay && len(r.silent) == 0:
-		if ev.err == nil { // it is the hosts that are down
+		if ev.err == nil { // it is the hosts that are down, unless the network is back
+			p.handBack(w, func(f finding) bool {
+				slow := f.evidence.reason == verdict.Timeout && !r.lost && ev.took < backAfter
+				return len(r.good) > 0 && !f.task.doubted && !slow
+			})
 			r.limit = 2 * r.doubtAt()
 			r.note("", p.now)
 		}
@@ -244,7 +250,7 @@ func (p *plan) goAway(w way) {
 	r.state, r.since = awayWay, p.now
 	p.log(slog.LevelWarn, "nothing answers any more", "way", p.wayName(w), "last", r.last)
 	p.forgetSilence(w)
-	p.handBack(w)
+	p.handBack(w, func(finding) bool { return true })
 	p.stayAway(w)
 }
 

@@ -11,7 +11,7 @@ import (
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
 type Result struct {
 	Address    string     `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
-	Normalized string     `json:"normalized"` // the mailbox as it goes on the wire; empty where there is none
+	Normalized string     `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
 	Verdict    Verdict    `json:"verdict"`
 	Score      int        `json:"score"` // estimated probability in percent that a message sent now would not bounce
 	Reason     Reason     `json:"reason"`
@@ -25,7 +25,7 @@ type Result struct {
 	RetryAt    time.Time  `json:"retry_at,omitzero"` // when a temporary answer is worth another try
 	Action     Action     `json:"action"`            // what to do with the address
 	Advice     string     `json:"advice"`            // the same in one sentence
-	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice
+	Source     netip.Addr `json:"-"`                 // our address that asked; invalid: the system's choice, or none
 	Ours       bool       `json:"-"`                 // the failure may be our own, and counts as no try
 	Trouble    *Trouble   `json:"-"`                 // what is wrong on our side; nil: nothing that is known
 }
@@ -38,7 +38,8 @@ type Reply struct {
 	Command  string `json:"command"`
 }
 
-// Judge sets what follows from a result's reason and flags: verdict, score, action and advice.
+// Judge sets what follows from a result's reason and flags, and from the detail of one that was not probed: verdict,
+// score, action and advice. The score is that of an address in no list that was asked just now.
 func (r *Result) Judge() {
 	facts := r.Reason.Facts()
 	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice

@@ -263,7 +263,7 @@ func (p *plan) conclude(d *domain, e evidence) {
 			switch {
 			case t.Heard != nil: // it was accepted before
 				s.held = append(s.held, held{t, heardEvidence(t.Heard)})
-			case t.refusal != nil:
+			case t.refusal != nil && (t.refusal.reply != nil || !e.mayBeOurs()):
 				p.finish(d, t, *t.refusal)
 			default:
 				p.finish(d, t, e)
@@ -292,6 +292,9 @@ func (p *plan) shareDone(s *share) {
 	}
 	d := s.domain
 	f := Facts{Name: d.name, Provider: d.answer.Provider.Name, CatchAll: d.inquiry.Answer(), CheckedAt: p.now}
+	if d.inquiry.Remembered() { // a fact keeps the time of its question
+		f.CatchAll = catchall.Open
+	}
 	if f.CatchAll == catchall.Unanswered && d.askLater() {
 		f.CatchAll = catchall.Open
 	}

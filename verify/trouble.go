@@ -73,7 +73,7 @@ func (t *Trouble) evidence() evidence {
 
 // saysTrouble reports whether the detail of a result is that of a trouble. A state file keeps no more of it.
 func saysTrouble(detail string) bool {
-	for _, kind := range []TroubleKind{PortClosed, NetworkDown, ProxyBroken, DNSDown} {
+	for _, kind := range []TroubleKind{PortClosed, NetworkDown, NoAnswer, ProxyBroken, DNSDown} {
 		if strings.HasPrefix(detail, notAsked+(&Trouble{Kind: kind}).String()) {
 			return true
 		}

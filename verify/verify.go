@@ -52,10 +52,10 @@ type Config struct {
 	Pace      *smtpprobe.Pace             // nil: the embedded table
 	Reference Reference                   // nil: no address is disposable, free, role, special-use or a suspected trap
 	Sessions  int                         // SMTP sessions at a time over all destinations; default 200
-	Lookups   int                         // DNS look-ups at a time; default 256
+	Lookups   int                         // DNS look-ups at a time, for each Run and Survey; default 256
 	Sources   []netip.Addr                // our addresses; none: the system's choice
-	IPv4      bool                        // use only IPv4 addresses of mail hosts
-	IPv6      bool                        // use only IPv6 addresses of mail hosts
+	IPv4      bool                        // use IPv4 addresses of mail hosts; neither IPv4 nor IPv6: both
+	IPv6      bool                        // use IPv6 addresses of mail hosts; neither IPv4 nor IPv6: both
 	Preflight func(context.Context) error // tests DNS when many look-ups in a row have no answer; nil: it is not tested
 	Outside   Outside                     // nil: whether port 25 is closed here is not tested
 	Logger    *slog.Logger                // nil: silence. Level Debug: a line a session, and the reason of each pause
@@ -242,12 +242,12 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	return slices.Clip(flags)
 }
 
-// Treat turns a flag into a verdict, as the user asked for: an address with the flag gets the verdict, unless its
-// own is worse for sending. It returns the result.
+// Treat turns a flag into a verdict, as the user asked for: an address with the flag gets the verdict, unless its own
+// is as bad or worse, in the order deliverable, unknown, risky, invalid. It returns the result, whose score stays.
 func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
-		if verdict, ok := rules[f]; ok && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
+		if verdict, ok := rules[f]; ok && r.Verdict != "" && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
 			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
 			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)

@@ -247,6 +247,9 @@ func (n *notebook) keep(done []verify.Done, facts []verify.Facts) {
 		}
 	}
 	for _, f := range facts {
+		if f.CatchAll == catchall.Open { // nothing was learned of it
+			f.CatchAll, f.CheckedAt = n.facts[f.Name].CatchAll, n.facts[f.Name].CheckedAt
+		}
 		n.facts[f.Name] = f
 	}
 	n.records++

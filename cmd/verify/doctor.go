@@ -23,8 +23,8 @@ func doctorCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check whether this machine can probe, and whether the sender is fit to send",
-		Long: `Check whether this machine can probe, and whether the sender is fit to send: the resolver, port 25, our address and
-its name, the sender's domain, blocklists, the proxy, the clock, the limit of open files.
+		Long: `Check whether this machine can probe, and whether the sender is fit to send: the resolver, port 25, our address
+and its name, the sender's domain, blocklists, the proxy, the clock, the limit of open files.
 
 It sends some questions to the resolver, 256 of them at once at the end, and connects to a mail host of each of five
 large providers, with no command but QUIT.
@@ -85,7 +85,8 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if !a.flags.quiet {
-		fmt.Fprintf(a.stderr, "%d ok, %s, %s\n", counts[doctor.OK], count(counts[doctor.Warning], "warning"), count(counts[doctor.Failure], "failure"))
+		warnings, failures := count(counts[doctor.Warning], "warning"), count(counts[doctor.Failure], "failure")
+		fmt.Fprintf(a.stderr, "%d ok, %s, %s\n", counts[doctor.OK], warnings, failures)
 	}
 	if worst == doctor.Failure {
 		return &exitError{code: exitFailed}

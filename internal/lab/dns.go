@@ -206,8 +206,9 @@ func header(owner string, rrtype uint16) dns.RR_Header {
 // soa is the authority for negative answers (RFC 2308): the top-level domain's.
 func soa(name string) dns.RR {
 	zone := name[strings.LastIndexByte(name, '.')+1:] + "."
+	below := strings.TrimPrefix(zone, ".") // of the root, a name that can be sent
 	return &dns.SOA{
-		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + strings.TrimPrefix(zone, "."), Mbox: "hostmaster." + strings.TrimPrefix(zone, "."),
+		Hdr: header(zone, dns.TypeSOA), Ns: "ns." + below, Mbox: "hostmaster." + below,
 		Serial: 1, Refresh: 3600, Retry: 600, Expire: 86400, Minttl: ttl,
 	}
 }

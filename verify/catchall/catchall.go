@@ -17,12 +17,13 @@
 // There are two invented addresses, and they are unlike each other, because some servers accept by pattern.
 //
 //   - Both are accepted: Yes.
-//   - The first is refused as unknown: No. A temporary refusal such as "450 4.1.1 User unknown" says this too, and so does
-//     the cached answer of a mail host that asked another one, "550 Previous (cached) callout verification failure".
+//   - One is refused as unknown, and none was accepted: No. A temporary refusal such as "450 4.1.1 User unknown" says
+//     this too, and so does the cached answer of a mail host that asked another one, "550 Previous (cached) callout
+//     verification failure".
 //   - One is accepted and the other one refused as unknown: Unanswered, since the server contradicts itself.
 //   - One is accepted and the other one meets a temporary answer, as at a server that greylists: Yes.
-//   - Any other refusal is an evasion: greylisting, an overloaded server, a refusal of the client, or words that say too
-//     little. After an evasion the other address is asked, and after the second evasion the question is Unanswered.
+//   - Any other refusal is an evasion: greylisting, an overloaded server, a refusal of the client, or words that say
+//     too little. After an evasion the other address is asked, and after the second evasion the question is Unanswered.
 //   - A real address is refused as unknown: No, as long as no invented address is accepted. An invented address that
 //     is accepted overrules this. If both are accepted the answer is Yes: the domain is a catch-all with exceptions.
 //
@@ -107,12 +108,15 @@ func (q *Inquiry) Recipient() string {
 func (q *Inquiry) Controlled() { q.answer, q.inferred, q.remembered = No, false, false }
 
 // Answered takes the meaning of the reply to the address that Next or Recipient returned. The inquiry may have been
-// settled by Real in the meantime. An answer that was remembered from before is replaced by a clear one.
+// settled by Real in the meantime. Where an answer is remembered from before, a refusal as unknown makes it No, and
+// after an acceptance that contradicts it the question is open again.
 func (q *Inquiry) Answered(m reply.Meaning) {
 	accepted := m.Reason == verdict.Accepted
 	unknown := m.Sure() && (m.AgainstAddress() || m.Reason == verdict.MailboxUnknown)
 	if q.remembered && (accepted && q.answer != Yes || unknown && q.answer != No) { // it has changed since
 		q.answer, q.remembered = Open, false
+	} else if accepted || unknown { // it is as before
+		q.remembered = false
 	}
 	switch {
 	case q.answer != Open && !q.inferred:
@@ -169,7 +173,7 @@ func (q *Inquiry) Lost() {
 func (q *Inquiry) Evaded() (soft bool) { return q.soft }
 
 // Real takes the meaning of the reply to a real address of the domain. If that is a clear and permanent "mailbox
-// unknown" and no invented address was accepted, the domain does not accept every address.
+// unknown", no invented address was accepted and the answer is not Yes, the domain does not accept every address.
 func (q *Inquiry) Real(m reply.Meaning) {
 	unknown := m.Reason == verdict.MailboxUnknown && m.Kind == reply.Hard && m.Sure()
 	if unknown && q.accepted == [2]bool{} && (q.answer == Open || q.answer == Unanswered) {
@@ -179,6 +183,9 @@ func (q *Inquiry) Real(m reply.Meaning) {
 
 // Answer returns what is known so far.
 func (q *Inquiry) Answer() Answer { return q.answer }
+
+// Remembered reports whether the answer is from before, and nothing that was heard since confirms it.
+func (q *Inquiry) Remembered() bool { return q.remembered }
 
 // Close ends the question. If it is still open it becomes Unanswered.
 func (q *Inquiry) Close() Answer {

@@ -19,7 +19,7 @@ type Answer struct {
 	Implicit bool   // no MX record: the domain's own address (RFC 5321 section 5.1)
 	Provider Provider
 	// Destination names who counts our sessions there: the provider, else the registrable domain of the first host that
-	// has an address, else that address.
+	// has an address, else that address. Where no host has an address it is that of the first host, or its name.
 	Destination string
 	Expires     time.Time // when the first of the TTLs of MX and addresses ends; zero where that is not known
 }

@@ -6,9 +6,9 @@
 //
 // Queries go over UDP with EDNS0, over TCP where the answer is truncated, and to another resolver where one fails. The
 // number of queries under way follows what a resolver tolerates. A resolver that does not answer so is asked without
-// EDNS0, and then over TCP; one that does not answer at all is asked once a second. A question is asked once for any
-// number of waiters, and answers are kept for their TTL. That a domain has no mail host is confirmed by a second
-// look-up. [Resolver.Preflight] tells whether the resolvers can be trusted.
+// EDNS0, and then over TCP; one that does not answer at all is asked once a second at most. A question is asked once
+// for any number of waiters, and answers are kept for their TTL, from 30 seconds to a day. That a domain has no mail
+// host is confirmed by a second look-up. [Resolver.Preflight] tells whether the resolvers can be trusted.
 package mx
 
 import (
@@ -63,10 +63,10 @@ func (agreedNotPublicError) Is(target error) bool {
 
 // TemporaryError is the error of a question that DNS gave no answer to. It says nothing about the domain.
 type TemporaryError struct {
-	// Kind is servfail, refused, timeout, network, malformed, lame (delegated to servers that do not know the zone) or
-	// limit (one MX target of so many that it was not looked up).
+	// Kind is servfail (any other status than refused, answers that disagree, too many CNAMEs), refused, timeout, network,
+	// lame (delegated to servers that do not know the zone) or limit (one MX target of so many that it was not looked up).
 	Kind string
-	Err  error // the cause; nil where the server's answer says it all
+	Err  error // the cause
 }
 
 func (e *TemporaryError) Error() string {
@@ -80,8 +80,8 @@ func (e *TemporaryError) Unwrap() error { return e.Err }
 
 // Config holds the settings of a Resolver. The zero value of a field means its default.
 type Config struct {
-	// Servers are the resolvers, as host:port. The default is those of /etc/resolv.conf with its options rotate,
-	// timeout, attempts and use-vc, as far as the fields below do not say otherwise.
+	// Servers are the resolvers, as host:port or as host for port 53. The default is those of /etc/resolv.conf with its
+	// options rotate, timeout, attempts and use-vc, as far as the fields below do not say otherwise.
 	Servers []string
 	// Timeout is for one try. By default it is one second for the first tries of a question, two for the others.
 	Timeout time.Duration
@@ -137,7 +137,8 @@ func newResolver(config Config, dial dialer) (*Resolver, error) {
 	return &Resolver{config: config, client: newClient(config, dial), cache: newCache(config.CacheSize)}, nil
 }
 
-// Close closes the resolver's sockets; look-ups under way fail.
+// Close closes the resolver's UDP sockets; look-ups that need one fail. A query over TCP is not ended, since it has a
+// connection of its own.
 func (r *Resolver) Close() error { return r.client.close() }
 
 // ended returns the error of a context that has ended. A deadline ends it by the clock as well: a connection with the
@@ -153,8 +154,8 @@ func ended(ctx context.Context) error {
 }
 
 // Lookup returns where mail for a domain goes. The domain is a name in A-labels. If the context has ended, the error is
-// the context's; else it is one of the errors above. Where the error is about the hosts, the answer still holds every
-// host with its own error.
+// the context's; else it is one of the errors above or a *TemporaryError, or says that the resolver is closed. Where
+// the error is about the hosts, the answer still holds every host with its own error.
 func (r *Resolver) Lookup(ctx context.Context, domain string) (Answer, error) {
 	answer, err := r.lookup(ctx, strings.TrimSuffix(strings.ToLower(domain), "."))
 	if ended := ended(ctx); err != nil && ended != nil {

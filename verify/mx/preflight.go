@@ -20,7 +20,7 @@ type Fault string
 // The faults of a resolver.
 const (
 	Dead     Fault = "dead"     // it answers no question about a known name
-	Empty    Fault = "empty"    // it says of every known name that there is nothing
+	Empty    Fault = "empty"    // it says of known names that there is nothing, and of none that there is
 	Rewrites Fault = "rewrites" // it has an address for a name that does not exist
 )
 

@@ -187,7 +187,7 @@ func TestAResolverThatHangsOnTCPHoldsNobodyBeyondTheirDeadline(t *testing.T) {
 			start := time.Now()
 			_, err := r.Lookup(ctx, "big.lab")
 			took := time.Since(start)
-			if !errors.Is(err, context.DeadlineExceeded) || took < patience || took > patience+time.Second {
+			if !errors.Is(err, context.DeadlineExceeded) || took < patience || took > patience+4*time.Second {
 				t.Errorf("error %v after %s, want the deadline's after %s", err, took, patience)
 			}
 		})
@@ -210,7 +210,7 @@ func TestACancelledContextEndsAHangingTCPExchangeAtOnce(t *testing.T) {
 	time.AfterFunc(50*time.Millisecond, cancel)
 	start := time.Now()
 	_, err := r.Lookup(ctx, "big.lab")
-	if took := time.Since(start); !errors.Is(err, context.Canceled) || took > time.Second {
+	if took := time.Since(start); !errors.Is(err, context.Canceled) || took > 4*time.Second {
 		t.Errorf("error %v after %s, want context.Canceled at once", err, took)
 	}
 }

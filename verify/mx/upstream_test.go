@@ -201,7 +201,7 @@ func TestWhereNoResolverAnswersALookUpEndsSoon(t *testing.T) {
 			if failed != 2000 || !errors.As(err, &temporary) {
 				t.Errorf("%d of 2,000 domains have no answer: %v; want all, for now", failed, err)
 			}
-			if took := time.Since(begun); took > 10*time.Second {
+			if took := time.Since(begun); took > 15*time.Second {
 				t.Errorf("it took %s, want seconds", took)
 			}
 			t.Logf("%s, %d queries: %v", time.Since(begun), test.server.queries(), err)

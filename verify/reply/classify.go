@@ -218,7 +218,8 @@ func (c *Classifier) compileRule(r *rule) error {
 // "google" or "microsoft", empty where unknown. It asks in this order: the class of the code, words that leave no
 // doubt, the enhanced code where servers use it as registered, words of less weight, enhanced codes that servers use
 // for anything, the bare code. Words about this client come before words about the mailbox; before RCPT nothing is
-// about the mailbox or its domain.
+// about the mailbox or its domain. Where a reply to RCPT quotes that of a host behind the server ([Reply.Inner]), what
+// is quoted decides.
 func (c *Classifier) Classify(r Reply, cmd Command, provider string) Meaning {
 	class := r.Code / 100
 	if class == 0 {

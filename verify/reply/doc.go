@@ -5,7 +5,7 @@
 // code (RFC 3463) where servers use it as registered, weaker words, enhanced codes that servers use for anything, the
 // bare code with the command it answered. Words about this client come before words about the mailbox, and before RCPT
 // nothing is about the mailbox, so what a server holds against the client never counts against the address. A reply
-// that says too little is [Unknown], not a guess.
+// that says too little is [verdict.Unclear], not a guess.
 //
 // What is known about replies is data: rules.toml holds the rules, each with real replies as its tests, and
 // enhanced.toml the IANA registry of enhanced status codes. Phrases are compared word by word, all at once, in time

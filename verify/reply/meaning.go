@@ -37,7 +37,7 @@ type Meaning struct {
 	Action     string        // what to do, in words
 	Confidence float64       // 0 to 1: how sure the reason is
 	Rule       string        // the rule that decided, as "mailbox/unknown", "enhanced/X.1.1" or "code/421"
-	RetryAfter time.Duration // the wait that the reply asks for; 0 where it names none
+	RetryAfter time.Duration // the wait that a soft reply asks for; 0 where it names none
 }
 
 // Sure is the least confidence in a meaning that may make an address invalid.

@@ -32,10 +32,10 @@ var (
 	afterSent = regexp.MustCompile(`(?i)(?:\bafter (?:end of |pipelined |initial )*|>>> ?)(connection|ehlo|helo|starttls|mail|rcpt|data)\b`)
 )
 
-// Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one line
-// or many ("550-5.1.1 ..."), folded into one or not, and it may be alone or inside words as "host x said: 550 5.1.1 ...
-// (in reply to RCPT TO command)". A bare code ("451"), a bare enhanced code ("5.2.2") and words without any code are
-// replies as well; what is missing stays zero. The one error is [ErrEmpty]. Only the first 64 KiB are read.
+// Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one
+// line or many ("550-5.1.1 ..."), folded into one or not, and it may be alone or inside words as "host x said: 550
+// 5.1.1 ... (in reply to RCPT TO command)". A bare code ("451"), a bare enhanced code ("5.2.2") and words without any
+// code are replies as well; what is missing stays zero. The one error is [ErrEmpty]. Only the first 64 KiB are read.
 //
 // Parse guesses, as a quotation requires. What a server sends is for [Read], which does not guess.
 func Parse(text string) (Reply, error) {
@@ -225,7 +225,7 @@ func number(digits string) int {
 }
 
 // ParseEnhanced reads an enhanced status code such as "5.1.1" (RFC 3463 section 2): class 2, 4 or 5, subject and
-// detail of at most three digits.
+// detail of at most three digits. Spaces, hyphens and colons behind it are ignored.
 func ParseEnhanced(s string) (Enhanced, error) {
 	e, rest, ok := cutEnhanced(s)
 	if !ok || rest != "" || strings.HasPrefix(s, "#") {
@@ -269,7 +269,7 @@ func (e Enhanced) String() string {
 	return strconv.Itoa(e.Class) + "." + strconv.Itoa(e.Subject) + "." + strconv.Itoa(e.Detail)
 }
 
-// Text returns the lines as one, joined by spaces, without code and enhanced code. Empty lines are left out.
+// Text returns the lines as one, joined by spaces. Empty lines are left out.
 func (r Reply) Text() string {
 	if len(r.Lines) == 1 {
 		return r.Lines[0]

@@ -13,12 +13,13 @@ import (
 	"presend/verify/reply"
 )
 
-// Errors of a session. Each is returned wrapped, with the host and the step at which it happened.
+// Errors of a session. Each is returned wrapped, with the host and, while a session is opened, with the step.
 var (
 	// ErrProtocol: what the server sent is not SMTP (then it is a reply.ErrMalformed as well) or does not fit the
 	// commands, so that it is not known which reply belongs to which command.
 	ErrProtocol = errors.New("not SMTP")
-	// ErrClosed: the server closed the connection, with or without a 421.
+	// ErrClosed: the server closed the connection, with or without a 421, or the connection broke; also the error of a
+	// session that was over before.
 	ErrClosed = errors.New("connection closed by the server")
 )
 
@@ -90,8 +91,9 @@ func all(failures []AddrError, ended error) []error {
 	return errs
 }
 
-// RefusedError is a reply of 4xx or 5xx to a command before RCPT: to the connection, EHLO and HELO, STARTTLS (only
-// 421, since the session goes on in plain text after any other), or MAIL.
+// RefusedError is a reply that does not accept a command before RCPT, of 4xx or 5xx unless the server confuses its
+// codes: to the connection, to EHLO or HELO (both are reply.EHLO), to STARTTLS (only 421, since the session goes on in
+// plain text after any other), or to MAIL.
 type RefusedError struct {
 	Command reply.Command
 	Reply   reply.Reply
@@ -105,7 +107,7 @@ func (e *RefusedError) Error() string {
 const RSET reply.Command = "RSET"
 
 // ClosingError is a 421 in the middle of a session. Command is the command whose answer it replaced: reply.RCPT,
-// reply.MAIL or RSET. That command has no other answer. Command is empty if the 421 came unasked after the last answer.
+// reply.MAIL or RSET. That command has no other answer. Command is empty if the 421 came unasked after an answer.
 type ClosingError struct {
 	Command reply.Command
 	Reply   reply.Reply

@@ -36,7 +36,7 @@ type Limits struct {
 const defaultRow = "default"
 
 // LoadPace reads a pace table. Path "" is the embedded one, which is read at the first call and shared by all. An error
-// names the row and the field at fault.
+// names the file, and the row where one is at fault.
 func LoadPace(path string) (*Pace, error) {
 	if path == "" {
 		return embeddedPace()

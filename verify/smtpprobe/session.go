@@ -68,26 +68,28 @@ func (s *Session) Over() bool { return s.over }
 
 // Transaction is what a server said to one transaction.
 type Transaction struct {
-	Answers []Answer      // in the order of the recipients, and one each; fewer if the session ended among them
+	Answers []Answer      // in the order of the recipients, and one each; fewer if the session ended or enough was asked
 	Refused *RefusedError // MAIL was refused, so that no recipient was answered; nil if it was accepted
 }
 
 // Probe runs transactions: MAIL and one RCPT for each recipient, with RSET between one transaction and the next. The
 // recipients of a transaction should be of one domain. With PIPELINING all commands go in one flight. Without it, Probe
-// calls enough after each answer and sends nothing more once enough returns true. A nil enough never does.
+// calls enough after each answer and sends nothing more once enough returns true. A nil enough never does. With
+// PIPELINING enough is not called.
 //
-// Probe returns a Transaction for each that the server began to answer, and with an error it returns everything that
-// was read before. The last Transaction is then the one that the error cut off, and the recipients behind its answers
-// have none. The error is
+// Probe returns a Transaction for each that it began, and with an error it returns everything that was read before. The
+// last Transaction is then the one that the error cut off, perhaps before its first answer, and the recipients behind
+// its answers have none. The error is
 //
 //   - a *ClosingError, which matches ErrClosed, if the server said 421;
-//   - one that matches ErrClosed if the server closed the connection;
+//   - one that matches ErrClosed if the server closed the connection, or the session was over before;
 //   - one that matches ErrProtocol if replies do not fit the commands or there is one too many: then no answer of this
 //     flight can be trusted;
 //   - the error of ctx if ctx ended;
-//   - an error with Timeout() true if a reply did not come in time.
+//   - an error with Timeout() true if a reply did not come in time;
+//   - none of these if a recipient holds a line break: then nothing was sent.
 //
-// After an error the session is over, unless ctx ended when no reply was awaited.
+// After an error the session is over, unless a recipient holds a line break or ctx ended when no reply was awaited.
 func (s *Session) Probe(ctx context.Context, transactions [][]string, enough func(Answer) bool) ([]Transaction, error) {
 	if s.over {
 		return nil, fmt.Errorf("%s [%s]: the session is over: %w", s.host, s.addr, ErrClosed)

@@ -40,7 +40,7 @@ type Config struct {
 	HELO    string        // name said in EHLO; default the host's name. It should be what the client IP's PTR says
 	From    string        // MAIL FROM; empty is the null reverse-path <>
 	Port    int           // default 25
-	Timeout time.Duration // for the connection and every reply except those to RCPT; default 30 s
+	Timeout time.Duration // for a connection (5 s at most while more addresses wait) and a reply but to RCPT; default 30 s
 	RCPT    time.Duration // for a reply to RCPT, because many servers look up first; default 45 s or Timeout if longer
 
 	// Dial makes a TCP connection from a source address (invalid: the system's choice). It must return when ctx ends.
@@ -62,7 +62,8 @@ type Prober struct {
 // Sender returns the MAIL FROM address; empty for the null reverse-path.
 func (p *Prober) Sender() string { return p.config.From }
 
-// New returns a Prober. It fails if HELO or From cannot be part of a command.
+// New returns a Prober. It fails if HELO or From cannot be part of a command, or if HELO is empty and the host has no
+// name.
 func New(config Config) (*Prober, error) {
 	if config.HELO == "" {
 		name, err := os.Hostname()

@@ -64,9 +64,9 @@ var known = sync.OnceValue(func() (k struct {
 	return k
 })
 
-// Suggest returns the domain that a domain is a slip of: a well-known one with one letter missing, doubled, changed or
-// swapped with its neighbour, or the same one with an ending that exists (acme.cmo). It is empty where there is none, and
-// for every domain that is a well-known provider's itself.
+// Suggest returns the domain that a domain is a slip of: a well-known one with one letter missing, added, changed or
+// swapped with its neighbour, or the same one with an ending that exists (acme.cmo). It is empty where there is none,
+// and for every domain that is a well-known provider's itself.
 func Suggest(domain string) string {
 	k := known()
 	if k.all[domain] {

@@ -29,7 +29,7 @@ const (
 
 // Address is a mailbox that SMTP can carry.
 type Address struct {
-	Local      string   // as on the wire, quoted where it must be
+	Local      string   // as on the wire, quoted where it was written so
 	Domain     string   // A-labels in lower case
 	Repairs    []string // what had to be repaired to read it, in words
 	Fallback   string   // what it may mean if it does not exist, as sam@corp.lab for 'sam@corp.lab; empty: nothing else
@@ -61,7 +61,7 @@ func (a Address) Key() string { return a.String() }
 // Error says why a text is not an address.
 type Error struct {
 	Problem string // a sentence
-	Pos     int    // the octet of the text, from 0, where it shows; -1 for the whole
+	Pos     int    // the octet, from 0, of the text as far as it was repaired, where it shows; -1 for the whole
 
 	Suggestion string // the address that may be meant; empty: none
 }
@@ -72,8 +72,9 @@ func problem(pos int, format string, args ...any) *Error {
 	return &Error{Problem: fmt.Sprintf(format, args...), Pos: pos}
 }
 
-// Parse reads one address. What is legal as it is stays as it is; what is not is repaired where that is safe. The error
-// is an *Error.
+// Parse reads one address. What is legal as it is stays as it is, but for signs that are never meant, such as
+// zero-width characters; what is not is repaired where that is safe. A key and a value, as mail=bob@acme.com, is
+// refused though it is legal. The error is an *Error.
 func Parse(s string) (Address, error) {
 	text, repairs := readable(s)
 	if plain(text) {
@@ -131,8 +132,8 @@ func parse(text string) (Address, error) {
 	return a, nil
 }
 
-// Stored returns the address whose Local and Domain an earlier Parse returned. It checks nothing, so a stored address is
-// never refused by a later version of Parse, and it costs little.
+// Stored returns the address whose Local and Domain an earlier Parse returned. It checks nothing, so a stored address
+// is never refused by a later version of Parse, and it costs little.
 func Stored(local, domain string) Address {
 	a := Address{Local: local, Domain: domain, Quoted: strings.HasPrefix(local, `"`)}
 	a.Subaddress = !a.Quoted && strings.IndexByte(local, '+') > 0
@@ -221,7 +222,7 @@ func (a *Address) readLocal(local string) error {
 	return nil
 }
 
-// readQuoted reads a quoted local part (RFC 5321 Quoted-string) and takes the quotes away where they are not needed.
+// readQuoted reads a quoted local part (RFC 5321 Quoted-string), which keeps its quotes.
 func (a *Address) readQuoted(local string) error {
 	if len(local) < 2 || local[len(local)-1] != '"' {
 		return problem(0, "a quoted part before the @ must be quoted as a whole")

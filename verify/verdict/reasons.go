@@ -29,9 +29,9 @@ const (
 type Facts struct {
 	Name     Reason
 	Bounces  bool         // only replies and bounces have this reason, never a result
-	Verdict  Verdict      // empty: the row holds no address
-	Score    int          // percent of messages that would not bounce, before flags
-	Risk     int          // how much of Score depends on the share of unknown mailboxes in the list
+	Verdict  Verdict      // empty: the row holds no address, or Bounces
+	Score    int          // percent of messages that would not bounce, before Risk and flags
+	Risk     int          // points of Score that are lost in a list of which every mailbox is missing
 	Shelf    []Duration   // how long a result is good, by how often in a row the reason was found
 	Retry    string       // the timetable of its retries; empty: it is not asked again on a clock
 	Suppress Suppression  // whether the address belongs on a suppression list

@@ -30,7 +30,7 @@ type Memory struct {
 	RetryAt time.Time // when the last result was to be asked again; zero: not on a clock
 	Times   int       // how often in a row Reason was found, at least 20 hours apart
 
-	// Temporary answers in a row, without those that were asked sooner than the timetable says.
+	// Temporary answers in a row, without those that were asked sooner than the timetable says or may be our own doing.
 	Tries   int
 	Counted int       // of them, those that count towards giving up
 	Since   time.Time // the first of them
@@ -56,8 +56,8 @@ func (a Answer) timetable() (t timetable, retried bool) {
 	return facts().Retry[name], true
 }
 
-// Retry returns when an answer is to be asked again; zero for one that is not asked on a clock. GaveUp reports that
-// the address has had its last try: its reason is [GaveUp] from now on.
+// Retry returns when an answer is to be asked again; zero for one that is not asked on a clock, or not any more. GaveUp
+// reports that the address has had its last try: its reason is [GaveUp] from now on.
 //
 // A try that came sooner than it was asked for changes nothing: the time stays as it was. One that may have failed
 // because of us does not count: the same wait begins again, and the address is not given up for it.
@@ -173,8 +173,9 @@ func (m Memory) Outlasts(a Answer, address string) bool {
 	return a.At.Before(m.At.Add(life))
 }
 
-// DueAt returns when what is remembered of an address is older than its shelf life. Lives of a week or more are spread
-// over 75 to 125 % of their length, by the address.
+// DueAt returns when what is remembered of an address counts as older than its shelf life: four hours before that ends,
+// since a nightly run may start earlier than the night before. Lives of a week or more are spread over 75 to 125 % of
+// their length, by the address.
 func (m Memory) DueAt(address string) time.Time {
 	shelf := m.Reason.Facts().Shelf
 	life := time.Duration(shelf[min(max(m.Times, 1), len(shelf))-1])

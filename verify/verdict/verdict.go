@@ -2,17 +2,17 @@
 //
 // A [Verdict] is the advice about sending to an address now, a [Reason] is why, and a [Flag] is added to both. What is
 // fixed for a reason (its verdict, its score, how long it is good, whether it is retried, what to do) is stored in
-// reasons.toml, and [Reason.Facts] returns it. A program that adds a reason adds a constant here and a row there;
-// nothing else in the module lists reasons.
+// reasons.toml, and [Reason.Facts] returns it. A program that adds a reason adds a constant here and a row there.
+// Package verify gives the constants of results its own name; nothing else in the module lists reasons.
 //
 // timetable.go is the calendar of what is known: when a temporary answer is asked again ([Memory.Retry]), when it is
-// given up, and when a result is older than its shelf life ([Memory.After]). It is pure: it reads no clock.
+// given up, and when a result is older than its shelf life ([Memory.DueAt]). It is pure: it reads no clock.
 package verdict
 
 // Verdict is the advice about sending to an address now.
 type Verdict string
 
-// The four verdicts. The empty Verdict is that of a row that holds no address.
+// The four verdicts. The empty Verdict is that of a row that holds no address, and of a reason that no result has.
 const (
 	Deliverable Verdict = "deliverable"
 	Risky       Verdict = "risky"
@@ -20,10 +20,11 @@ const (
 	Unknown     Verdict = "unknown"
 )
 
-// Verdicts returns the four verdicts, the best for sending first.
+// Verdicts returns the four verdicts, in the order of the verdict table.
 func Verdicts() []Verdict { return []Verdict{Deliverable, Risky, Invalid, Unknown} }
 
-// Bounds returns the lowest and the highest score, in percent, that a verdict allows.
+// Bounds returns the lowest and the highest score, in percent, that a verdict allows; 0 and 0 for a word
+// that is none of the four.
 func (v Verdict) Bounds() (low, high int) {
 	switch v {
 	case Deliverable:
@@ -110,16 +111,16 @@ const (
 	FlagFree        Flag = "free"        // a mailbox provider that anybody can join
 	FlagDisposable  Flag = "disposable"  // a throw-away domain
 	FlagCatchAll    Flag = "catch_all"   // the domain accepts every recipient
-	FlagQuoted      Flag = "quoted"      // the local part must be quoted
+	FlagQuoted      Flag = "quoted"      // the local part is quoted
 	FlagSMTPUTF8    Flag = "smtputf8"    // the local part needs RFC 6531
 	FlagSubaddress  Flag = "subaddress"  // user+detail (RFC 5233)
 	FlagImplicitMX  Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
-	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one
-	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list holds the same address
+	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one, or its ending like a slip
+	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list, or an earlier address of the row, is the same
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
 
-	// FlagDomainRefusesAll: three or more real addresses of the domain were asked, and all are said not to exist.
+	// FlagDomainRefusesAll: three or more real addresses of the domain are said not to exist, and none is known to exist.
 	FlagDomainRefusesAll Flag = "domain_refuses_all"
 )
 
