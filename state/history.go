@@ -70,7 +70,8 @@ type Change struct {
 // History returns the changes of an address, the oldest first; none where it was never verified.
 func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) {
 	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h
-		JOIN addresses a ON a.id = h.address JOIN domains d ON d.id = a.domain WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
+		JOIN addresses a ON a.id = h.address JOIN domains d ON d.id = a.domain
+		WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
 	if err != nil {
 		return nil, fmt.Errorf("state: reading the history of %s: %w", a, err)
 	}

@@ -106,9 +106,9 @@ func (r *Run) waiting(
 	return tasks, places, rows.Err()
 }
 
-// Record implements verify.Queue. A provisional result is kept, but its address stays in the work of the run, and its
-// history and tries change with the settled result. Where another run found an answer since the work was laid out, it is
-// not replaced by less.
+// Record implements verify.Queue. A provisional result is kept, unless an older answer outlasts it, but its address
+// stays in the work of the run, and its history and tries change with the settled result. Where another run found an
+// answer since the work was laid out, it is not replaced by less.
 func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
 	r.mu.Lock()
 	laidOut := r.now

@@ -19,7 +19,7 @@ type RowResult struct {
 	Row        int64          // as it was added
 	Column     int            // as it was added
 	Address    string         // as it was added; empty: none
-	Result     *verify.Result // nil: none, since the row holds no address to ask about or the run was broken off
+	Result     *verify.Result // nil: none, since there is nothing to ask about, it is suppressed or the run was broken off
 	Since      time.Time      // when a missing domain was first found missing, in a row; zero: for other reasons
 	Duplicate  bool           // an earlier row, or an earlier address of the row, is the same
 	Suppressed *Suppressed    // the entry that forbids the row's address; nil: none

@@ -24,7 +24,7 @@ type Policy struct {
 	Probing bool          // ask about what was never probed, since this run probes
 }
 
-// Plan says what a run has to do. Rows are counted by their addresses.
+// Plan says what a run has to do.
 type Plan struct {
 	Rows       int `json:"rows"`
 	New        int `json:"new"`        // addresses never asked before
@@ -75,8 +75,9 @@ type cursor struct{ pending, domain int64 }
 // start is the cursor before all domains.
 var start = cursor{pending: -1 << 62}
 
-// Begin begins a run over a list, input, which is empty for addresses of no list. If the last run over the list did not
-// finish, Begin goes on with it. The rows of the runs before over the same list make room; their results stay.
+// Begin begins a run over a list, input, which is empty for addresses of no list. If the last run over the list did
+// not finish, Begin goes on with it. The rows of earlier runs over it are removed, those of the run that goes on too,
+// so Add them; results stay.
 //
 // Runs over different lists may be open at the same time, and any number of runs over none. The error is [ErrUnderWay]
 // until the run over the same list that is open is closed.
@@ -180,8 +181,8 @@ func queryIDs(ctx context.Context, tx *sql.Tx, query string, args ...any) (ids [
 	return ids, rows.Err()
 }
 
-// Close ends the use of a run. If it did not finish, the next run over the same list goes on with it. Closing a run again
-// does nothing, and so does closing one after its file.
+// Close ends the use of a run. If it did not finish, the next run over the same list goes on with it. Closing a run
+// again does nothing, and so does closing one after its file.
 func (r *Run) Close() {
 	r.file.mu.Lock()
 	defer r.file.mu.Unlock()

@@ -26,7 +26,7 @@ var steps embed.FS
 // version is the newest version of the schema.
 const version = 3
 
-// Open opens a state file and creates it if need be.
+// Open opens a state file and creates it if need be. The error is a *LockedError where another process holds the file.
 func Open(ctx context.Context, path string) (*File, error) {
 	lock, err := acquire(path)
 	if err != nil {
@@ -110,7 +110,8 @@ func (f *File) migrate(ctx context.Context) error {
 	})
 }
 
-// Check reads the whole file and returns an error that is ErrNotState if it is damaged.
+// Check reads the whole file and returns an error if it is damaged: ErrNotState where the check can say what is wrong,
+// else the error that ended it.
 func (f *File) Check(ctx context.Context) error {
 	var verdict string
 	if err := f.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
@@ -122,7 +123,7 @@ func (f *File) Check(ctx context.Context) error {
 	return nil
 }
 
-// slack is the share of a file's pages that may lie unused before it is compacted.
+// slack is of how many of a file's pages one may lie unused before it is compacted.
 const slack = 4
 
 // compact gives the file's unused pages back to the system if they are many.

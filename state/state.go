@@ -1,22 +1,22 @@
 // Package state remembers, in one file, what runs have to do and what is known: the rows of lists and their addresses,
 // results, domains, retries, changes, and the suppression list.
 //
-// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]. The engine takes its work from the run,
-// which is a verify.Queue, and gives its results back in batches. [Run.Results] returns them in the order of the entries,
-// each with its row, column and address. So memory is bounded whatever the size of the list. The example shows the common
-// path. A run that was killed loses at most the batch that was being recorded, and the next run over the same list goes
-// on with it.
+// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]. The engine takes its work from the
+// run, which is a verify.Queue, and gives its results back in batches. [Run.Results] returns them in the order of the
+// entries, each with its row, column and address. So memory is bounded whatever the size of the list. The example
+// shows the common path. A run that was killed loses at most the batch that was being recorded, and the next run over
+// the same list goes on with it.
 //
 // Several runs over different lists may be under way in one file at the same time. Rows and work belong to a run; they
-// stay until the next run over the same list begins, or [File.Prune] forgets the run. What is known is shared: two runs
-// that hold the same address may both ask about it, and both show the better answer.
+// stay until the next run over the same list begins, or [File.Prune] forgets the run. What is known is shared: two
+// runs that hold the same address may both ask about it, and both show the better answer.
 //
 // A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces
 // nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a version
-// and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and what only
-// SQLite knows is in sqlite.go; the rest is plain SQL.
+// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a
+// version and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and
+// what only SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
 
 import (
@@ -28,7 +28,7 @@ import (
 	"time"
 )
 
-// Errors of this package.
+// Errors of a file.
 var (
 	// ErrNewer: the file was written by a newer version of this program.
 	ErrNewer = errors.New("written by a newer version of this program")

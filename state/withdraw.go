@@ -11,10 +11,10 @@ import (
 // withdrawnFor is how long after that time a withdrawn domain can be looked up again.
 const withdrawnFor = 15 * time.Minute
 
-// WithdrawDomains takes back what was concluded from DNS alone since a time: that a domain does not exist or has no mail
-// host. It is for a run whose resolver turned out to be one that cannot be believed. Such results become dns_failure with
-// this detail, are no try, and are asked again; their changes in the history say the same. It returns how many there
-// were.
+// WithdrawDomains takes back what every run of the file concluded from DNS alone since a time: that a domain does not
+// exist or has no mail host. It is for a run whose resolver turned out to be one that cannot be believed. Such results
+// become dns_failure with this detail, are no try, and are asked again; their changes in the history say the same. It
+// returns how many there were.
 func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail string) (n int, err error) {
 	facts := verdict.DNSFailure.Facts()
 	err = f.write(ctx, "withdrawing results", func(tx *sql.Tx) error {
