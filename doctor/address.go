@@ -184,7 +184,8 @@ func (e *exam) ptr(context.Context) (findings []Finding) {
 func judgePTR(n named) Finding {
 	const (
 		means = "Many receivers, Gmail among them, refuse machines whose name and address do not fit each other."
-		fix   = "Whoever the address is rented from can set its PTR record: to a name whose A or AAAA record is this address."
+		fix   = "Ask the company that provides the address to set its PTR record to a name whose A or AAAA record is this " +
+			"address."
 	)
 	switch {
 	case n.err != nil:

@@ -73,7 +73,7 @@ var (
 func (e *exam) askBlocklist(ctx context.Context, list blocklist, addrs []netip.Addr) []Finding {
 	tests := each(2, func(i int) listing { return e.look(ctx, list.Zone, []netip.Addr{mustList, mustNotList}[i]) })
 	if fault := faultOf(tests[0], tests[1]); fault != "" {
-		fix := "Blocklists refuse public resolvers and whoever asks a lot: use a resolver of your own, such as Unbound, " +
+		fix := "Blocklists refuse public resolvers and those that ask a lot: use a resolver of your own, such as Unbound, " +
 			"with --dns."
 		if list.Note != "" {
 			fix += " " + list.Note

@@ -38,6 +38,7 @@ func TestTheClockIsComparedWithWhatWasHeard(t *testing.T) {
 	}{
 		"right by a greeting":       {dated(0), want{OK, "agrees with the greeting of Gmail"}},
 		"a little off":              {dated(4 * time.Minute), want{OK, "agrees with"}},
+		"six minutes behind":        {dated(6 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
 		"ten minutes behind":        {dated(10 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
 		"ten minutes ahead":         {dated(-10 * time.Minute), want{Warning, "ahead of the greeting of Gmail"}},
 		"a day behind":              {dated(day), want{Failure, "behind the greeting"}},

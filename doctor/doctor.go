@@ -211,7 +211,7 @@ func newExam(ctx context.Context, config Config, known facts) *exam {
 	e.faults = sync.OnceValue(func() []error { return e.preflights(ctx) })
 	e.sources = sync.OnceValue(func() []source { return e.findSources(ctx) })
 	e.greetings = sync.OnceValue(func() []greeting { return e.greetAll(ctx) })
-	e.signed = sync.OnceValue(func() []signed { return e.askSigned(ctx) })
+	e.signed = sync.OnceValue(func() []signed { return e.askSecurely(ctx, known.DNSSEC.Signed, dns.TypeSOA) })
 	e.names = sync.OnceValue(func() []named { return e.findNames(ctx) })
 	return e
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	"go.uber.org/goleak"
@@ -167,6 +168,7 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 		"port 25 is closed over IPv6":         {check: "port-25", world: family6(timeoutError{}), want: []want{{OK, "open"}, {Warning, "closed from this machine"}}},
 		"closed IPv6 was asked for":           {check: "port-25", world: family6(timeoutError{}), config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "closed from this machine"}}},
 		"no IPv6 here":                        {check: "port-25", world: without6, want: []want{{OK, "open"}, {OK, "has no IPv6"}}},
+		"IPv6 is switched off":                {check: "port-25", world: family6(errnoError(syscall.EAFNOSUPPORT)), want: []want{{OK, "open"}, {OK, "has no IPv6"}}},
 		"no IPv6 here and it was asked for":   {check: "port-25", world: without6, config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "no way to the internet"}}},
 		"port 25 is intercepted":              {check: "port-25", config: v4, world: greets("220 fw.isp.test ESMTP\r\n", nil), want: []want{{Failure, "both greet as fw.isp.test"}}},
 		"everybody refuses us":                {check: "port-25", config: v4, world: greets("554 5.7.1 blocked\r\n", nil), want: []want{{Failure, "0 of 5"}}},
@@ -244,8 +246,15 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 			findings, worst := w.examine(t, test.check, test.config)
 			compare(t, findings, test.want)
 			for _, f := range findings {
-				if f.Level != OK && f.Fix == "" && !strings.HasPrefix(f.Found, "not checked") {
+				checked := !strings.HasPrefix(f.Found, "not checked")
+				if checked && f.Level != OK && f.Fix == "" {
 					t.Errorf("%s does not say how to fix it", f.Found)
+				}
+				if f.Level == Failure && f.Means == "" && !strings.Contains(f.Found, "could not be tested") {
+					t.Errorf("%s does not say what it means", f.Found)
+				}
+				if checked && f.About == "" && f.Check != "open-files" {
+					t.Errorf("%s does not say what it is about", f.Found)
 				}
 				if f.Level.Worse(worst) {
 					t.Errorf("the worst level is %s", worst)
@@ -327,6 +336,14 @@ func TestAResolverThatLiesIsNotConcludedFrom(t *testing.T) {
 
 func TestAnErrorOfShowEndsTheRun(t *testing.T) {
 	w := newWorld(t, "")
+	w.exchange = func(ctx context.Context, _ string, _ *dns.Msg) (*dns.Msg, error) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Second):
+			t.Error("a check goes on after the run has failed")
+		}
+		return nil, errBoom
+	}
 	config := Config{DNS: w, Hosts: w, HELO: "mail.example.com", Servers: []string{"192.0.2.53:53"}, Network: w.network()}
 	n := 0
 	_, err := Run(t.Context(), config, func(Finding) error { n++; return errBoom })

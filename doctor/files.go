@@ -31,7 +31,7 @@ func judgeFiles(limit uint64, err error, sessions int) Finding {
 		return Finding{
 			Level: Failure,
 			Found: fmt.Sprintf("%d files may be open, and %d sessions need up to %d", limit, sessions, needed),
-			Means: "Connections fail for want of files, though nothing is wrong with the mail hosts.",
+			Means: "Connections fail because no more files can be opened, although nothing is wrong with the mail hosts.",
 			Fix: fmt.Sprintf("Raise the limit (ulimit -n %d, or LimitNOFILE in a systemd unit), or use fewer --sessions.",
 				needed),
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -153,16 +154,7 @@ func (e *exam) addresses(ctx context.Context, name string) (found []netip.Addr, 
 			err = a.err
 			continue
 		}
-		for _, r := range records[*dns.A](a.reply) {
-			if addr, ok := netip.AddrFromSlice(r.A); ok {
-				found = append(found, addr.Unmap())
-			}
-		}
-		for _, r := range records[*dns.AAAA](a.reply) {
-			if addr, ok := netip.AddrFromSlice(r.AAAA); ok {
-				found = append(found, addr.Unmap())
-			}
-		}
+		found = append(found, addressesIn(a.reply)...)
 	}
 	if len(found) > 0 {
 		err = nil
@@ -170,18 +162,35 @@ func (e *exam) addresses(ctx context.Context, name string) (found []netip.Addr, 
 	return found, err
 }
 
+// addressesIn returns the addresses in a reply.
+func addressesIn(reply *dns.Msg) (found []netip.Addr) {
+	add := func(ip net.IP) {
+		if addr, ok := netip.AddrFromSlice(ip); ok {
+			found = append(found, addr.Unmap())
+		}
+	}
+	for _, r := range records[*dns.A](reply) {
+		add(r.A)
+	}
+	for _, r := range records[*dns.AAAA](reply) {
+		add(r.AAAA)
+	}
+	return found
+}
+
 // texts returns the TXT records of a name, each in one piece.
-func (e *exam) texts(ctx context.Context, name string) (found []string, exists bool, err error) {
+func (e *exam) texts(ctx context.Context, name string) ([]string, error) {
 	reply, err := e.ask(ctx, name, dns.TypeTXT)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
+	return textsIn(reply), nil
+}
+
+// textsIn returns the TXT records of a reply, each in one piece.
+func textsIn(reply *dns.Msg) (texts []string) {
 	for _, r := range records[*dns.TXT](reply) {
-		text := ""
-		for _, part := range r.Txt {
-			text += part
-		}
-		found = append(found, text)
+		texts = append(texts, strings.Join(r.Txt, ""))
 	}
-	return found, reply.Rcode != dns.RcodeNameError, nil
+	return texts
 }

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
@@ -86,5 +88,24 @@ func TestTheSourceAddressIsTheOneAskedFor(t *testing.T) {
 	defer conn.Close()
 	if from := netip.MustParseAddrPort(conn.LocalAddr().String()).Addr(); from != source {
 		t.Errorf("connected from %s", from)
+	}
+}
+
+func TestOnlySomeOfManyPTRNamesAreLookedUp(t *testing.T) {
+	var records strings.Builder
+	records.WriteString("-7.100.51.198.in-addr.arpa. PTR\n")
+	for i := range 2 * maxNames {
+		fmt.Fprintf(&records, "7.100.51.198.in-addr.arpa. PTR n%d.isp.test.\n", i)
+	}
+	w := newWorld(t, records.String())
+	w.findingsOf(t, "ptr")
+	asked := 0
+	for name := range w.asked {
+		if strings.HasSuffix(name, ".isp.test.") {
+			asked++
+		}
+	}
+	if asked != maxNames {
+		t.Errorf("%d names were looked up, want %d", asked, maxNames)
 	}
 }

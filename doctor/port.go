@@ -235,7 +235,7 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 			Found: twice,
 			Means: fmt.Sprintf("Another server answers on port %d in place of the mail hosts, so every answer would be its "+
 				"answer.", port),
-			Fix: "Ask whoever runs the network to stop intercepting the port, or run this on a machine in another network; " +
+			Fix: "Ask the operator of the network to stop intercepting the port, or run this on a machine in another network; " +
 				"until then use --no-smtp.",
 		}
 	case len(refusing) > 0:
@@ -278,7 +278,7 @@ func judgeClosed(kinds map[closed]int, failing failures, s source, port int, pro
 	case kinds[noRoute] == tried && worked && !s.asked:
 		return Finding{
 			Level: OK,
-			Found: "this machine has no " + s.family() + ", and does without",
+			Found: "this machine has no " + s.family() + ", and can do without it",
 			Means: "Only the few mail hosts that have no other address cannot be asked.",
 		}
 	case kinds[noRoute] == tried:

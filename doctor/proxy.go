@@ -109,7 +109,7 @@ func judgeProxy(err error, withPassword bool) Finding {
 			Means: "Names are resolved on this machine and not by the proxy. Several --source-ip are one address to receivers.",
 		}
 	case errors.Is(err, errNotSOCKS):
-		f.Found, f.Fix = err.Error(), "Check the port of --proxy; only SOCKS5 will do."
+		f.Found, f.Fix = err.Error(), "Check the port of --proxy; only SOCKS5 is supported."
 	case errors.Is(err, errMethod) && !withPassword:
 		f.Found, f.Fix = "it wants a user name and a password", "Say --proxy socks5://USER:PASSWORD@HOST:PORT."
 	case errors.Is(err, errMethod):

@@ -81,10 +81,16 @@ func TestTheProxyIsLoggedInTo(t *testing.T) {
 		"nobody there":              {dial: refusedConnection(), want: want{Failure, "cannot be reached"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			config := Config{Proxy: &url.URL{Scheme: "socks5", Host: "192.0.2.1", User: test.user}}
+			from := netip.MustParseAddr("198.51.100.9")
+			config := Config{
+				Proxy: &url.URL{Scheme: "socks5", Host: "192.0.2.1", User: test.user}, Sources: []netip.Addr{from},
+			}
 			config.Network.Dial = func(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
 				if address != "192.0.2.1:1080" {
 					t.Errorf("connected to %s, and SOCKS is at port 1080 where none is given", address)
+				}
+				if source != from {
+					t.Errorf("connected from %s, want %s", source, from)
 				}
 				if test.dial != nil {
 					return nil, test.dial

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -73,31 +72,25 @@ func judgeFault(err error) Finding {
 	}
 }
 
-// signed is what a resolver says about the name with a good signature.
+// signed is what a resolver says about a name that is signed, well or badly.
 type signed struct {
 	reply *dns.Msg
 	err   error
 }
 
-func (e *exam) askSigned(ctx context.Context) []signed {
+// askSecurely asks each resolver one question with the flags of DNSSEC.
+func (e *exam) askSecurely(ctx context.Context, name string, kind uint16) []signed {
 	return each(len(e.Servers), func(i int) signed {
-		reply, err := e.Network.Exchange(ctx, e.Servers[i], secureQuery(e.facts.DNSSEC.Signed, dns.TypeSOA))
+		m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
+		m.AuthenticatedData = true
+		reply, err := e.Network.Exchange(ctx, e.Servers[i], m.SetEdns0(1232, true))
 		return signed{reply, err}
 	})
-}
-
-func secureQuery(name string, kind uint16) *dns.Msg {
-	m := new(dns.Msg).SetQuestion(dns.Fqdn(name), kind)
-	m.AuthenticatedData = true
-	return m.SetEdns0(1232, true)
 }
 
 // dnssec checks whether each resolver validates: it vouches for a good signature and withholds what has a bad one.
 func (e *exam) dnssec(ctx context.Context) []Finding {
-	broken := each(len(e.Servers), func(i int) signed {
-		reply, err := e.Network.Exchange(ctx, e.Servers[i], secureQuery(e.facts.DNSSEC.Broken, dns.TypeA))
-		return signed{reply, err}
-	})
+	broken := e.askSecurely(ctx, e.facts.DNSSEC.Broken, dns.TypeA)
 	findings := make([]Finding, 0, len(e.Servers))
 	for i, good := range e.signed() {
 		f := judgeDNSSEC(good, broken[i])
@@ -111,7 +104,7 @@ func judgeDNSSEC(good, bad signed) Finding {
 	vouches := good.err == nil && good.reply.AuthenticatedData && len(good.reply.Answer) > 0
 	withholds := bad.err == nil && bad.reply.Rcode == dns.RcodeServerFailure
 	const (
-		means = "Whoever is between it and the domain can make up mail hosts."
+		means = "Anybody on the way between it and the domain can make up mail hosts."
 		fix   = "Nothing breaks without it. A resolver of your own that validates is best: Unbound does as Debian installs " +
 			"it."
 	)
@@ -167,7 +160,7 @@ func (e *exam) burst(ctx context.Context) (findings []Finding) {
 		f := Finding{Level: Warning, Found: "not checked, because it fails the first check", Fix: "Fix that first."}
 		if e.faults()[i] == nil {
 			rcodes := each(n, func(int) int {
-				reply, err := e.Network.Exchange(ctx, server, new(dns.Msg).SetQuestion(randomName(), dns.TypeMX))
+				reply, err := e.Network.Exchange(ctx, server, new(dns.Msg).SetQuestion(dns.Fqdn(mx.RandomName()), dns.TypeMX))
 				if err != nil {
 					return silent
 				}
@@ -219,13 +212,4 @@ func judgeBurst(rcodes []int) Finding {
 		Fix: "Raise its limit (dnsmasq: dns-forward-max, 150 by default), or use a resolver of your own, such as Unbound, " +
 			"with --dns.",
 	}
-}
-
-// randomName returns a name that nobody has registered, so that no cache holds it.
-func randomName() string {
-	var label [20]byte
-	for i := range label {
-		label[i] = byte('a' + rand.IntN(26))
-	}
-	return string(label[:]) + ".com."
 }

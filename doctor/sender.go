@@ -140,7 +140,7 @@ func judgeSPF(result spf.Result, err error) Finding {
 		f.Found = "SPF says that this address is probably not allowed (~all)"
 		f.Means = "Receivers trust this sender less from here."
 	case spf.None:
-		f.Found, f.Means = "there is no SPF record", "Receivers trust a sender without one less; some refuse it."
+		f.Found, f.Means = "there is no SPF record", "Receivers trust a sender less without one, and some refuse it."
 		f.Fix = "Publish a TXT record such as \"v=spf1 ip4:ADDRESS -all\" with this address."
 	case spf.Neutral:
 		f.Found, f.Means = "SPF says nothing about this address", "Receivers trust this sender less from here."
@@ -185,14 +185,14 @@ func judgeLookups(count int, err error) Finding {
 		return Finding{
 			Level: Failure,
 			Found: fmt.Sprintf("its SPF record takes %d look-ups, and %d are allowed", count, spfLimit),
-			Means: "Receivers take a record with more for one in error.",
+			Means: "Receivers treat a record that takes more as an error.",
 			Fix:   fix,
 		}
 	case count == spfLimit:
 		return Finding{
 			Level: Warning,
 			Found: fmt.Sprintf("its SPF record takes %d look-ups, all that are allowed", count),
-			Means: "It is in error as soon as somebody else's record that it includes grows.",
+			Means: "It becomes an error as soon as a record that it includes needs one more.",
 			Fix:   fix,
 		}
 	}
@@ -211,7 +211,7 @@ func (e *exam) dmarc(ctx context.Context) []Finding {
 		places = append(places, org)
 	}
 	for _, place := range places {
-		texts, _, err := e.texts(ctx, "_dmarc."+place)
+		texts, err := e.texts(ctx, "_dmarc."+place)
 		if err != nil {
 			f.Level, f.Found, f.Fix = Warning, fmt.Sprintf("DMARC could not be looked up: %v", err), "Run this again later."
 			return []Finding{f}
@@ -228,7 +228,7 @@ func (e *exam) dmarc(ctx context.Context) []Finding {
 	}
 	f.Level = Warning
 	f.Found = "there is no DMARC record"
-	f.Means = "Gmail and Yahoo want one of whoever sends many messages."
+	f.Means = "Gmail and Yahoo require one from senders of many messages."
 	f.Fix = fmt.Sprintf(`Publish a TXT record at _dmarc.%s, at least "v=DMARC1; p=none".`, domain)
 	return []Finding{f}
 }

@@ -4,16 +4,15 @@ import (
 	"context"
 	"net"
 	"strings"
-	"sync"
 
 	"blitiri.com.ar/go/spf"
 	"github.com/miekg/dns"
 )
 
-// spfResolver answers what SPF asks, each question once. Its errors are *net.DNSError, as package spf wants them.
+// spfResolver answers what SPF asks, each question once. Its errors are *net.DNSError, as package spf wants them. It is
+// for one goroutine.
 type spfResolver struct {
 	exam  *exam
-	mu    sync.Mutex
 	known map[string]spfAnswer
 }
 
@@ -24,14 +23,10 @@ type spfAnswer struct {
 
 func (r *spfResolver) ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	key := dns.TypeToString[kind] + " " + strings.ToLower(strings.TrimSuffix(name, "."))
-	r.mu.Lock()
 	answer, ok := r.known[key]
-	r.mu.Unlock()
 	if !ok {
 		answer.reply, answer.err = r.exam.ask(ctx, name, kind)
-		r.mu.Lock()
 		r.known[key] = answer
-		r.mu.Unlock()
 	}
 	switch {
 	case answer.err != nil:
@@ -48,10 +43,7 @@ func (r *spfResolver) LookupTXT(ctx context.Context, name string) (texts []strin
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range records[*dns.TXT](reply) {
-		texts = append(texts, strings.Join(t.Txt, ""))
-	}
-	return texts, nil
+	return textsIn(reply), nil
 }
 
 // LookupMX implements spf.DNSResolver.
@@ -73,11 +65,8 @@ func (r *spfResolver) LookupIPAddr(ctx context.Context, host string) (addrs []ne
 		if err != nil {
 			return nil, err
 		}
-		for _, a := range records[*dns.A](reply) {
-			addrs = append(addrs, net.IPAddr{IP: a.A})
-		}
-		for _, a := range records[*dns.AAAA](reply) {
-			addrs = append(addrs, net.IPAddr{IP: a.AAAA})
+		for _, a := range addressesIn(reply) {
+			addrs = append(addrs, net.IPAddr{IP: a.AsSlice()})
 		}
 	}
 	return addrs, nil

@@ -45,21 +45,12 @@ func isolated(t *testing.T, body func(binary string)) {
 		body(binary)
 		return
 	}
-	unlock, err := lock(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { unlock() }()
-	run(t, "./setup.sh")
-	binary := filepath.Join(t.TempDir(), "verify")
-	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
-
-	copied := inNamespaces(t, os.Args[0], arguments(t)...)
-	copied.Env = append(os.Environ(), insideEnv+"="+binary)
-	copied.Stdout, copied.Stderr = os.Stdout, os.Stderr
+	binary, unlock := prepared(t)
+	copied := copyIn(t, syscall.CLONE_NEWNET|syscall.CLONE_NEWNS|syscall.CLONE_NEWPID|syscall.CLONE_NEWUTS|
+		syscall.CLONE_NEWIPC, binary)
 	runtime.LockOSThread() // the kernel ends the copy when the thread that started it ends
 	defer runtime.UnlockOSThread()
-	err = copied.Start()
+	err := copied.Start()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSPC) {
 		t.Logf("the kernel allows no namespaces here (%v): the servers run on the machine itself", err)
 		restore, err := ownSpool()
@@ -74,7 +65,6 @@ func isolated(t *testing.T, body func(binary string)) {
 		t.Fatal(err)
 	}
 	unlock()
-	unlock = func() {}
 	if *hold {
 		fmt.Printf("the servers are in the namespaces of process %[1]d; put this before what is to run there:\n"+
 			"\tnsenter --all --target %[1]d\n", copied.Process.Pid)
@@ -102,14 +92,27 @@ func arguments(t *testing.T) []string {
 	return args
 }
 
-// inNamespaces returns a command that starts as the first process of namespaces of its own.
-func inNamespaces(t *testing.T, name string, args ...string) *exec.Cmd {
-	c := exec.CommandContext(t.Context(), name, args...)
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWNET | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS |
-			syscall.CLONE_NEWIPC,
-		Pdeathsig: syscall.SIGKILL,
+// prepared installs the servers and builds the verify binary. No other run starts until unlock is called
+// or the test has ended.
+func prepared(t *testing.T) (binary string, unlock func()) {
+	t.Helper()
+	unlock, err := lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
+	t.Cleanup(unlock)
+	run(t, "./setup.sh")
+	binary = filepath.Join(t.TempDir(), "verify")
+	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
+	return binary, unlock
+}
+
+// copyIn returns a command that starts this test again as the first process of namespaces of its own.
+func copyIn(t *testing.T, namespaces uintptr, binary string) *exec.Cmd {
+	c := exec.CommandContext(t.Context(), os.Args[0], arguments(t)...)
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL}
+	c.Env = append(os.Environ(), insideEnv+"="+binary)
+	c.Stdout, c.Stderr = os.Stdout, os.Stderr
 	return c
 }
 

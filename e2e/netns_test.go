@@ -22,34 +22,21 @@ import (
 	"presend/internal/lab"
 )
 
-// networkEnv tells a copy of the test that it has a network of its own, and names the verify binary to test.
-const networkEnv = "PRESEND_NETWORK_VERIFY"
-
 // withNetwork runs body in a network namespace that holds nothing but loopback, which body may break as it likes.
 func withNetwork(t *testing.T, body func(binary string)) {
 	t.Helper()
-	if binary := os.Getenv(networkEnv); binary != "" {
+	if binary := os.Getenv(insideEnv); binary != "" {
 		if err := loopbackUp(); err != nil {
 			t.Fatal(err)
 		}
 		body(binary)
 		return
 	}
-	unlock, err := lock(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	run(t, "./setup.sh")
-	binary := filepath.Join(t.TempDir(), "verify")
-	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
-	inside := exec.CommandContext(t.Context(), os.Args[0], arguments(t)...)
-	inside.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	inside.Env = append(os.Environ(), networkEnv+"="+binary)
-	inside.Stdout, inside.Stderr = os.Stdout, os.Stderr
+	binary, _ := prepared(t)
+	inside := copyIn(t, syscall.CLONE_NEWNET, binary)
 	runtime.LockOSThread() // the kernel ends the copy when the thread that started it ends
 	defer runtime.UnlockOSThread()
-	err = inside.Start()
+	err := inside.Start()
 	if errors.Is(err, syscall.EPERM) {
 		t.Skip("the kernel allows no network of its own here")
 	}
@@ -256,7 +243,7 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 		t.Run("the link goes down and comes back", func(t *testing.T) {
 			s := newSite(t, binary, 400)
 			o := s.list(s.addresses, func() {
-				wait(t, 1500*time.Millisecond)
+				s.underWay()
 				s.must("ip", "link", "set", "lo", "down")
 				wait(t, 15*time.Second)
 				s.must("ip", "link", "set", "lo", "up")
@@ -266,7 +253,7 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 		t.Run("the link stays down", func(t *testing.T) {
 			s := newSite(t, binary, 400)
 			o := s.list(s.addresses, func() {
-				wait(t, 1500*time.Millisecond)
+				s.underWay()
 				s.must("ip", "link", "set", "lo", "down")
 			}, "--sessions", "40", "--patience", "5s")
 			for reason := range o.reasons {
@@ -315,7 +302,7 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 			first := proxy()
 			var second *exec.Cmd
 			o := s.list(s.addresses, func() {
-				wait(t, 1500*time.Millisecond)
+				s.underWay()
 				_ = first.Process.Kill()
 				_ = first.Wait()
 				wait(t, 3*time.Second)
@@ -326,6 +313,18 @@ func TestOurOwnFaultIsNoAddresssFault(t *testing.T) {
 			s.want(o, 0, "accepted", "800 rows: send to 800")
 		})
 	})
+}
+
+// underWay waits until the mail hosts have been asked about some addresses, so that what happens next happens in the
+// middle of the run, however slow the machine is.
+func (s *site) underWay() {
+	s.Helper()
+	for deadline := time.Now().Add(time.Minute); s.lab.Count().Rcpts < 40; wait(s.T, 10*time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.Error("the mail hosts were asked about fewer than 40 addresses within a minute")
+			return
+		}
+	}
 }
 
 // wait lets real time pass, for real servers.

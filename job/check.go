@@ -40,9 +40,8 @@ func Check(
 	treated := func(r verify.Result) error { return show(verify.Treat(r, o.Treat)) }
 	switch {
 	case lies != nil:
-		j := &job{verifier: verifier, lies: lies}
 		for _, address := range addresses {
-			if err := treated(j.unasked(address).Result); err != nil {
+			if err := treated(unasked(verifier, address, lies).Result); err != nil {
 				return err
 			}
 		}
@@ -80,8 +79,7 @@ func (w *watcher) believed(
 	if err != nil || lies == nil {
 		return r, err
 	}
-	j := &job{verifier: verifier, lies: lies}
-	return j.unasked(r.Address).Result, nil
+	return unasked(verifier, r.Address, lies).Result, nil
 }
 
 // checksMost is how many addresses are checked at a time.

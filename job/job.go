@@ -146,6 +146,9 @@ func Run(
 	return j.remembered(ctx)
 }
 
+// NeedsState reports whether the job cannot be done without a State, and has none.
+func (o Options) NeedsState() bool { return o.State == "" && (o.Probing || o.Wait > 0) }
+
 // check finds options that cannot be.
 func (o Options) check() error {
 	if !slices.Contains([]Format{Same, CSV, JSONLines, Workbook}, o.Format) {
@@ -154,7 +157,7 @@ func (o Options) check() error {
 	if sameFile(o.Output, o.Input) {
 		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
 	}
-	if o.State == "" && (o.Probing || o.Wait > 0) {
+	if o.NeedsState() {
 		return &OptionsError{"a job that asks mail hosts needs a state file"}
 	}
 	return nil
@@ -212,22 +215,9 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if s.Plan, err = run.Plan(ctx); err != nil {
 		return s, err
 	}
-	begun := time.Now()
-	if j.lies, err = j.watcher.preflight(ctx, j.Preflight); err != nil {
+	p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.Preflight, j.stop}
+	if s.Retried, j.lies, err = p.tested(ctx, file, run); err != nil {
 		return s, err
-	}
-	if j.lies == nil {
-		p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.stop}
-		var asked error
-		if s.Retried, asked = p.run(ctx, run); asked != nil && !errors.Is(asked, ErrStopped) {
-			return s, asked
-		}
-		if err := j.watcher.withdraw(ctx, j.Preflight, file, begun); err != nil {
-			return s, err
-		}
-		if asked != nil {
-			return s, asked
-		}
 	}
 	answers, err := run.Answers(ctx)
 	if err != nil {

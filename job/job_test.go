@@ -65,13 +65,21 @@ func TestWhatMayBeSuppressed(t *testing.T) {
 
 func TestDatesOfALastActivity(t *testing.T) {
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
-	for cell, want := range map[string]time.Time{
-		"2025-03-04": day(2025, 3, 4), "04.03.2025": day(2025, 3, 4), "3/4/2025": day(2025, 4, 3), "25/3/2025": day(2025, 3, 25),
-		"1741046400": day(2025, 3, 4), "1741046400000": day(2025, 3, 4), "Mar 4, 2025": day(2025, 3, 4), "never": {}, "12345678": {},
-	} {
-		at, ok := parseDate(cell)
-		if ok == want.IsZero() || ok && !at.UTC().Equal(want) {
-			t.Errorf("%q is %v, %v; want %v", cell, at, ok, want)
+	cells := map[string]time.Time{
+		"2025-03-04": day(2025, 3, 4), "04.03.2025": day(2025, 3, 4), "4.3.2025": day(2025, 3, 4), "3/4/2025": day(2025, 4, 3),
+		"25/3/2025": day(2025, 3, 25), "2025/03/04": day(2025, 3, 4), "1741046400": day(2025, 3, 4),
+		"1741046400000": day(2025, 3, 4), "Mar 4, 2025": day(2025, 3, 4), "4 Mar 2025": day(2025, 3, 4), "never": {},
+		"12345678": {}, "2025-03-04 00:00": day(2025, 3, 4), "2025-03-04T00:00:00Z": day(2025, 3, 4),
+		"04.03.2025 00:00": day(2025, 3, 4), "Tue, 04 Mar 2025 00:00:00 GMT": day(2025, 3, 4),
+	}
+	for before := range cells { // what was read before changes nothing
+		for cell, want := range cells {
+			var dates dateReader
+			dates.read(before)
+			at, ok := dates.read(cell)
+			if ok == want.IsZero() || ok && !at.UTC().Equal(want) {
+				t.Errorf("%q after %q is %v, %v; want %v", cell, before, at, ok, want)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package job
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"presend/state"
@@ -22,18 +23,10 @@ func Retry(
 	stop <-chan struct{},
 ) (retried int, err error) {
 	w := &watcher{observer: observer}
-	begun := time.Now()
-	if lies, err := w.preflight(ctx, o.Preflight); err != nil {
-		return 0, err
-	} else if lies != nil {
-		return 0, w.err()
-	}
-	retried, asked := passes{verifier, w, observer, o.Wait, o.Patience, stop}.run(ctx, run)
-	if err := w.withdraw(ctx, o.Preflight, file, begun); err != nil {
+	p := passes{verifier, w, observer, o.Wait, o.Patience, o.Preflight, stop}
+	retried, _, err = p.tested(ctx, file, run)
+	if err != nil {
 		return retried, err
-	}
-	if asked != nil {
-		return retried, asked
 	}
 	return retried, w.err()
 }
@@ -45,7 +38,25 @@ type passes struct {
 	observer Observer
 	wait     time.Duration
 	patience time.Duration
+	test     Preflight
 	stop     <-chan struct{}
+}
+
+// tested runs between two tests of DNS. If the first one fails, nothing is asked, and lies says why; if the second one
+// fails, what the run concluded from DNS is taken back. It returns what run does.
+func (p passes) tested(
+	ctx context.Context, file *state.File, run *state.Run,
+) (retried int, lies *verify.Trouble, err error) {
+	begun := time.Now()
+	if lies, err = p.watcher.preflight(ctx, p.test); err != nil || lies != nil {
+		return 0, lies, err
+	}
+	retried, err = p.run(ctx, run)
+	failed := p.watcher.withdraw(ctx, p.test, file, begun)
+	if failed != nil && (err == nil || errors.Is(err, ErrStopped)) {
+		err = failed
+	}
+	return retried, nil, err
 }
 
 // run returns how many temporary answers were asked about again, and [ErrStopped] when stop is closed. It waits for

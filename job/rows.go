@@ -19,26 +19,14 @@ import (
 // rowResult is what is known of a row's address.
 type rowResult struct {
 	verify.Result
-	final     bool // by syntax or the name of its domain alone
-	duplicate bool // an earlier row holds the same address
-
-	since time.Time // when its reason was found first, in a row; zero: not known
+	duplicate bool      // an earlier row holds the same address
+	since     time.Time // when its reason was found first, in a row; zero: not known
 }
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
 func (r rowResult) mayBeSuppressed() bool {
-	if slices.Contains(r.Flags, verdict.FlagUnconfirmed) || slices.Contains(r.Flags, verdict.FlagDomainRefusesAll) {
-		return false
-	}
-	switch r.Reason.Facts().Suppress {
-	case verdict.Always:
-		return true
-	case verdict.OnTwoDays:
-		const apart = 20 * time.Hour
-		return !r.since.IsZero() && r.CheckedAt.Sub(r.since) >= apart &&
-			r.CheckedAt.UTC().Format(time.DateOnly) != r.since.UTC().Format(time.DateOnly)
-	}
-	return false
+	return r.Reason.Suppresses(r.since, r.CheckedAt) && !slices.Contains(r.Flags, verdict.FlagUnconfirmed) &&
+		!slices.Contains(r.Flags, verdict.FlagDomainRefusesAll)
 }
 
 // source gives the addresses of a list their results.
@@ -48,12 +36,19 @@ type source interface {
 	end() error // called after the last row
 }
 
+// examine returns the result of a cell where it is certain already, which final reports; else the address to ask about.
+func examine(verifier *verify.Verifier, cell string) (parsed syntax.Address, result verify.Result, final bool) {
+	if !lists.NoAddress(cell) {
+		return verifier.Examine(cell)
+	}
+	result = verify.Result{Address: cell, Reason: verdict.NoAddress, Flags: []verify.Flag{}}
+	result.Judge()
+	return syntax.Address{}, result, true
+}
+
 // toAsk returns the address of a cell to ask about; nil where its result is certain already.
 func toAsk(verifier *verify.Verifier, cell string) *syntax.Address {
-	if lists.NoAddress(cell) {
-		return nil
-	}
-	parsed, _, final := verifier.Examine(cell)
+	parsed, _, final := examine(verifier, cell)
 	if final {
 		return nil
 	}
@@ -146,7 +141,7 @@ func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, 
 			row.Line, s.job.State, known.Row)
 	}
 	if s.job.lies != nil && known.Result == nil && known.Suppressed == nil {
-		return s.job.unasked(address), nil
+		return unasked(s.job.verifier, address, s.job.lies), nil
 	}
 	r, err := knownRow(s.job.verifier, address, known, s.job.State)
 	if err != nil {
@@ -175,39 +170,25 @@ func (s *surveySource) of(_ lists.Row, _ int, address string) (rowResult, error)
 	if err := s.ctx.Err(); err != nil {
 		return rowResult{}, err
 	}
-	if lists.NoAddress(address) {
-		return noAddress(address), nil
-	}
-	parsed, result, final := s.job.verifier.Examine(address)
-	r := rowResult{Result: result, final: final}
+	parsed, result, final := examine(s.job.verifier, address)
 	if final {
-		return r, nil
+		return rowResult{Result: result}, nil
 	}
-	if s.known == nil {
-		r = s.job.unasked(address)
-		r.duplicate = s.seen.before(r.Normalized)
-		return r, nil
+	if s.known != nil {
+		var err error
+		if result, err = s.known.Result(s.ctx, parsed); err != nil {
+			return rowResult{}, err
+		}
 	}
-	result, err := s.known.Result(s.ctx, parsed)
-	if err != nil {
-		return rowResult{}, err
+	if s.known == nil || s.job.lies != nil && fromDNSAlone(result.Reason) {
+		result = s.job.verifier.Conclude(parsed, verdict.DNSFailure, unbelieved(s.job.lies))
 	}
-	if s.job.lies != nil && fromDNSAlone(result.Reason) {
-		result = s.job.unasked(address).Result
-	}
-	r.Result = asGiven(result, address, parsed)
-	r.duplicate = s.seen.before(r.Normalized)
-	return r, nil
+	return rowResult{
+		Result: asGiven(result, address, parsed), duplicate: s.seen.before(result.Normalized),
+	}, nil
 }
 
 func (s *surveySource) end() error { return nil }
-
-// noAddress is the result of a cell that holds no address on purpose.
-func noAddress(cell string) rowResult {
-	r := rowResult{Result: verify.Result{Address: cell, Reason: verdict.NoAddress, Flags: []verify.Flag{}}, final: true}
-	r.Judge()
-	return r
-}
 
 // knownRow returns the result of an address of which a state file knows something: what the address alone tells, which is
 // final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
@@ -219,11 +200,8 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 		r.Address = address
 		return r, nil
 	}
-	if lists.NoAddress(address) {
-		return noAddress(address), nil
-	}
-	parsed, result, final := verifier.Examine(address)
-	r := rowResult{Result: result, final: final, duplicate: known.Duplicate, since: known.Since}
+	parsed, result, final := examine(verifier, address)
+	r := rowResult{Result: result, duplicate: known.Duplicate, since: known.Since}
 	switch {
 	case final:
 		return r, nil
@@ -245,16 +223,12 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 }
 
 // unasked returns the result of an address that was not asked about, since DNS cannot be believed. Nothing of it is kept.
-func (j *job) unasked(address string) rowResult {
-	if lists.NoAddress(address) {
-		return noAddress(address)
+func unasked(verifier *verify.Verifier, address string, lies *verify.Trouble) rowResult {
+	parsed, result, final := examine(verifier, address)
+	if !final {
+		result = asGiven(verifier.Conclude(parsed, verdict.DNSFailure, unbelieved(lies)), address, parsed)
 	}
-	parsed, result, final := j.verifier.Examine(address)
-	if final {
-		return rowResult{Result: result, final: true}
-	}
-	result = j.verifier.Conclude(parsed, verdict.DNSFailure, unbelieved(j.lies))
-	return rowResult{Result: asGiven(result, address, parsed)}
+	return rowResult{Result: result}
 }
 
 // asGiven puts the address as it is written in the list into a result, and says what was repaired in it.

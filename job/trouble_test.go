@@ -278,6 +278,23 @@ func TestAResolverThatLiesConcludesNothing(t *testing.T) {
 	}
 }
 
+func TestARepairIsSaidOnceWhereDNSCannotBeBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, fourDomains)
+		o.after.Store(true)
+		_, err := o.run(func(o *job.Options) { o.State, o.Probing = "", false }, "mailto:ann@one.lab")
+		var trouble *job.TroubleError
+		if !errors.As(err, &trouble) {
+			t.Fatal(err)
+		}
+		for address, r := range o.rows() {
+			if strings.Count(r[2], "(repaired: ") != 1 {
+				t.Errorf("%s: %q, want the repair once", address, r[2])
+			}
+		}
+	})
+}
+
 func TestCheckSaysWhatIsWrongOnOurSide(t *testing.T) {
 	for name, world := range map[string]struct {
 		closed, lies, after, withState bool

@@ -54,58 +54,71 @@ type rowsWriter struct {
 	now     time.Time
 	counter report.Counter
 	times   timeWriter
+
+	// What a row needs, to be used again for the next one.
+	cell    cellResult
+	best    []judged
+	records []lists.Record
 }
 
 // row writes a row with the result of each of its address columns. The first column decides where it goes.
 func (w *rowsWriter) row(row lists.Row) error {
+	cells := row.Addresses()
+	explode := w.job.Explode && len(cells) == 1
+	w.best = w.best[:0]
 	n := 0
-	var columns []cellResult
-	for _, cell := range row.Addresses() {
-		var c cellResult
-		for _, address := range split(cell) {
-			known, err := w.from.of(row, n, address)
+	for _, text := range cells {
+		w.cell = w.cell[:0]
+		for _, address := range split(text) {
+			one, err := w.result(row, n, address)
 			if err != nil {
 				return err
 			}
-			if err := w.out.suppress.add(known); err != nil {
-				return err
-			}
-			result, counted := w.job.judge(known, row, w.answers, w.now)
-			c = append(c, judged{result, counted})
+			w.cell = append(w.cell, one)
 			n++
 		}
-		columns = append(columns, c)
-	}
-	if len(columns) == 1 && w.job.Explode {
-		for _, one := range columns[0] {
-			if err := w.write(row, []judged{one}); err != nil {
-				return err
-			}
+		if !explode {
+			w.best = append(w.best, w.cell.best())
 		}
-		return nil
 	}
-	best := make([]judged, len(columns))
-	for i, c := range columns {
-		best[i] = c.best()
+	if !explode {
+		return w.write(row, w.best)
 	}
-	return w.write(row, best)
+	for i := range w.cell {
+		if err := w.write(row, w.cell[i:i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// result returns the result of an address of a row.
+func (w *rowsWriter) result(row lists.Row, column int, address string) (judged, error) {
+	known, err := w.from.of(row, column, address)
+	if err != nil {
+		return judged{}, err
+	}
+	if err := w.out.suppress.add(known); err != nil {
+		return judged{}, err
+	}
+	return w.job.judge(known, row, w.answers, w.now), nil
 }
 
 // write writes a row and counts it.
 func (w *rowsWriter) write(row lists.Row, columns []judged) error {
-	records := make([]lists.Record, len(columns))
-	for i, c := range columns {
+	w.records = w.records[:0]
+	for _, c := range columns {
 		w.counter.Add(c.counted)
-		records[i] = toRecord(c.result, &w.times)
+		w.records = append(w.records, toRecord(c.result, &w.times))
 	}
 	first := columns[0].result.Verdict
 	if w.job.writes(first) {
-		if err := w.out.rows[""].WriteAll(row, records); err != nil {
+		if err := w.out.rows[""].WriteAll(row, w.records); err != nil {
 			return err
 		}
 	}
 	if part := w.out.rows[first]; first != "" && part != nil {
-		return part.WriteAll(row, records)
+		return part.WriteAll(row, w.records)
 	}
 	return nil
 }
@@ -117,7 +130,7 @@ func (j *job) writes(v verify.Verdict) bool {
 
 // judge adds what is the row's own to a result: flags, the score in this list and at this age, and how the user wants
 // flags to be treated.
-func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Time) (verify.Result, report.Row) {
+func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Time) judged {
 	result := r.Result
 	result.Flags = slices.Clip(result.Flags)
 	if r.duplicate {
@@ -126,17 +139,13 @@ func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Tim
 	if j.active.unengaged(row) {
 		result.Flags = append(result.Flags, verdict.FlagUnengaged)
 	}
-	evidence := score.Evidence{Reason: result.Reason, Flags: result.Flags}
-	counted := report.Row{Fresh: score.Of(evidence, answers)}
-	if !r.final {
-		evidence.Age = now.Sub(result.CheckedAt)
-	}
-	counted.Score = score.Of(evidence, answers)
+	counted := report.Row{Fresh: score.Of(score.Evidence{Reason: result.Reason, Flags: result.Flags}, answers)}
+	counted.Score = score.Aged(counted.Fresh, result.Reason, now.Sub(result.CheckedAt))
 	result.Score = score.Round(counted.Score)
 	result = verify.Treat(result, j.Treat)
 	counted.Verdict, counted.Reason, counted.Flags = result.Verdict, result.Reason, result.Flags
 	counted.Action, counted.RetryAt = result.Action, result.RetryAt
-	return result, counted
+	return judged{result, counted}
 }
 
 // timeWriter writes times. Many results in a row have the same one.

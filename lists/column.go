@@ -49,7 +49,7 @@ func (r *Reader) surveyColumns(rows []sampled, width int) (columns []column) {
 			if hasAt(row.cells[i]) {
 				c.withAt++
 			}
-			if holdsAddresses(row.cells[i]) {
+			if row.addresses[i] {
 				c.addresses++
 				seen[strings.ToLower(strings.TrimSpace(row.cells[i]))] = true
 			}
@@ -175,7 +175,7 @@ func (r *Reader) columnName(index int) string {
 }
 
 func (r *Reader) describe(width int) (names []string) {
-	for i := range max(width, len(r.columns)) {
+	for i := range width {
 		names = append(names, quoteName(r.columns, i))
 	}
 	return names

@@ -149,7 +149,7 @@ func cleanAddresses(record sampled, delimiter byte) (clean bool) {
 	if len(record.cells) < 2 && bytes.IndexByte(record.raw, delimiter) < 0 {
 		return false
 	}
-	for _, cell := range record.cells {
+	for i, cell := range record.cells {
 		if !hasAt(cell) {
 			continue
 		}
@@ -158,7 +158,7 @@ func cleanAddresses(record sampled, delimiter byte) (clean bool) {
 		if len(parts) > 1 && without >= 0 && !strings.Contains(cell, "<") {
 			return false
 		}
-		clean = clean || holdsAddresses(cell)
+		clean = clean || record.addresses[i]
 	}
 	return clean
 }

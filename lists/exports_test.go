@@ -73,7 +73,7 @@ func (e export) difference(t testing.TB) string {
 	if string(u.Format) != e.Format || u.Header != e.Header {
 		return fmt.Sprintf("%s with its header in line %d, want %s and %d", u.Format, u.Header, e.Format, e.Header)
 	}
-	if diff := cmp.Diff(e.Others, r.OtherColumns(), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(e.Others, r.Understood().Others, cmpopts.EquateEmpty()); diff != "" {
 		return "other columns (-want +got):\n" + diff
 	}
 	got := addresses(t, r)

@@ -1,7 +1,6 @@
 package lists_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -40,24 +39,8 @@ func TestTheSameListThroughEveryFormat(t *testing.T) {
 					t.Errorf("addresses (-want +got):\n%s", diff)
 				}
 			}
-			var b bytes.Buffer
-			w, err := lists.NewJSONWriter(&b, r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for row, err := range r.Rows() {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := w.Write(row, lists.Record{Verdict: "ok"}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := w.Close(); err != nil {
-				t.Fatal(err)
-			}
 			var names []string
-			for decoder := json.NewDecoder(&b); decoder.More(); {
+			for decoder := json.NewDecoder(strings.NewReader(jsonLines(t, r, lists.Record{Verdict: "ok"}))); decoder.More(); {
 				var row map[string]string
 				if err := decoder.Decode(&row); err != nil {
 					t.Fatal(err)
@@ -94,6 +77,17 @@ func TestOtherFormatsAreReadAsTheyAreDocumented(t *testing.T) {
 			"bare parameters, quoted-printable and groups of vCard 2.1", "BEGIN:VCARD\nVERSION:2.1\nFN;ENCODING=QUOTED-PRINTABLE;CHARSET=ISO-8859-1:J=F6rg\nitem1.EMAIL;PREF;INTERNET:j@x.lab\nEMAIL;WORK:k@x.lab\nNOTE;QUOTED-PRINTABLE:one=0D=0Atwo =\nthree\nTEL;CELL:1\nEND:VCARD\n",
 			[]string{"name", "email", "email 2", "organization", "title", "phone", "categories", "note"},
 			[]string{"Jörg|j@x.lab|k@x.lab|||1||one\ntwo three"},
+		},
+		{
+			"the preferred address of a vCard, and another character set",
+			"BEGIN:VCARD\nVERSION:2.1\nFN;CHARSET=ISO-8859-2:\xa3ukasz\nEMAIL;HOME:j@x.lab\nEMAIL;PREF:k@x.lab\nEND:VCARD\n",
+			[]string{"name", "email", "email 2", "organization", "title", "phone", "categories", "note"},
+			[]string{"Łukasz|k@x.lab|j@x.lab|||||"},
+		},
+		{
+			"an entry without a value in the only column", `[{"email":"a@x.lab"},{"email":null},{"email":"b@x.lab"}]`,
+			[]string{"email"},
+			[]string{"a@x.lab", " ", "b@x.lab"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

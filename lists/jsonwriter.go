@@ -31,7 +31,8 @@ func NewJSONWriter(w io.Writer, list *Reader) (*JSONWriter, error) {
 	out := &JSONWriter{w: bufio.NewWriterSize(w, 1<<16), columns: list.width, ours: list.ours, sets: len(list.chosen)}
 	out.text = json.NewEncoder(&out.line)
 	out.text.SetEscapeHTML(false)
-	for _, key := range append(columnKeys(list, list.addedNames()), list.addedNames()...) {
+	added := list.addedNames()
+	for _, key := range append(columnKeys(list, added), added...) {
 		out.line.Reset()
 		if err := out.value(key); err != nil {
 			return nil, err

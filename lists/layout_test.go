@@ -89,15 +89,7 @@ func TestWhatIsNoRowIsPassedThroughAndNotCounted(t *testing.T) {
 		{"a line that is only a byte order mark", "email,n\na@x.lab,1\n\ufeff\nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\n\ufeff\nb@x.lab,2" + tail + "\n"},
 		{"one address a line with commas in some", "a@x.lab\nb@x.lab, Bob\nc@x.lab\n", []string{"a@x.lab", "b@x.lab, Bob", "c@x.lab"}, "a@x.lab" + semi(tail) + "\nb@x.lab, Bob" + semi(tail) + "\nc@x.lab" + semi(tail) + "\n"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			r := open(t, test.in, lists.Options{})
-			if diff := cmp.Diff(test.addresses, addresses(t, r)); diff != "" {
-				t.Errorf("addresses (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.want, annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
-				t.Errorf("output (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { comesOut(t, test.in, test.addresses, test.want) })
 	}
 }
 
@@ -157,7 +149,7 @@ func TestSeveralColumnsGetColumnsEach(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := open(t, in, test.options)
-			if diff := cmp.Diff(test.columns, r.AddressColumns()) + cmp.Diff(test.others, r.OtherColumns()); diff != "" {
+			if diff := cmp.Diff(test.columns, r.AddressColumns()) + cmp.Diff(test.others, r.Understood().Others); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 			var out bytes.Buffer
@@ -223,7 +215,7 @@ func TestColumnsOfAnEarlierRunAreReplacedWhereverTheyAre(t *testing.T) {
 			if diff := cmp.Diff("email,n"+head+"\na@x.lab,1"+tail+"\n", annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
-			if len(r.OtherColumns()) > 0 || r.Understood().Replaced == 0 {
+			if len(r.Understood().Others) > 0 || r.Understood().Replaced == 0 {
 				t.Errorf("%+v", r.Understood())
 			}
 		})

@@ -117,7 +117,8 @@ func (p *passage) pass(row *Row, fields int, kind kind) bool {
 	if row.Blank = kind != isRow; !row.Blank {
 		p.n++
 		row.N = p.n
-		row.Address, _ = row.Field(p.reader.chosen[0])
+		cell, _ := p.scan.at(row.Raw, p.reader.chosen[0])
+		row.Address = p.reader.dialect.text(cell)
 		p.width = max(p.width, fields)
 	}
 	return p.yield(*row, nil)

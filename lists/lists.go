@@ -238,25 +238,9 @@ func (r *Reader) decode(raw io.Reader) io.Reader {
 		return transform.NewReader(raw, wide.NewDecoder())
 	}
 	if r.dialect.BOM {
-		return &skipper{Reader: raw, skip: len(utf8BOM)}
+		return &bomSkipper{r: raw}
 	}
 	return raw
-}
-
-// skipper leaves out the first bytes of a reader.
-type skipper struct {
-	io.Reader
-	skip int
-}
-
-func (s *skipper) Read(p []byte) (int, error) {
-	for s.skip > 0 {
-		n, err := s.Reader.Read(make([]byte, s.skip))
-		if s.skip -= n; err != nil {
-			return 0, err
-		}
-	}
-	return s.Reader.Read(p)
 }
 
 // Close closes the list's file.
@@ -284,10 +268,6 @@ func (r *Reader) Column() (index int, name string) {
 // AddressColumns returns the indexes from 0 of all columns that were chosen, in the order in which they were asked for;
 // else the best first.
 func (r *Reader) AddressColumns() []int { return slices.Clone(r.chosen) }
-
-// OtherColumns returns the names of the columns that hold addresses too and were not chosen; the number from 1 of one
-// without a name.
-func (r *Reader) OtherColumns() []string { return r.others }
 
 // Doubt returns why the address column is in doubt, a *NoColumnError; nil where it is not. It needs Options.Doubtful.
 func (r *Reader) Doubt() error { return r.doubt }

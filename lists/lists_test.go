@@ -58,11 +58,30 @@ func annotate(t testing.TB, r *lists.Reader, record lists.Record) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	writeAll(t, w, r, func(lists.Row) []lists.Record { return []lists.Record{record} })
+	return b.String()
+}
+
+// jsonLines writes the list as JSON lines, with the same record for every row.
+func jsonLines(t testing.TB, r *lists.Reader, record lists.Record) string {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := lists.NewJSONWriter(&b, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeAll(t, w, r, func(lists.Row) []lists.Record { return []lists.Record{record} })
+	return b.String()
+}
+
+// writeAll writes a list with a writer of any kind, and closes that.
+func writeAll(t testing.TB, w allWriter, r *lists.Reader, records func(lists.Row) []lists.Record) {
+	t.Helper()
 	for row, err := range r.Lines() {
 		if err == nil && row.Blank {
 			err = w.Blank(row)
 		} else if err == nil {
-			err = w.Write(row, record)
+			err = w.WriteAll(row, records(row))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +90,25 @@ func annotate(t testing.TB, r *lists.Reader, record lists.Record) string {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+}
+
+// allWriter is what the writers have in common.
+type allWriter interface {
+	WriteAll(lists.Row, []lists.Record) error
+	Blank(lists.Row) error
+	Close() error
+}
+
+// comesOut reports an error unless a list has these addresses, and is written as wanted with a verdict for every row.
+func comesOut(t *testing.T, list string, wantAddresses []string, want string) {
+	t.Helper()
+	r := open(t, list, lists.Options{})
+	if diff := cmp.Diff(wantAddresses, addresses(t, r)); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
+		t.Errorf("output (-want +got):\n%s", diff)
+	}
 }
 
 func utf16(s string, mark unicode.BOMPolicy) string {
@@ -148,15 +185,7 @@ func TestListsComeOutAsTheyCameInWithColumnsAdded(t *testing.T) {
 		{"gzip", zip("email\na@x.lab\n"), []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail + "\n"},
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			r := open(t, test.in, lists.Options{})
-			if diff := cmp.Diff(test.addresses, addresses(t, r)); diff != "" {
-				t.Errorf("addresses (-want +got):\n%s", diff)
-			}
-			if diff := cmp.Diff(test.want, annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
-				t.Errorf("output (-want +got):\n%s", diff)
-			}
-		})
+		t.Run(test.name, func(t *testing.T) { comesOut(t, test.in, test.addresses, test.want) })
 	}
 }
 
@@ -333,6 +362,14 @@ func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
 	}
 }
 
+func TestJSONHoldsNeitherWhatTurnsTheDirectionOfWritingNorAnEarlierRun(t *testing.T) {
+	r := open(t, "verify_detail,email\nold,a@x.lab\n", lists.Options{})
+	out := jsonLines(t, r, lists.Record{Detail: "\u202egnp\u2028x"})
+	if !strings.Contains(out, `"verify_detail":"gnp x"`) || strings.Contains(out, "old") {
+		t.Errorf("%q", out)
+	}
+}
+
 // full has something else in every column.
 var full = lists.Record{
 	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p", MX: "mx.x.lab",
@@ -348,26 +385,10 @@ func TestEveryCellStandsUnderItsName(t *testing.T) {
 
 func TestJSONLinesHoldTheSame(t *testing.T) {
 	r := open(t, "name,email,name\nAnn,a@x.lab,\"x\"\"y\"\n", lists.Options{})
-	var b bytes.Buffer
-	w, err := lists.NewJSONWriter(&b, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for row, err := range r.Rows() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Write(row, full); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
 	want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"80","verify_reason":"catch_all","verify_detail":"<all>",` +
 		`"verify_suggestion":"s","verify_flags":"free","verify_provider":"p","verify_mx":"mx.x.lab","verify_smtp_code":"250","verify_enhanced_code":"2.1.5",` +
 		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r","verify_action":"a","verify_advice":"d"}` + "\n"
-	if diff := cmp.Diff(want, b.String()); diff != "" {
+	if diff := cmp.Diff(want, jsonLines(t, r, full)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

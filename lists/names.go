@@ -92,7 +92,7 @@ func rankOf(name string) rank {
 	return result
 }
 
-// withoutExample takes away what stands in brackets if it holds an @, as in Email (you@company.com).
+// withoutExample takes away what is in brackets if it holds an @, as in Email (you@company.com).
 func withoutExample(name string) string {
 	for _, brackets := range []string{"()", "[]", "<>", "（）"} {
 		open, closed := string([]rune(brackets)[0]), string([]rune(brackets)[1])

@@ -1,6 +1,7 @@
 package lists
 
 import (
+	"bytes"
 	"io"
 	"strings"
 	"testing"
@@ -117,4 +118,31 @@ func FuzzSheetRowsKeepEveryByte(f *testing.F) {
 			t.Errorf("%q came out as %q", xml, all.String())
 		}
 	})
+}
+
+func TestARowHasNoSpansOfItsOldColumns(t *testing.T) {
+	for in, want := range map[string]string{
+		`<row r="1" spans="1:3" ht="2">`: `<row r="1" ht="2">`, `<row spans='1:3'>`: `<row>`, `<row r="1">`: `<row r="1">`,
+	} {
+		if got := string(withoutSpans([]byte(in))); got != want {
+			t.Errorf("%s: %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestACellIsNoLongerThanAWorkbookTakes(t *testing.T) {
+	var b bytes.Buffer
+	writeCell(&b, "", 0, 1, "", strings.Repeat("ö", maxCellText+1), false)
+	if n := strings.Count(b.String(), "ö"); n != maxCellText {
+		t.Errorf("%d characters, want %d", n, maxCellText)
+	}
+}
+
+func TestAHalfWidthLetterOfShiftJISIsOneByte(t *testing.T) {
+	record := []byte("\xb1|ann@x.lab") // the byte is a letter in Shift_JIS, and the first of two in GB18030
+	for pairs, want := range map[pairs]int{noPairs: 2, sjisPairs: 2, highPairs: 1} {
+		if got := (cut{delimiter: '|', pairs: pairs}).count(record); got != want {
+			t.Errorf("pairs %d: %d fields, want %d", pairs, got, want)
+		}
+	}
 }

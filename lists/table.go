@@ -9,12 +9,15 @@ import (
 
 // sampled is a record of the start of a list, its cells in UTF-8. A blank line has none.
 type sampled struct {
-	raw, end []byte
-	line     int64
-	cells    []string
+	raw, end  []byte
+	line      int64
+	cells     []string
+	addresses []bool // which of them are one or several addresses and nothing else
 }
 
 func (s sampled) blank() bool { return len(s.cells) == 0 }
+
+func (s sampled) hasAddress() bool { return slices.Contains(s.addresses, true) }
 
 // filled returns the cells that hold something.
 func (s sampled) filled() (filled []string) {
@@ -36,7 +39,9 @@ func sampleRecords(text []byte, d Dialect, enough int) (records []sampled) {
 		record := sampled{raw: bytes.Clone(scan.raw), end: bytes.Clone(scan.end), line: scan.line}
 		if scan.fields > 0 && (!hinted || scan.line != 1) {
 			for cell := range scan.cut.fields(scan.raw) {
-				record.cells = append(record.cells, d.text(cell))
+				text := d.text(cell)
+				record.cells = append(record.cells, text)
+				record.addresses = append(record.addresses, holdsAddresses(text))
 			}
 		}
 		records = append(records, record)
@@ -88,7 +93,7 @@ func commonWidth(records []sampled) (width int) {
 			continue
 		}
 		all[len(record.cells)]++
-		if slices.ContainsFunc(record.cells, holdsAddresses) {
+		if record.hasAddress() {
 			with[len(record.cells)]++
 		}
 	}
@@ -114,7 +119,7 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 	if len(headers) == 0 {
 		return headlessTable(records, d)
 	}
-	best, most := table{}, -1
+	best, most := 0, -1
 	held := make([]map[string]bool, len(headers))
 	tables := make([]table, len(headers))
 	for i, header := range headers {
@@ -125,33 +130,33 @@ func findTable(records []sampled, d Dialect, wanted []string) table {
 		tables[i], held[i] = t, map[string]bool{}
 		rows := t.rows(records)
 		for _, row := range rows {
-			for _, cell := range row.cells {
-				if holdsAddresses(cell) {
+			for j, cell := range row.cells {
+				if row.addresses[j] {
 					held[i][strings.ToLower(strings.TrimSpace(cell))] = true
 				}
 			}
 		}
 		if n := len(held[i])*1000 + min(len(rows), 999); n > most && (len(held[i]) > 0 || most < 0) {
-			best, most = t, n
+			best, most = i, n
 		}
 	}
-	of := held[slices.IndexFunc(tables, func(t table) bool { return t.header == best.header })]
+	chosen := tables[best]
+	chosen.held = len(held[best])
 	for i, t := range tables {
 		missing := 0
 		for address := range held[i] {
-			if !of[address] {
+			if !held[best][address] {
 				missing++
 			}
 		}
-		if best.missing += missing; missing > 0 {
-			best.others = append(best.others, t.header)
+		if chosen.missing += missing; missing > 0 {
+			chosen.others = append(chosen.others, t.header)
 		}
 	}
-	best.held = len(of)
-	return best
+	return chosen
 }
 
-// isOneOfSeveral reports whether other tables hold so many addresses that this one cannot stand for the list. A meeting's
+// isOneOfSeveral reports whether other tables hold so many addresses that this one is not the whole list. A meeting's
 // block with its host is no such table.
 func (t table) isOneOfSeveral() bool { return t.missing > 1 && t.missing*4 > t.held }
 
@@ -181,7 +186,7 @@ func headersIn(records []sampled) (headers []int) {
 				headers = append(headers, i)
 			}
 		}
-		if slices.ContainsFunc(filled, holdsAddresses) {
+		if record.hasAddress() {
 			fresh = false
 		}
 	}
@@ -239,7 +244,7 @@ func headlessTable(records []sampled, d Dialect) table {
 			t.first = 0
 			break
 		}
-		if t.first = i; len(record.cells) >= width || slices.ContainsFunc(record.cells, holdsAddresses) {
+		if t.first = i; len(record.cells) >= width || record.hasAddress() {
 			break
 		}
 	}
@@ -280,7 +285,7 @@ func addressShare(records []sampled, column int) float64 {
 	for _, record := range records {
 		if column < len(record.cells) && !NoAddress(record.cells[column]) {
 			filled++
-			if holdsAddresses(record.cells[column]) {
+			if record.addresses[column] {
 				with++
 			}
 		}

@@ -13,7 +13,7 @@ type Understood struct {
 	Sheet     string   // of a workbook
 	Header    int64    // the line that names the columns, from 1; of a workbook the row; 0: none
 	Columns   []string // the address columns that were chosen, by name, or by number from 1 where they have none
-	Others    []string // other columns that hold addresses
+	Others    []string // other columns that hold addresses, named in the same way
 	Tables    []int64  // lines of the headers of other tables with addresses, which are left out
 	Replaced  int      // columns that an earlier run added and this one replaces
 }

@@ -54,19 +54,7 @@ func withWorkbook(t testing.TB, r *lists.Reader, record func(lists.Row) []lists.
 	if err != nil {
 		t.Fatal(err)
 	}
-	for row, err := range r.Lines() {
-		if err == nil && row.Blank {
-			err = w.Blank(row)
-		} else if err == nil {
-			err = w.WriteAll(row, record(row))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
+	writeAll(t, w, r, record)
 	book, err := excelize.OpenReader(bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Fatal(err)
@@ -198,6 +186,37 @@ func TestColumnsOfAnEarlierRunAreReplacedInAWorkbook(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestAColumnOfAnEarlierRunBeforeOthersLosesItsCells(t *testing.T) {
+	path := sheet(t, [][]any{{"verify_verdict", "Email", "Name"}, {"old", "ann@x.lab", "Ann"}}, nil)
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	book, _ := withWorkbook(t, r, func(lists.Row) []lists.Record { return []lists.Record{{Verdict: "new"}} })
+	got := cellsOf(t, book, "Sheet1")
+	if diff := cmp.Diff([]string{"", "ann@x.lab", "Ann", "new"}, got[1]); diff != "" || got[0][0] != "" || got[0][3] != "verify_verdict" {
+		t.Errorf("header %q, row (-want +got):\n%s", got[0], diff)
+	}
+}
+
+func TestASheetThatIsHiddenIsNotTakenUnasked(t *testing.T) {
+	path := sheet(t, people, func(book *excelize.File) {
+		book.SetActiveSheet(1)
+		if err := book.SetSheetVisible("Sheet1", false); err != nil {
+			t.Fatal(err)
+		}
+	})
+	r, err := lists.Open(path, lists.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Understood().Sheet; got != "Other" {
+		t.Errorf("sheet %q, want the one that is visible", got)
 	}
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"slices"
 
 	"presend/verify"
 	"presend/verify/verdict"
@@ -17,8 +18,11 @@ const (
 	Deliverable Cut = "deliverable" // deliverable rows only
 )
 
+// cuts are the parts, the largest first.
+var cuts = [...]Cut{All, Sendable, Deliverable}
+
 // Cuts returns the parts, the largest first.
-func Cuts() []Cut { return []Cut{All, Sendable, Deliverable} }
+func Cuts() []Cut { return slices.Clone(cuts[:]) }
 
 func (c Cut) holds(v verify.Verdict) bool {
 	switch c {

@@ -41,7 +41,7 @@ type Figures struct {
 // Counter counts rows. The zero Counter is ready. It is not safe for concurrent use.
 type Counter struct {
 	figures Figures
-	sums    [3]sum // by cut
+	sums    [len(cuts)]sum // by cut
 }
 
 // Add counts a row.
@@ -74,7 +74,7 @@ func (c *Counter) Add(r Row) {
 			f.NextRetry = r.RetryAt
 		}
 	}
-	for i, cut := range Cuts() {
+	for i, cut := range cuts {
 		if cut.holds(r.Verdict) {
 			c.sums[i].add(r)
 		}
@@ -85,7 +85,7 @@ func (c *Counter) Add(r Row) {
 func (c *Counter) Figures() Figures {
 	f := c.figures
 	f.Forecasts = nil
-	for i, cut := range Cuts() {
+	for i, cut := range cuts {
 		f.Forecasts = append(f.Forecasts, c.sums[i].forecast(cut))
 	}
 	return f

@@ -27,10 +27,10 @@ func rows(n int, reason verify.Reason, flags ...verify.Flag) []report.Row {
 
 func aged(n int, age time.Duration, reason verify.Reason, flags ...verify.Flag) (all []report.Row) {
 	facts := reason.Facts()
+	fresh := score.Of(score.Evidence{Reason: reason, Flags: flags}, score.List{})
 	row := report.Row{
 		Verdict: facts.Verdict, Reason: reason, Flags: flags, Action: facts.Action,
-		Score: score.Of(score.Evidence{Reason: reason, Flags: flags, Age: age}, score.List{}),
-		Fresh: score.Of(score.Evidence{Reason: reason, Flags: flags}, score.List{}),
+		Score: score.Aged(fresh, reason, age), Fresh: fresh,
 	}
 	if facts.Action == verdict.RetryLater {
 		row.RetryAt = now.Add(5 * time.Hour)

@@ -163,7 +163,7 @@ func (l *lane) refused(now time.Time, name string, e evidence) bool {
 	}
 	l.circuit = &evidence{
 		reason: e.reason,
-		detail: fmt.Sprintf("not asked: %s refused us %d times in a row, at last: %s", name, l.refusals, e.detail),
+		detail: notAsked + fmt.Sprintf("%s refused us %d times in a row, at last: %s", name, l.refusals, e.detail),
 	}
 	l.circuitAt = now
 	return true

@@ -279,3 +279,15 @@ type trouble struct {
 	evidence evidence
 	until    time.Time
 }
+
+// keepTrouble keeps for a while that an address cannot be asked from a source.
+func (p *plan) keepTrouble(r route, e evidence) {
+	p.troubles[r] = trouble{e, p.now.Add(troubleFor)}
+	p.touchServer(r.addr, r.source)
+}
+
+// troubleAt returns why an address cannot be asked from a source now, and false if that is not known.
+func (p *plan) troubleAt(r route) (evidence, bool) {
+	t, ok := p.troubles[r]
+	return t.evidence, ok && p.now.Before(t.until)
+}

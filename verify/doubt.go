@@ -33,6 +33,18 @@ func (p *plan) certain(r *runState, e evidence) bool {
 	return some
 }
 
+// doubts reports whether it is not known yet whether a failure is ours. Where its way was given up, it is: then it puts
+// that trouble into the evidence.
+func (p *plan) doubts(r *runState, e *evidence) bool {
+	if *e.via != anyWay {
+		if w := p.reachOf(*e.via); w.state == shutWay {
+			*e = instead(*e, w.trouble)
+			return false
+		}
+	}
+	return !p.certain(r, *e)
+}
+
 // settleDoubts gives results that waited for what is known of a way, where that is known now.
 func (p *plan) settleDoubts() {
 	for _, r := range p.sortedRuns() {
@@ -41,25 +53,18 @@ func (p *plan) settleDoubts() {
 		}
 		p.touchRun(r)
 		r.doubtful = slices.DeleteFunc(r.doubtful, func(f finding) bool {
-			if *f.evidence.via != anyWay {
-				if w := p.reachOf(*f.evidence.via); w.state == shutWay {
-					f.evidence = p.instead(f.evidence, w.trouble)
-					r.outbox = append(r.outbox, f)
-					return true
-				}
+			if p.doubts(r, &f.evidence) {
+				return false
 			}
-			if p.certain(r, f.evidence) {
-				r.outbox = append(r.outbox, f)
-				return true
-			}
-			return false
+			r.outbox = append(r.outbox, f)
+			return true
 		})
 		p.feed(r)
 	}
 }
 
 // instead returns the evidence of a trouble in place of that of a failed connection.
-func (p *plan) instead(e evidence, t *Trouble) evidence {
+func instead(e evidence, t *Trouble) evidence {
 	x := t.evidence()
 	x.answer, x.at = e.answer, e.at
 	return x
@@ -130,7 +135,7 @@ func (p *plan) waitsForTest(r *runState) (waits bool) {
 			e.trouble = &Trouble{Kind: NoAnswer, Detail: "the last: " + e.detail}
 		}
 		if nothing && e.reason == NotProbed {
-			f.evidence = p.instead(*e, e.trouble)
+			f.evidence = instead(*e, e.trouble)
 		}
 		r.outbox = append(r.outbox, f)
 	}

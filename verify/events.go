@@ -108,12 +108,11 @@ type (
 		session sessionID
 		why     string
 	}
-	// testOrder asks whether anything answers on a way: one of the hosts that did, or large ones outside of all lists.
+	// testOrder asks whether anything answers on a way: hosts that did before or, if there is a test for that, large ones.
 	testOrder struct {
 		way     way
 		source  netip.Addr
 		targets []smtpprobe.Target
-		outside bool
 	}
 	refillOrder struct {
 		run    runID

@@ -114,8 +114,7 @@ func (p *plan) dropDoubts(s *share) {
 	})
 }
 
-// composeTest takes what is in doubt for a test, which goes by itself in a session that has asked nothing. It returns
-// nil if the rate lets too little through.
+// composeTest takes what is in doubt for a test, which goes by itself in a session that has asked nothing.
 func (p *plan) composeTest(s *session, dom *domain, sh *share, passes int) *transaction {
 	d := s.dest
 	t := &transaction{domain: dom, share: sh, test: true, alone: true, last: dom.control.accepted}

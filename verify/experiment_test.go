@@ -32,12 +32,7 @@ func TestTheControlExperimentReadsRefusalsThatNoRuleReads(t *testing.T) {
 	good, bad := numbered("good", "corp.lab", 20), numbered("bad", "corp.lab", 25)
 	for _, options := range []string{"", "nopipelining", "errors=20", "rcpts=3"} {
 		bubbles(t, unreadable, func(t *testing.T, reply string) {
-			l, v := scripted(t, options, good, func(v lab.Visit) (string, time.Duration) {
-				if v.Command == "RCPT" && !v.Known {
-					return words(reply, v), 0
-				}
-				return "", 0
-			}, nil)
+			l, v := scripted(t, options, good, refusingBy(func(v lab.Visit) string { return words(reply, v) }), nil)
 			reasons := all("accepted", good)
 			for _, a := range bad {
 				reasons[a] = "mailbox_unknown"
@@ -122,15 +117,12 @@ func TestWhatTheControlCannotTellIsRefused(t *testing.T) {
 		"none is accepted":                       {nil, bad, refusing(reply), all("refused", bad)},
 		"one address, and nothing to compare to": {nil, bad[:1], refusing(reply), all("refused", bad)},
 		"the impossible address is refused in clear words": {
-			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
-				switch {
-				case v.Command != "RCPT" || v.Known:
-					return "", 0
-				case strings.HasPrefix(v.Recipient, "bad"):
-					return reply, 0
+			good, append(bad, good...), refusingBy(func(v lab.Visit) string {
+				if strings.HasPrefix(v.Recipient, "bad") {
+					return reply
 				}
-				return "550 5.1.1 User unknown", 0
-			}, refused("accepted"),
+				return "550 5.1.1 User unknown"
+			}), refused("accepted"),
 		},
 		"the impossible address is accepted": {
 			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
@@ -141,50 +133,39 @@ func TestWhatTheControlCannotTellIsRefused(t *testing.T) {
 			}, refused("catch_all"),
 		},
 		"other words than those for the impossible address": {
-			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
-				switch {
-				case v.Command != "RCPT" || v.Known:
-					return "", 0
-				case strings.HasPrefix(v.Recipient, "bad"):
-					return reply, 0
+			good, append(bad, good...), refusingBy(func(v lab.Visit) string {
+				if strings.HasPrefix(v.Recipient, "bad") {
+					return reply
 				}
-				return "550 the sun is closed", 0
-			}, refused("accepted"),
+				return "550 the sun is closed"
+			}), refused("accepted"),
 		},
 		"other words in the test": {
-			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
-				switch {
-				case v.Command != "RCPT" || v.Known:
-					return "", 0
-				case strings.HasPrefix(v.Recipient, "bad") && v.Session > 1:
-					return "550 the sun is closed", 0
+			good, append(bad, good...), refusingBy(func(v lab.Visit) string {
+				if strings.HasPrefix(v.Recipient, "bad") && v.Session > 1 {
+					return "550 the sun is closed"
 				}
-				return reply, 0
-			}, refused("accepted"),
+				return reply
+			}), refused("accepted"),
 		},
 		"the words of the impossible address in the test only": {
-			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
-				switch {
-				case v.Command != "RCPT" || v.Known:
-					return "", 0
-				case strings.HasPrefix(v.Recipient, "bad") && v.Session == 1:
-					return "550 the sun is closed", 0
+			good, append(bad, good...), refusingBy(func(v lab.Visit) string {
+				if strings.HasPrefix(v.Recipient, "bad") && v.Session == 1 {
+					return "550 the sun is closed"
 				}
-				return reply, 0
-			}, refused("accepted"),
+				return reply
+			}), refused("accepted"),
 		},
 		"words that a rule reads as about us": {
-			good, append(bad, good...), func(v lab.Visit) (string, time.Duration) {
+			good, append(bad, good...), refusingBy(func(v lab.Visit) string {
 				switch {
-				case v.Command != "RCPT" || v.Known:
-					return "", 0
 				case strings.HasPrefix(v.Recipient, "bad0"):
-					return "550 5.7.1 Access denied", 0
+					return "550 5.7.1 Access denied"
 				case strings.HasPrefix(v.Recipient, "bad"):
-					return reply, 0
+					return reply
 				}
-				return "550 5.7.1 Access denied", 0
-			}, nil,
+				return "550 5.7.1 Access denied"
+			}), nil,
 		},
 	}, func(t *testing.T, w world) {
 		_, v := scripted(t, "", w.boxes, w.script, nil)

@@ -50,6 +50,14 @@ func (t *transaction) carries() int {
 	return n
 }
 
+// land notes that no session has the transaction any more.
+func (t *transaction) land() {
+	t.share.out -= t.carries()
+	if t.question != "" {
+		t.domain.asking = false
+	}
+}
+
 // recipients returns what is asked, in order.
 func (t *transaction) recipients() []string {
 	list := make([]string, 0, len(t.groups)+testOthers)

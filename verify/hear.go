@@ -70,10 +70,7 @@ func (p *plan) heard(ev heard) {
 	before := s.load.refused
 	at, blamed := f.blame(ev, s.load.served)
 	for i, t := range f.transactions {
-		t.share.out -= t.carries()
-		if t.question != "" {
-			t.domain.asking = false
-		}
+		t.land()
 		var x saidTransaction
 		if i < len(ev.transactions) {
 			x = ev.transactions[i]
@@ -94,7 +91,7 @@ func (p *plan) heard(ev heard) {
 		p.touch(t.domain)
 	}
 	s.dest.count(m.heard, m.refused)
-	p.learnSessionLimits(s, ev, before)
+	p.learnSessionLimits(s, ev)
 	if b != nil {
 		p.broke(s, f, b, at, blamed, &m)
 	}
@@ -339,7 +336,7 @@ func (p *plan) elsewhere(d *domain, r route) bool {
 
 // broke weighs the end of a session in a flight for the hosts and the question.
 func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
-	if b.said != nil && b.said.limit() && b.command != "" && !p.sessionLimit(s, b) {
+	if b.said != nil && b.said.limit() && b.command != "" && !s.endedByLimit(b) {
 		m.slower(*b.said)
 	}
 	if at >= 0 && blamed == len(f.transactions[at].groups) { // the question, which costs nobody but itself
@@ -380,7 +377,7 @@ func (p *plan) broke(s *session, f *flight, b *broken, at, blamed int, m *met) {
 		return
 	}
 	if b.evidence.reply != nil && e.reply == nil {
-		e.detail = "not asked: " + e.detail
+		e.detail = notAsked + e.detail
 	}
 	p.lose(d, r, e)
 }
@@ -401,8 +398,7 @@ func (p *plan) endedAt(r route, e evidence) {
 	}
 	delete(p.ended, r)
 	e.detail = fmt.Sprintf("it ended %d sessions in a row without an answer, at last: %s", endedMost, e.detail)
-	p.troubles[r] = trouble{e, p.now.Add(troubleFor)}
-	p.touchServer(r.addr, r.source)
+	p.keepTrouble(r, e)
 }
 
 // learnErrorLimit lets the destination learn from the time that refusals took.
@@ -492,8 +488,7 @@ func (p *plan) refusedBeforeRCPT(s *session, d *domain, addr netip.Addr, x said)
 // greetedBadly notes that a host refuses sessions. No domain was named yet, so that it does so for all.
 func (p *plan) greetedBadly(s *session, d *domain, addr netip.Addr, e evidence) {
 	p.hostDown(d, s.source, s.host, e)
-	p.troubles[route{s.source, addr}] = trouble{e, p.now.Add(troubleFor)}
-	p.touchServer(addr, s.source)
+	p.keepTrouble(route{s.source, addr}, e)
 }
 
 // hostDown notes that a host is of no use for a domain, from a source: the host has spoken, and its other addresses are

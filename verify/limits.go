@@ -11,11 +11,11 @@ import (
 	"presend/verify/verdict"
 )
 
-// Limits of receivers that end a session are no anger: a new session is taken at once, so nothing pauses for them.
+// A receiver that ends a session because of a limit takes a new one at once, so nothing pauses for it.
 
-// sessionLimit reports whether a session was ended by a limit on what one session may ask: its refusals, or its
+// endedByLimit reports whether a session was ended by a limit on what one session may ask: its refusals, or its
 // transactions.
-func (p *plan) sessionLimit(s *session, b *broken) bool {
+func (s *session) endedByLimit(b *broken) bool {
 	if b.said == nil || s.load.served == 0 {
 		return false
 	}
@@ -23,15 +23,15 @@ func (p *plan) sessionLimit(s *session, b *broken) bool {
 }
 
 // learnSessionLimits counts the transactions of a session, and learns the limits on a session from how it ended and from
-// how long refusals took. Before is how many recipients were refused in the session before this flight.
-func (p *plan) learnSessionLimits(s *session, ev heard, before int) {
+// how long refusals took.
+func (p *plan) learnSessionLimits(s *session, ev heard) {
 	b, d := ev.broken, s.dest
 	done := len(ev.transactions)
 	if b != nil && b.said != nil && b.command == reply.MAIL {
 		done--
 	}
 	s.load.mails += max(0, done)
-	if b != nil && p.sessionLimit(s, b) {
+	if b != nil && s.endedByLimit(b) {
 		if b.command == reply.MAIL {
 			d.limitMails(p.now, s.load.mails)
 		}
@@ -150,10 +150,7 @@ func (p *plan) visitAgain(s *session, f *flight) {
 	l.met = l.met && l.sessions > 1
 	l.paused = p.now.Add(screenedFor)
 	for _, t := range f.transactions {
-		t.share.out -= t.carries()
-		if t.question != "" {
-			t.domain.asking = false
-		}
+		t.land()
 		p.requeue(t, t.groups)
 		p.touch(t.domain)
 	}
@@ -191,7 +188,7 @@ func (d *destination) leftToday(n int, now time.Time) int {
 func (d *destination) budgetSpent(now time.Time) evidence {
 	return evidence{
 		reason:  verdict.NotProbed,
-		detail:  fmt.Sprintf("not asked: today's budget of %d recipients at %s is used up", d.table.Day, d.name),
+		detail:  notAsked + fmt.Sprintf("today's budget of %d recipients at %s is used up", d.table.Day, d.name),
 		retryAt: now.UTC().Truncate(wholeDay).Add(wholeDay + nextDay),
 	}
 }
@@ -210,7 +207,7 @@ func (p *plan) nextHour(s *session, e evidence) {
 	l := s.lane()
 	l.circuit = &evidence{
 		reason:  verdict.RateLimited,
-		detail:  fmt.Sprintf("not asked: %s has an hourly limit, it said: %s", s.dest.name, e.detail),
+		detail:  notAsked + fmt.Sprintf("%s has an hourly limit, it said: %s", s.dest.name, e.detail),
 		retryAt: p.now.Add(circuitFor + time.Minute),
 	}
 	l.circuitAt, l.trial = p.now, false

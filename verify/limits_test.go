@@ -22,11 +22,7 @@ type limited struct {
 func wantLimit(t *testing.T, goods, bads int, w limited) {
 	t.Helper()
 	good, bad := numbered("good", "corp.lab", goods), numbered("bad", "corp.lab", bads)
-	script := w.script
-	if script == nil {
-		script = func(lab.Visit) (string, time.Duration) { return "", 0 }
-	}
-	l, v := scripted(t, w.options, good, script, nil)
+	l, v := scripted(t, w.options, good, w.script, nil)
 	reasons := all("accepted", good)
 	for _, a := range bad {
 		reasons[a] = "mailbox_unknown"

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"presend/verify/mx"
-	"presend/verify/verdict"
 )
 
 const (
@@ -51,7 +50,7 @@ func (l *lookups) words() string {
 	if l.since.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("DNS, which gives no answers since %s", l.since.UTC().Format(time.TimeOnly+" MST"))
+	return fmt.Sprintf("DNS, which gives no answers since %s", clock(l.since))
 }
 
 // ready waits while DNS is tested. It returns what is to be said of a domain that is not looked up any more; nil where
@@ -189,9 +188,4 @@ func (r *run) concludeAll(ctx context.Context, list []unresolved, ours bool) err
 		}
 	}
 	return nil
-}
-
-// unasked is what is said of a domain that is not looked up, since DNS was given up.
-func unasked(t *Trouble) evidence {
-	return evidence{reason: verdict.DNSFailure, detail: notAsked + t.String(), ours: true, trouble: t}
 }

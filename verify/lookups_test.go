@@ -135,8 +135,8 @@ func TestADomainWithoutAnAnswerCountsOnlyWhereAnotherHasOne(t *testing.T) {
 				t.Errorf("%s: %s (%s), ours %v", r.Normalized, r.Reason, r.Detail, r.Ours)
 			}
 		}
-		if n := b.tests.Load(); n > w.tests {
-			t.Errorf("DNS was tested %d times, want %d", n, w.tests)
+		if n := b.tests.Load(); n > w.tests || n == 0 && w.tests > 0 {
+			t.Errorf("DNS was tested %d times, want %d at most", n, w.tests)
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
-// one family. It returns nil if any of them answers. It is asked only where connections to several unrelated
-// destinations in a row had no answer, nor have hosts that answered before, so that "closed here" can be told from
-// "these hosts are down".
+// one family. It returns nil if any of them answers. It is called only after connections to several unrelated
+// destinations in a row had no answer, and hosts that answered before do not either. Its answer tells "port 25 is closed
+// here" from "these hosts are down".
 type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
 
 // testFor is how long a test may take.
@@ -35,7 +35,7 @@ func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 	var err error
 	if !answered {
 		err = errors.Join(errs...)
-		if o.outside {
+		if d.outside != nil {
 			err = d.outside(ctx, o.source, o.way.v6)
 		}
 	}

@@ -54,9 +54,9 @@ type run struct {
 }
 
 // Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and
-// else the error of ctx or of the queue. Results known by then are recorded in every case but that of a queue
-// that cannot record. Runs may be under way at the
-// same time: they share each destination's pace. When the last one returns, all sessions have been left.
+// else the error of ctx or of the queue. Results known by then are recorded in every case but that of a queue that
+// cannot record. Runs may be under way at the same time: they share each destination's pace. When the last one returns,
+// all sessions have been left.
 func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) error {
 	r := &run{
 		Verifier: v, options: options, queue: queue, room: semaphore.NewWeighted(inHand),
@@ -168,9 +168,11 @@ func (r *run) find(ctx context.Context, d Domain, cost int) error {
 	if err != nil {
 		return err
 	}
-	if trouble != nil {
+	if trouble != nil { // DNS was given up
 		r.room.Release(int64(cost))
-		return r.conclude(ctx, d.Name, unasked(trouble))
+		e := trouble.evidence()
+		e.reason = verdict.DNSFailure
+		return r.conclude(ctx, d.Name, e)
 	}
 	e, worth := r.byName(ctx, d.Name)
 	if ctx.Err() != nil {

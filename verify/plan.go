@@ -73,14 +73,6 @@ type plan struct {
 	scratch      []netip.Addr
 }
 
-// family returns what a source knows of the family of an address.
-func (s *source) family(addr netip.Addr) *family {
-	if addr.Unmap().Is4() {
-		return &s.families[0]
-	}
-	return &s.families[1]
-}
-
 func newPlan(r rules) *plan {
 	p := &plan{
 		rules: r, runs: map[runID]*runState{}, checks: &flow{id: checkFlowID}, domains: map[string]*domain{},

@@ -22,26 +22,24 @@ import (
 
 // sim is a world around a plan: it answers orders with events at times of its own, without a goroutine.
 type sim struct {
-	t        testing.TB
-	plan     *plan
-	weigher  weigher
-	now      time.Time
-	start    time.Time
-	hosts    map[netip.Addr]*simHost
-	runs     map[runID]*simRun
-	said     []sayOrder
-	open     map[sessionID]*simSession
-	opens    []simOpen
-	flights  []simFlight
-	quits    []string
-	cancels  []sessionID
-	ends     []sessionID
-	refills  []refillOrder
-	script   strings.Builder // orders, as text
-	tests    []testOrder
-	outside  error         // what large hosts answer to a test
-	patience time.Duration // of the runs that begin
-	checked  bool          // invariants are checked after each event
+	t       testing.TB
+	plan    *plan
+	weigher weigher
+	now     time.Time
+	start   time.Time
+	hosts   map[netip.Addr]*simHost
+	runs    map[runID]*simRun
+	said    []sayOrder
+	open    map[sessionID]*simSession
+	opens   []simOpen
+	flights []simFlight
+	quits   []string
+	cancels []sessionID
+	ends    []sessionID
+	refills []refillOrder
+	tests   []testOrder
+	script  strings.Builder // orders, as text
+	checked bool            // invariants are checked after each event
 
 	coming   simEvents
 	last     int
@@ -231,7 +229,7 @@ func (w *sim) begin(id runID) *simRun {
 		id: id, pending: map[string][]Task{}, results: map[int64]finding{}, kept: map[int64]finding{},
 	}
 	w.runs[id] = r
-	w.feed(begin{run: id, patience: w.patience})
+	w.feed(begin{run: id})
 	w.feed(collect{id})
 	return r
 }
@@ -350,17 +348,14 @@ func (w *sim) carryOut(o order) {
 	}
 }
 
-// test answers a test as the hosts do now.
+// test answers a test as the hosts do now. No simulation has large hosts outside.
 func (w *sim) test(o testOrder) error {
 	for _, t := range o.targets {
 		if w.hosts[t.Addrs[0]].dead == nil {
 			return nil
 		}
 	}
-	if !o.outside {
-		return errDown
-	}
-	return w.outside
+	return errDown
 }
 
 func (w *sim) refill(o refillOrder) {

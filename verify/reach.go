@@ -101,13 +101,25 @@ func (r *reach) remember(t smtpprobe.Target) {
 // wayTo returns the way to an address from a source.
 func wayTo(n int, addr netip.Addr) way { return way{n, !addr.Unmap().Is4()} }
 
+// family returns the name of the family of addresses.
+func (w way) family() string {
+	if w.v6 {
+		return "IPv6"
+	}
+	return "IPv4"
+}
+
+// family returns what a source knows of the family of addresses that a way goes over.
+func (p *plan) family(w way) *family {
+	if w.v6 {
+		return &p.sources[w.source].families[1]
+	}
+	return &p.sources[w.source].families[0]
+}
+
 // reachOf returns what is known of a way.
 func (p *plan) reachOf(w way) *reach {
-	f := &p.sources[w.source].families[0]
-	if w.v6 {
-		f = &p.sources[w.source].families[1]
-	}
-	r := &f.reach
+	r := &p.family(w).reach
 	if r.state == shutWay && !p.now.Before(r.until) { // a new chance
 		*r = reach{}
 	}
@@ -116,15 +128,11 @@ func (p *plan) reachOf(w way) *reach {
 
 // wayName says which way it is, where several are in use.
 func (p *plan) wayName(w way) string {
-	family := "IPv4"
-	if w.v6 {
-		family = "IPv6"
-	}
 	switch src := p.sources[w.source].addr; {
 	case len(p.sources) > 1:
-		return "from " + p.sourceName(w.source) + " over " + family
+		return "from " + p.sourceName(w.source) + " over " + w.family()
 	case p.rules.ipv4 && p.rules.ipv6 && !src.IsValid():
-		return "over " + family
+		return "over " + w.family()
 	}
 	return ""
 }
@@ -212,7 +220,7 @@ func (p *plan) test(w way) {
 	if r.state != awayWay {
 		r.state = testedWay
 	}
-	p.say(testOrder{way: w, source: p.sources[w.source].addr, targets: slices.Clone(r.good), outside: p.rules.outside})
+	p.say(testOrder{way: w, source: p.sources[w.source].addr, targets: slices.Clone(r.good)})
 }
 
 // tested takes what a test found.
@@ -261,7 +269,7 @@ func (p *plan) stayAway(w way) {
 	if left <= 0 {
 		p.shut(w, &Trouble{Kind: NetworkDown, Where: p.wayName(w), Detail: fmt.Sprintf(
 			"nothing answers since %s, not even mail hosts that did before; the last: %s",
-			r.since.UTC().Format("15:04:05 MST"), r.last)})
+			clock(r.since), r.last)})
 		return
 	}
 	p.at(p.now.Add(min(trialEvery, left)), func() {
@@ -330,8 +338,7 @@ func (p *plan) updateAll() {
 // at lets something happen at a time.
 func (p *plan) at(when time.Time, do func()) { heap.Push(&p.alarms, alarm{at: when, do: do}) }
 
-// shutEvidence returns what is to be said of a mail host whose addresses are reached by ways only that are of no use;
-// nil where there is no such way.
+// shutEvidence returns the trouble of the first way to one of these addresses that was given up; nil if none was.
 func (p *plan) shutEvidence(addrs []netip.Addr) *evidence {
 	for n := range p.sources {
 		for _, addr := range addrs {
@@ -357,8 +364,7 @@ func (p *plan) proxyFailed(n int, addr netip.Addr, dest *destination, f failure)
 	case f.fault == proxyRule:
 		e := f.evidence
 		e.via, e.ours = &w, true
-		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}
-		p.touchServer(addr, n)
+		p.keepTrouble(route{n, addr}, e)
 		if p.silence(n, addr, dest, e); len(r.good) == 0 {
 			r.forbidden = true
 			p.forbid(w, doubtFirst)

@@ -32,24 +32,20 @@ func scripted(
 		t.Fatal(err)
 	}
 	v := verifier(t, l, l.Resolver(), change)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
-		defer cancel()
-		if err := v.Wait(ctx); err != nil {
-			t.Errorf("the Verifier is not idle: %v", err)
-		}
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	leaveAtEnd(t, l, v)
 	return l, v
 }
 
 // refusing returns a script that gives one reply to every recipient that is no mailbox.
 func refusing(reply string) lab.Script {
+	return refusingBy(func(lab.Visit) string { return reply })
+}
+
+// refusingBy returns a script that gives every recipient that is no mailbox the reply of a function.
+func refusingBy(reply func(lab.Visit) string) lab.Script {
 	return func(v lab.Visit) (string, time.Duration) {
 		if v.Command == "RCPT" && !v.Known {
-			return reply, 0
+			return reply(v), 0
 		}
 		return "", 0
 	}

@@ -138,8 +138,8 @@ func (p *plan) alive(d *domain, n int, addr netip.Addr) bool {
 	if _, down := d.down[r]; down {
 		return false
 	}
-	t, troubled := p.troubles[r]
-	return !troubled || !p.now.Before(t.until)
+	_, troubled := p.troubleAt(r)
+	return !troubled
 }
 
 // reach appends the addresses of the most preferred hosts that are still worth trying for a domain from a source.

@@ -280,7 +280,7 @@ func (p *plan) opened(ev opened) {
 	}
 	src.connected = true
 	d.keep(p.now, ev.limits)
-	src.family(s.addr).works()
+	p.family(wayTo(s.source, s.addr)).works()
 	p.answer(s.source, s.addr, d.name, s.host)
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls

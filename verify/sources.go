@@ -66,7 +66,8 @@ func (p *plan) inUse(n int, addr netip.Addr) bool {
 	if v4 && !p.rules.ipv4 || !v4 && !p.rules.ipv6 {
 		return false
 	}
-	return !p.now.Before(src.family(addr).outUntil) && p.reachOf(wayTo(n, addr)).state != shutWay
+	w := wayTo(n, addr)
+	return !p.now.Before(p.family(w).outUntil) && p.reachOf(w).state != shutWay
 }
 
 func (p *plan) sourceName(n int) string {
@@ -127,12 +128,9 @@ func (p *plan) leaveOut(n int, why string) {
 // noRouteTo notes that a source has no route to an address. A router on the way may say so of one network, and then it
 // is the host that cannot be reached; where several attempts in a row find no route, the family is left out.
 func (p *plan) noRouteTo(n int, addr netip.Addr, dest *destination, e evidence) {
-	f, name := p.sources[n].family(addr), "IPv6"
-	if addr.Unmap().Is4() {
-		name = "IPv4"
-	}
-	f.noRoute++
 	w := wayTo(n, addr)
+	f := p.family(w)
+	f.noRoute++
 	e.via, e.ours = &w, true // whether it is us alone, or the host's network
 	if !f.worked {           // it may be us
 		e = evidence{
@@ -142,8 +140,7 @@ func (p *plan) noRouteTo(n int, addr netip.Addr, dest *destination, e evidence) 
 		p.doubt(w)
 	}
 	if f.noRoute < noRouteLimit || p.holds(n, addr) {
-		p.troubles[route{n, addr}] = trouble{e, p.now.Add(troubleFor)}
-		p.touchServer(addr, n)
+		p.keepTrouble(route{n, addr}, e)
 		return
 	}
 	f.outUntil, f.worked = p.now.Add(familyFor), false
@@ -153,7 +150,7 @@ func (p *plan) noRouteTo(n int, addr netip.Addr, dest *destination, e evidence) 
 		"source",
 		p.sourceName(n),
 		"family",
-		name,
+		w.family(),
 		"for",
 		familyFor,
 		"reason",

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // TroubleKind is what kind of fault a [Trouble] is.
@@ -73,13 +74,20 @@ func (t *Trouble) evidence() evidence {
 
 // saysTrouble reports whether the detail of a result is that of a trouble. A state file keeps no more of it.
 func saysTrouble(detail string) bool {
+	text, unasked := strings.CutPrefix(detail, notAsked)
+	if !unasked {
+		return false
+	}
 	for _, kind := range []TroubleKind{PortClosed, NetworkDown, NoAnswer, ProxyBroken, DNSDown} {
-		if strings.HasPrefix(detail, notAsked+(&Trouble{Kind: kind}).String()) {
+		if strings.HasPrefix(text, (&Trouble{Kind: kind}).String()) {
 			return true
 		}
 	}
 	return false
 }
+
+// clock returns the time of day for a sentence.
+func clock(t time.Time) string { return t.UTC().Format(time.TimeOnly + " MST") }
 
 // ProxyError is the error of a dialer that goes through a proxy, where it is the proxy that failed and not the mail
 // host. A prober's Dial returns it wrapped or as it is.

@@ -1,8 +1,8 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
-	"time"
 
 	"presend/verify/mx"
 	"presend/verify/verdict"
@@ -14,7 +14,7 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 	if h.Err != nil {
 		return evidence{
 			reason: verdict.DNSFailure, via: &anyWay,
-			detail: fmt.Sprintf("not asked: the address of its mail host %s is not known: %v", h.Name, h.Err),
+			detail: notAsked + fmt.Sprintf("the address of its mail host %s is not known: %v", h.Name, h.Err),
 		}
 	}
 	var down, ours *evidence
@@ -24,16 +24,14 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 			if said, ok := d.down[r]; ok {
 				return said
 			}
-			t, ok := p.troubles[r]
-			if !ok || !p.now.Before(t.until) || p.reachOf(wayTo(n, addr)).state == shutWay {
+			met, ok := p.troubleAt(r)
+			if !ok || p.reachOf(wayTo(n, addr)).state == shutWay {
 				continue
 			}
-			e := &evidence{
-				reason: t.evidence.reason, detail: notAsked + t.evidence.detail, via: t.evidence.via, ours: t.evidence.ours,
-			}
+			e := &evidence{reason: met.reason, detail: notAsked + met.detail, via: met.via, ours: met.ours}
 			switch {
 			case e.reason == verdict.NotProbed:
-				ours = either(ours, e)
+				ours = cmp.Or(ours, e)
 			case down == nil || p.surer(e, down):
 				down = e
 			}
@@ -44,17 +42,10 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 		down.ours = down.ours || !p.allTried(h)
 		return *down
 	}
-	if e := either(shut, ours); e != nil {
+	if e := cmp.Or(shut, ours); e != nil {
 		return *e
 	}
 	return evidence{reason: verdict.NotProbed, detail: notAsked + p.noRoute(h), via: &anyWay}
-}
-
-func either(a, b *evidence) *evidence {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // answeredVia reports whether anything answers on the way by which a failure was met.
@@ -81,8 +72,8 @@ func (p *plan) allTried(h mx.Host) bool {
 
 // noRouteKnown reports whether an attempt to connect found that it is us who have no route.
 func (p *plan) noRouteKnown(r route) bool {
-	t, ok := p.troubles[r]
-	return ok && p.now.Before(t.until) && t.evidence.ours
+	met, ok := p.troubleAt(r)
+	return ok && met.ours
 }
 
 // unanswered keeps that an address gave no answer to a connection.
@@ -92,26 +83,14 @@ func (p *plan) unanswered(s *session, f failure) {
 		e.via = &w
 		p.silence(s.source, f.addr, s.dest, e)
 	}
-	p.troubles[route{s.source, f.addr}] = trouble{e, p.now.Add(troubleFor)}
-	p.touchServer(f.addr, s.source)
-}
-
-// doubts reports whether it is not known yet whether a failure is ours, and puts right what is known to be.
-func (p *plan) doubts(r *runState, e *evidence) bool {
-	if *e.via != anyWay {
-		if w := p.reachOf(*e.via); w.state == shutWay {
-			*e = p.instead(*e, w.trouble)
-			return false
-		}
-	}
-	return !p.certain(r, *e)
+	p.keepTrouble(route{s.source, f.addr}, e)
 }
 
 // awayWords says that a network is waited for; empty where none is.
 func (p *plan) awayWords() (words string) {
 	p.eachWay(func(w way, r *reach) {
 		if r.state == awayWay && words == "" {
-			words = fmt.Sprintf("the network: nothing answers since %s", r.since.UTC().Format(time.TimeOnly+" MST"))
+			words = fmt.Sprintf("the network: nothing answers since %s", clock(r.since))
 			if name := p.wayName(w); name != "" {
 				words += " (" + name + ")"
 			}

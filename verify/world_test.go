@@ -55,6 +55,12 @@ func memoryWorld(t testing.TB, declaration string, change func(*verify.Config)) 
 		t.Fatal(err)
 	}
 	v := verifier(t, l, l.Resolver(), change)
+	leaveAtEnd(t, l, v)
+	return l, v
+}
+
+// leaveAtEnd waits, when the test ends, until the Verifier has left all sessions, and closes the lab.
+func leaveAtEnd(t testing.TB, l *lab.Lab, v *verify.Verifier) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
@@ -65,7 +71,6 @@ func memoryWorld(t testing.TB, declaration string, change func(*verify.Config)) 
 			t.Error(err)
 		}
 	})
-	return l, v
 }
 
 func verifier(t testing.TB, l *lab.Lab, resolver verify.Resolver, change func(*verify.Config)) *verify.Verifier {

@@ -1,7 +1,7 @@
 // Command dns measures for how many domains a second the resolver finds the mail hosts. A local authority takes a
-// millisecond for each answer. For comparison it runs two loops over miekg/dns with as many queries at a time: one opens
-// a socket for each query, and the other keeps its connections. The three take turns for several rounds, and the figures
-// are medians. Every answer is checked.
+// millisecond for each answer. For comparison it runs two loops over miekg/dns with as many queries at a time: one
+// opens a socket for each query, and the other keeps its connections. The three take turns for several rounds, and the
+// figures are medians. Every answer is checked.
 //
 //	go run ./bench/dns -domains 100000
 package main

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"presend/doctor"
+	"presend/report"
 	"presend/verify/mx"
 )
 
@@ -85,7 +86,8 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	if !a.flags.quiet {
-		warnings, failures := count(counts[doctor.Warning], "warning"), count(counts[doctor.Failure], "failure")
+		warnings := report.Count(counts[doctor.Warning], "warning", "warnings")
+		failures := report.Count(counts[doctor.Failure], "failure", "failures")
 		fmt.Fprintf(a.stderr, "%d ok, %s, %s\n", counts[doctor.OK], warnings, failures)
 	}
 	if worst == doctor.Failure {
@@ -150,12 +152,4 @@ func findingText(f doctor.Finding) string {
 		fmt.Fprintf(&b, "%9sFix: %s\n", "", printable(f.Fix))
 	}
 	return b.String()
-}
-
-// count writes a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

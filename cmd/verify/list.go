@@ -108,8 +108,9 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	o := job.Options{
 		Input: input, Stdin: a.stdin, Output: f.output, Stdout: a.stdout, Format: job.Format(f.format), Split: f.split,
 		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
-		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet, Explode: f.explode, Unengaged: time.Duration(f.unengaged),
-		ActivityColumn: f.activityColumn, Treat: rules, Only: only,
+		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet,
+		Explode: f.explode, Unengaged: time.Duration(f.unengaged), ActivityColumn: f.activityColumn, Treat: rules,
+		Only: only,
 	}
 	if o.Output == "" && input == "-" {
 		o.Output = "-"
@@ -124,10 +125,7 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 		}
 		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified" + ending
 	}
-	if o.State == "" && (o.Probing || o.Wait > 0) {
-		if o.Output == "-" {
-			return o, nil // a temporary one
-		}
+	if o.NeedsState() && o.Output != "-" { // else it is a temporary one
 		o.State = o.Output + ".state"
 	}
 	return o, nil
@@ -169,7 +167,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	defer resolver.Close() // it only frees sockets
 	o.Preflight, o.Patience = a.preflight(resolver), f.patience
 	again, interrupted := a.again(), false
-	if o.State == "" && (o.Probing || o.Wait > 0) {
+	if o.NeedsState() {
 		directory, err := os.MkdirTemp("", "verify-list-")
 		if err != nil {
 			return fmt.Errorf("a temporary state file: %w", err)

@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -92,7 +94,7 @@ func strangeVariables(root *cobra.Command, environment []string) (strange []stri
 		if !strings.HasPrefix(name, prefix) || known[name] {
 			continue
 		}
-		for setting := range known {
+		for _, setting := range slices.Sorted(maps.Keys(known)) {
 			if levenshtein.ComputeDistance(name, setting) <= 2 {
 				return nil, usagef("no setting is called %s; did you mean %s?", name, setting)
 			}

@@ -10,8 +10,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// sweep removes the unfinished files of a name that killed processes left behind. A process that still runs holds a lock
-// on its file.
+// sweep removes the unfinished files of a name that killed processes left behind. A process that still runs holds a
+// lock on its file.
 func sweep(name string) error {
 	for _, path := range unfinished(name) {
 		lock := flock.New(path, flock.SetFlag(os.O_RDONLY))

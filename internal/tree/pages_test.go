@@ -16,7 +16,11 @@ import (
 func TestPagesNameOnlyFilesThatExist(t *testing.T) {
 	named := regexp.MustCompile("`([a-z0-9_/-]+\\.(?:go|toml|txt|sql|csv))`|\\]\\(([^)#:]+)\\)")
 	found := 0
-	for _, page := range []string{"README.md", "CONTRIBUTING.md", "docs/architecture.md", "e2e/README.md"} {
+	pages, err := fs.Glob(os.DirFS(root), "docs/*.md")
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("%v, %v: want the pages of docs", pages, err)
+	}
+	for _, page := range append(pages, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "e2e/README.md") {
 		text, err := os.ReadFile(filepath.Join(root, page))
 		if err != nil {
 			t.Fatal(err)
@@ -26,7 +30,7 @@ func TestPagesNameOnlyFilesThatExist(t *testing.T) {
 			if path == "" {
 				path, from = match[2], filepath.Join(root, filepath.Dir(page))
 			}
-			if !strings.Contains(path, "/") && match[1] != "" {
+			if match[1] != "" && (!strings.Contains(path, "/") || strings.HasPrefix(path, "/")) {
 				continue // a file of the reader's, or one of a directory that the sentence names
 			}
 			found++
@@ -78,8 +82,8 @@ func TestEveryModuleInTheProgramHasALicenceAndIsInNOTICE(t *testing.T) {
 	}
 }
 
-// above are the packages of the tree in the order of their imports: none imports one of an earlier row. Packages that no
-// row names, tests and programs aside, import nothing of ours.
+// above are the packages of the program in the order of their imports: none imports one of its own row or of an earlier
+// one.
 var above = [][]string{
 	{"cmd/verify"},
 	{"job", "doctor"},
@@ -112,9 +116,31 @@ func TestImportsPointOneWay(t *testing.T) {
 			}
 		}
 	}
+	for _, name := range packages(t) {
+		if _, known := rank[name]; !known {
+			t.Errorf("%s is in the program, and its place in the order of the imports is not known", name)
+		}
+	}
 	for _, imported := range imports(t, "lists") {
 		t.Errorf("lists imports %s; it is to import nothing of ours", imported)
 	}
+}
+
+// packages returns the packages of ours that the program is made of, without the lab.
+func packages(t *testing.T) (ours []string) {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/verify")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		if strings.HasPrefix(path, "presend/") && path != "presend/internal/lab" {
+			ours = append(ours, path)
+		}
+	}
+	return ours
 }
 
 // imports returns which packages of ours a package imports, tests aside.

@@ -3,7 +3,6 @@ package mx
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -14,8 +13,8 @@ import (
 func (r *Resolver) Servers() []string { return slices.Clone(r.config.Servers) }
 
 // Ask asks one question and returns the reply as it came, with the care that Lookup takes: other resolvers, other ways,
-// several tries. The reply is NOERROR or NXDOMAIN. The error is a *TemporaryError, or
-// that of the context, or says that the resolver is closed.
+// several tries. The reply is NOERROR or NXDOMAIN. The error is a *TemporaryError, or that of the context, or says that
+// the resolver is closed.
 func (r *Resolver) Ask(ctx context.Context, name string, kind uint16) (*dns.Msg, error) {
 	reply, _, err := r.client.query(ctx, question{strings.TrimSuffix(strings.ToLower(name), "."), kind}, 0)
 	if err != nil {
@@ -26,6 +25,3 @@ func (r *Resolver) Ask(ctx context.Context, name string, kind uint16) (*dns.Msg,
 	}
 	return reply, nil
 }
-
-// IsPublic reports whether a host on the internet can have the address.
-func IsPublic(a netip.Addr) bool { return isPublic(a) }

@@ -118,3 +118,36 @@ func TestADeadlineThatHasPassedEndsAContextByTheClock(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAnswerIsKeptForItsTTLWithinLimits(t *testing.T) {
+	nothing := func(records ...string) func(*dns.Msg) {
+		return func(m *dns.Msg) {
+			for _, text := range records {
+				m.Ns = append(m.Ns, record("%s", text))
+			}
+		}
+	}
+	mail := func(ttl string) func(*dns.Msg) {
+		return func(m *dns.Msg) { m.Answer = append(m.Answer, record("corp.lab. %s IN MX 10 mx.lab.", ttl)) }
+	}
+	for name, test := range map[string]struct {
+		fill func(*dns.Msg)
+		want time.Duration
+	}{
+		"an hour":             {mail("3600"), time.Hour},
+		"nothing":             {mail("0"), minTTL},
+		"a week":              {mail("604800"), maxTTL},
+		"no SOA":              {nothing(), noTTL},
+		"the SOA's minimum":   {nothing("lab. 300 IN SOA ns.lab. root.lab. 1 2 3 4 60"), time.Minute},
+		"the SOA's own TTL":   {nothing("lab. 60 IN SOA ns.lab. root.lab. 1 2 3 4 300"), time.Minute},
+		"an SOA with nothing": {nothing("lab. 0 IN SOA ns.lab. root.lab. 1 2 3 4 0"), minTTL},
+	} {
+		simulate(t, name, func(t *testing.T) {
+			reply := new(dns.Msg).SetQuestion("corp.lab.", dns.TypeMX)
+			test.fill(reply)
+			if f, _ := read(reply, corp.name, corp.kind); time.Until(f.expires) != test.want {
+				t.Errorf("it is kept for %s, want %s", time.Until(f.expires), test.want)
+			}
+		})
+	}
+}

@@ -86,11 +86,9 @@ func (c *client) query(ctx context.Context, q question, avoid upstreamSet) (*dns
 			servfails >= min(servfailTries, c.config.Attempts) {
 			return nil, nil, err
 		}
-		if u == last || len(c.upstreams) == 1 {
-			if servfails > 0 {
-				if err := sleep(ctx, againAfter<<(servfails-1)); err != nil {
-					return nil, nil, err
-				}
+		if servfails > 0 && (u == last || len(c.upstreams) == 1) {
+			if err := sleep(ctx, againAfter<<(servfails-1)); err != nil {
+				return nil, nil, err
 			}
 		}
 		last = u

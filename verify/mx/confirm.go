@@ -65,7 +65,7 @@ func (r *Resolver) independent(a, b upstreamSet) bool {
 		if err != nil {
 			return false
 		}
-		if addr, err := netip.ParseAddr(host); err != nil || !isPublic(addr) {
+		if addr, err := netip.ParseAddr(host); err != nil || !IsPublic(addr) {
 			return false
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 )
@@ -149,4 +150,24 @@ func TestLocalhostAsAMailHost(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAConclusionIsConfirmedAgainWhenItsTTLHasEnded(t *testing.T) {
+	simulate(t, "NXDOMAIN for a minute", func(t *testing.T) {
+		server := &simServer{answer: zone{}.answer}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": server}}
+		r := n.resolver(t, Config{})
+		for _, step := range []struct {
+			after   time.Duration
+			queries int // so far
+		}{{0, 2}, {59 * time.Second, 2}, {2 * time.Second, 4}} {
+			time.Sleep(step.after)
+			if _, err := r.Lookup(t.Context(), "corp.lab"); !errors.Is(err, ErrNoSuchDomain) {
+				t.Error(err)
+			}
+			if server.queries() != step.queries {
+				t.Errorf("%d queries, want %d", server.queries(), step.queries)
+			}
+		}
+	})
 }

@@ -154,7 +154,7 @@ func (v *view) addresses(ctx context.Context, name string) (addrs []netip.Addr, 
 	}
 	all := len(addrs)
 	if !v.r.config.AllowPrivate {
-		addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !isPublic(a) })
+		addrs = slices.DeleteFunc(addrs, func(a netip.Addr) bool { return !IsPublic(a) })
 	}
 	failure := cmp.Or(failures[:]...)
 	switch {

@@ -105,7 +105,7 @@ func (r *Resolver) examine(ctx context.Context, u *upstream) *PreflightError {
 	var known, random sight
 	var both sync.WaitGroup
 	both.Go(func() { known = r.seeAny(ctx, u, r.config.KnownNames) })
-	both.Go(func() { random = r.see(ctx, u, question{randomName(), dns.TypeA}, 0) })
+	both.Go(func() { random = r.see(ctx, u, question{RandomName(), dns.TypeA}, 0) })
 	both.Wait()
 	switch {
 	case random.resolves:
@@ -174,8 +174,8 @@ func (r *Resolver) see(ctx context.Context, u *upstream, q question, first int) 
 	}
 }
 
-// randomName returns a name that nobody has registered.
-func randomName() string {
+// RandomName returns a name that nobody has registered, so that no cache holds it either.
+func RandomName() string {
 	const letters = "abcdefghijklmnopqrstuvwxyz"
 	var label [24]byte
 	for i := range label {

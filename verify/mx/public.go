@@ -12,8 +12,8 @@ func isLocalhost(target string) bool {
 	return target == "localhost" || err == nil && a.Unmap().IsLoopback()
 }
 
-// isPublic reports whether a mail host on the internet can have the address.
-func isPublic(a netip.Addr) bool {
+// IsPublic reports whether a host on the internet can have the address.
+func IsPublic(a netip.Addr) bool {
 	a = a.Unmap()
 	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return false

@@ -3,6 +3,7 @@ package mx
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -291,4 +292,42 @@ func TestPacketLossLosesNearlyNothing(t *testing.T) {
 			t.Logf("%d failed, %s, %d queries", failed, took, server.queries())
 		})
 	}
+}
+
+func TestQuestionsThatWaitForAResolverAreLetInWhenItGoesDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &upstream{window: newWindow()}
+		for range firstWindow {
+			if _, err := u.window.enter(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		entered := false
+		go func() {
+			_, err := u.window.enter(t.Context(), false)
+			entered = err == nil
+		}()
+		synctest.Wait()
+		if entered {
+			t.Fatal("the window has room")
+		}
+		u.report(time.Now(), silent, false, true)
+		synctest.Wait()
+		if !entered {
+			t.Error("it still waits, and could ask another resolver")
+		}
+	})
+}
+
+func TestAResolverThatFailsIsLeftAloneForAMoment(t *testing.T) {
+	simulate(t, "SERVFAIL", func(t *testing.T) {
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: status(dns.RcodeServerFailure)}}}
+		begun := time.Now()
+		if _, err := n.resolver(t, Config{}).Lookup(t.Context(), "corp.lab"); err == nil {
+			t.Error("no error")
+		}
+		if took, want := time.Since(begun), againAfter+2*againAfter; took != want {
+			t.Errorf("three tries took %s, want the two pauses, %s", took, want)
+		}
+	})
 }

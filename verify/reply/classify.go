@@ -361,7 +361,7 @@ func (q query) soft() bool {
 	return q.class == 4 || q.reply.Enhanced.Class == 4
 }
 
-// finish fills in kind, action, the wait asked for, and how far the enhanced code bears out the words.
+// finish fills in kind, action, the wait asked for, and how far the enhanced code supports the words.
 func (c *Classifier) finish(m Meaning, q query, text string, s status, known bool) Meaning {
 	info := aboutReply(m.Reason)
 	m.Means = info.Means

@@ -10,9 +10,9 @@ import (
 
 func Example() {
 	asked := score.Evidence{Reason: verdict.Accepted, Flags: []verdict.Flag{verdict.FlagRole}}
-	fmt.Println(score.Round(score.Of(asked, score.List{})))
-	asked.Age = 182 * 24 * time.Hour
-	fmt.Println(score.Round(score.Of(asked, score.List{})))
+	now := score.Of(asked, score.List{})
+	fmt.Println(score.Round(now))
+	fmt.Println(score.Round(score.Aged(now, asked.Reason, 182*24*time.Hour)))
 
 	// The same evidence is worth more in a clean list than in one with many unknown mailboxes.
 	open := score.Evidence{Reason: verdict.CatchAll}

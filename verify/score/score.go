@@ -27,7 +27,6 @@ import (
 type Evidence struct {
 	Reason verdict.Reason
 	Flags  []verdict.Flag
-	Age    time.Duration // since the address was asked; 0: just now
 }
 
 // List counts the clear answers that a list got. The zero List is that of an address that is in none.
@@ -72,7 +71,7 @@ func (l *List) Add(reason verdict.Reason, flags []verdict.Flag, n int) {
 // yearly is the share of mailboxes that close in a year: 23 %, a guess after the decay that list owners report.
 const yearly = 0.23
 
-// Of returns the score of some evidence in a list, from 0 to 100. It is not rounded, so that sums are right; Round does
+// Of returns the score of some evidence in a list, from 0 to 100, if the address was asked just now. It is not rounded, so that sums are right; Round does
 // that for people.
 func Of(e Evidence, l List) float64 {
 	facts := e.Reason.Facts()
@@ -85,12 +84,15 @@ func Of(e Evidence, l List) float64 {
 		sum += float64(points()[f])
 	}
 	low, high := facts.Verdict.Bounds()
-	sum = min(max(sum, float64(low)), float64(high))
-	if facts.Verdict == verdict.Deliverable && e.Age > 0 {
-		years := e.Age.Hours() / (365 * 24)
-		sum *= math.Pow(1-yearly, years)
+	return min(max(sum, float64(low)), float64(high))
+}
+
+// Aged returns a score once the address was asked some time ago: mailboxes of deliverable addresses close.
+func Aged(score float64, r verdict.Reason, age time.Duration) float64 {
+	if age <= 0 || r.Verdict() != verdict.Deliverable {
+		return score
 	}
-	return sum
+	return score * math.Pow(1-yearly, age.Hours()/(365*24))
 }
 
 // Round returns a score as people see it.

@@ -84,7 +84,7 @@ func TestADeliverableAddressLosesWithItsAge(t *testing.T) {
 		{verdict.CatchAll, year, 92.5},
 		{verdict.MailboxUnknown, year, 1},
 	} {
-		if got := Of(Evidence{Reason: test.reason, Age: test.age}, List{}); math.Abs(got-test.want) > 1e-9 {
+		if got := Aged(Of(Evidence{Reason: test.reason}, List{}), test.reason, test.age); math.Abs(got-test.want) > 1e-9 {
 			t.Errorf("%s after %v scores %f, want %f", test.reason, test.age, got, test.want)
 		}
 	}

@@ -22,8 +22,8 @@ var (
 	limitValue = regexp.MustCompile(`^[1-9][0-9]{0,5}$`)
 )
 
-// serverLimits reads what stands behind LIMITS. A line with a syntax error is ignored as a whole, since nobody knows
-// what it wanted to say.
+// serverLimits reads the words after LIMITS. A line with a syntax error is ignored as a whole, since nobody knows what
+// it wanted to say.
 func serverLimits(text string) ServerLimits {
 	var limits ServerLimits
 	for limit := range strings.FieldsSeq(text) {

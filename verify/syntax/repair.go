@@ -325,20 +325,6 @@ func commaCom(text string) (string, string) {
 	return text, ""
 }
 
-// fallback returns what a legal address may mean whose first sign is one that people put before an address, as in
-// 'sam@outlook.com; empty: nothing else.
-func fallback(text string) string {
-	trimmed := strings.TrimLeft(text, "'`*=#!/|{}~^-$?&%")
-	if trimmed == text {
-		return ""
-	}
-	a, err := parse(trimmed)
-	if err != nil {
-		return ""
-	}
-	return a.String()
-}
-
 // isKeyed reports whether a text is a key and a value, such as mail=bob@acme.com, which is never a mailbox.
 func isKeyed(text string) bool {
 	key, value, ok := strings.Cut(text, "=")

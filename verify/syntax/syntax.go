@@ -32,7 +32,6 @@ type Address struct {
 	Local      string   // as on the wire, quoted where it was written so
 	Domain     string   // A-labels in lower case
 	Repairs    []string // what had to be repaired to read it, in words
-	Fallback   string   // what it may mean if it does not exist, as sam@corp.lab for 'sam@corp.lab; empty: nothing else
 	Quoted     bool     // the local part is quoted
 	SMTPUTF8   bool     // the local part needs RFC 6531
 	Subaddress bool     // the local part is user+detail (RFC 5233)
@@ -85,7 +84,7 @@ func Parse(s string) (Address, error) {
 	}
 	literal, err := parse(text)
 	if err == nil && !isKeyed(text) {
-		literal.Repairs, literal.Fallback = repairs, fallback(text)
+		literal.Repairs = repairs
 		return literal, nil
 	}
 	if !utf8.ValidString(s) {
@@ -97,7 +96,7 @@ func Parse(s string) (Address, error) {
 	}
 	a, err := parse(repaired)
 	if err == nil {
-		a.Repairs, a.Fallback = repairs, fallback(repaired)
+		a.Repairs = repairs
 		return a, nil
 	}
 	var wrong *Error
@@ -191,7 +190,7 @@ func several(text string) (n int) {
 func (a *Address) readLocal(local string) error {
 	switch {
 	case local == "":
-		return problem(0, "nothing stands before the @")
+		return problem(0, "there is nothing before the @")
 	case len(local) > maxLocal:
 		return problem(maxLocal, "the part before the @ has %d octets, more than %d", len(local), maxLocal)
 	case local[0] == '"':
@@ -212,7 +211,7 @@ func (a *Address) readLocal(local string) error {
 			a.SMTPUTF8 = true
 		case r != '.' && !isAtext(byte(r)):
 			if r == ' ' || r == '\t' {
-				return problem(i, "a space stands before the @")
+				return problem(i, "there is a space before the @")
 			}
 			return problem(i, "%q before the @ cannot be part of an address", r)
 		}
@@ -236,18 +235,18 @@ func (a *Address) readQuoted(local string) error {
 				return problem(i, "a backslash quotes nothing")
 			}
 			if inner[i] < ' ' || inner[i] > '~' {
-				return problem(i+1, "a control character stands in the quotes before the @")
+				return problem(i+1, "there is a control character in the quotes before the @")
 			}
 		case c == '"':
-			return problem(i+1, "a quotation mark stands inside the quotes")
+			return problem(i+1, "there is a quotation mark inside the quotes")
 		case c < ' ' || c == 0x7f:
-			return problem(i+1, "a control character stands in the quotes before the @")
+			return problem(i+1, "there is a control character in the quotes before the @")
 		case c >= utf8.RuneSelf:
 			a.SMTPUTF8 = true
 		}
 	}
 	if inner == "" {
-		return problem(0, "nothing stands in the quotes before the @")
+		return problem(0, "there is nothing in the quotes before the @")
 	}
 	a.Local, a.Quoted = local, true
 	return nil
@@ -262,7 +261,7 @@ var profile = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainNa
 
 func (a *Address) readDomain(domain string, pos int) error {
 	if domain == "" {
-		return problem(pos, "nothing stands after the @")
+		return problem(pos, "there is nothing after the @")
 	}
 	if domain[0] == '[' {
 		return problem(pos, "the domain is an IP address, which no list should hold")

@@ -148,6 +148,19 @@ func (m Memory) After(reason Reason, at, retryAt time.Time) Memory {
 	return next
 }
 
+// Suppresses reports whether an address belongs on a suppression list because a reason was found: first since some time,
+// in a row, and last at another. A zero since is not known.
+func (r Reason) Suppresses(since, at time.Time) bool {
+	switch r.Facts().Suppress {
+	case Always:
+		return true
+	case OnTwoDays:
+		return !since.IsZero() && at.Sub(since) >= apart &&
+			at.UTC().Format(time.DateOnly) != since.UTC().Format(time.DateOnly)
+	}
+	return false
+}
+
 // Conclusive reports whether a reason is an answer about the address, and not a failure to get one.
 func (r Reason) Conclusive() bool {
 	v := r.Verdict()
