@@ -6,120 +6,91 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+
+	"presend/verify/syntax"
 )
 
-const addBatch = 20000
+const (
+	addBatch    = 10000     // how many entries are added in one transaction
+	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
+)
 
-// Add takes the entries of a list, in order. When it returns, the work of the run is laid out.
+// Add takes the addresses of the list. No two of them have the same row and column. When Add returns, the work of the
+// run is laid out. It must not be called twice.
 func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
-	next, stop := iter.Pull2(entries)
-	defer stop()
 	list, err := r.file.suppressionList(ctx)
 	if err != nil {
 		return err
 	}
 	domains := map[string]int64{}
-	for {
-		read, err := r.addBatch(ctx, next, domains, list)
+	batch := make([]Entry, 0, addBatch)
+	// Entries are gathered first, so that nobody waits for a transaction while they come in slowly.
+	for entry, err := range entries {
 		if err != nil {
 			return fmt.Errorf("state: adding rows: %w", err)
 		}
-		if read < addBatch {
-			break
+		if batch = append(batch, entry); len(batch) < addBatch {
+			continue
 		}
+		if err := r.addBatch(ctx, batch, domains, list); err != nil {
+			return err
+		}
+		batch = batch[:0]
 		if len(domains) > 1<<16 {
 			clear(domains) // a cache, and bounded
 		}
 	}
+	if err := r.addBatch(ctx, batch, domains, list); err != nil {
+		return err
+	}
 	return r.plan(ctx)
 }
 
-// adder puts entries into the tables within a transaction.
-type adder struct {
-	findDomain, addDomain, findAddress, addAddress, addRow *sql.Stmt
-}
-
-func (a *adder) prepare(ctx context.Context, tx *sql.Tx) (err error) {
-	for _, each := range []struct {
-		statement **sql.Stmt
-		text      string
-	}{
-		{&a.findDomain, "SELECT id FROM domains WHERE name = $1"},
-		{&a.addDomain, "INSERT INTO domains (name) VALUES ($1) RETURNING id"},
-		{&a.findAddress, "SELECT id FROM addresses WHERE domain = $1 AND local = $2"},
-		{&a.addAddress, "INSERT INTO addresses (domain, local) VALUES ($1, $2) RETURNING id"},
-		{&a.addRow, "INSERT INTO rows (run, n, col, address, suppressed) VALUES ($1, $2, $3, $4, $5)"},
-	} {
-		if *each.statement, err = tx.PrepareContext(ctx, each.text); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *adder) close() (err error) {
-	for _, statement := range []*sql.Stmt{a.findDomain, a.addDomain, a.findAddress, a.addAddress, a.addRow} {
-		if statement != nil {
-			err = errors.Join(err, statement.Close())
-		}
-	}
-	return err
-}
-
 func (r *Run) addBatch(
-	ctx context.Context, next func() (Entry, error, bool), domains map[string]int64, list *suppressionList,
-) (read int, err error) {
-	tx, err := r.file.db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, err
-	}
-	defer tx.Rollback()
-	var a adder
-	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.prepare(ctx, tx); err != nil {
-		return 0, err
-	}
-	forbids, err := list.prepare(ctx, tx)
-	if err != nil {
-		return 0, err
-	}
-	for read < addBatch {
-		entry, err, more := next()
-		if !more {
-			break
-		}
-		if err != nil {
-			return read, err
-		}
-		var id, suppressed int64
-		if address := entry.Address; address != nil {
-			if suppressed, err = forbids(*address); err != nil {
-				return read, err
+	ctx context.Context, batch []Entry, domains map[string]int64, list suppressionList,
+) error {
+	return r.file.write(ctx, "adding rows", func(tx *sql.Tx) error {
+		s := r.file.prepared.in(ctx, tx)
+		for _, entry := range batch {
+			if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
+				return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
 			}
-			domain, known := domains[address.Domain]
-			if !known {
-				if domain, err = findOrAdd(ctx, a.findDomain, a.addDomain, address.Domain); err != nil {
-					return read, err
+			var id, suppressed int64
+			if a := entry.Address; a != nil {
+				var err error
+				if suppressed, err = list.forbids(ctx, s.forbids, *a); err != nil {
+					return err
 				}
-				domains[address.Domain] = domain
+				if id, err = findOrAddAddress(ctx, s, domains, *a); err != nil {
+					return err
+				}
 			}
-			if id, err = findOrAdd(ctx, a.findAddress, a.addAddress, domain, address.Local); err != nil {
-				return read, err
+			if _, err := s.addRow.ExecContext(ctx, r.id, entry.Row, entry.Column, id, suppressed); err != nil {
+				return fmt.Errorf("row %d: %w", entry.Row, err)
 			}
 		}
-		if _, err := a.addRow.ExecContext(ctx, r.id, entry.Row, entry.Column, id, suppressed); err != nil {
-			return read, err
-		}
-		read++
-	}
-	return read, tx.Commit()
+		return nil
+	})
 }
 
-// findOrAdd returns the id of a row with a key, which it adds if need be.
-func findOrAdd(ctx context.Context, find, add *sql.Stmt, key ...any) (id int64, err error) {
+// findOrAddAddress returns the id of an address. Domains are ids that were found before.
+func findOrAddAddress(
+	ctx context.Context, s statements, domains map[string]int64, a syntax.Address,
+) (id int64, err error) {
+	domain, known := domains[a.Domain]
+	if !known {
+		if domain, err = findOrAdd(ctx, s.findDomain, s.addDomain, a.Domain); err != nil {
+			return 0, err
+		}
+		domains[a.Domain] = domain
+	}
+	return findOrAdd(ctx, s.findAddress, s.addAddress, domain, a.Local)
+}
+
+func findOrAdd(ctx context.Context, find, insert *sql.Stmt, key ...any) (id int64, err error) {
 	err = find.QueryRowContext(ctx, key...).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = add.QueryRowContext(ctx, key...).Scan(&id)
+		err = insert.QueryRowContext(ctx, key...).Scan(&id)
 	}
 	return id, err
 }
