@@ -3,11 +3,9 @@ package state
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
-
-	"presend/verify/syntax"
+	"slices"
 )
 
 const (
@@ -50,47 +48,74 @@ func (r *Run) addBatch(
 	ctx context.Context, batch []Entry, domains map[string]int64, list suppressionList,
 ) error {
 	return r.file.write(ctx, "adding rows", func(tx *sql.Tx) error {
-		s := r.file.prepared.in(ctx, tx)
-		for _, entry := range batch {
-			if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
-				return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
-			}
-			var id, suppressed int64
-			if a := entry.Address; a != nil {
+		forbids := tx.StmtContext(ctx, r.file.prepared.forbids)
+		for part := range slices.Chunk(batch, perStatement) {
+			suppressed := make([]int64, len(part))
+			for i, entry := range part {
+				if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
+					return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
+				}
+				if entry.Address == nil {
+					continue
+				}
 				var err error
-				if suppressed, err = list.forbids(ctx, s.forbids, *a); err != nil {
-					return err
-				}
-				if id, err = findOrAddAddress(ctx, s, domains, *a); err != nil {
-					return err
+				if suppressed[i], err = list.forbids(ctx, forbids, *entry.Address); err != nil {
+					return fmt.Errorf("row %d: %w", entry.Row, err)
 				}
 			}
-			if _, err := s.addRow.ExecContext(ctx, r.id, entry.Row, entry.Column, id, suppressed); err != nil {
-				return fmt.Errorf("row %d: %w", entry.Row, err)
+			if err := r.addRows(ctx, tx, part, suppressed, domains); err != nil {
+				return fmt.Errorf("from row %d: %w", part[0].Row, err)
 			}
 		}
 		return nil
 	})
 }
 
-// findOrAddAddress returns the id of an address. Domains are ids that were found before.
-func findOrAddAddress(
-	ctx context.Context, s statements, domains map[string]int64, a syntax.Address,
-) (id int64, err error) {
-	domain, known := domains[a.Domain]
-	if !known {
-		if domain, err = findOrAdd(ctx, s.findDomain, s.addDomain, a.Domain); err != nil {
-			return 0, err
-		}
-		domains[a.Domain] = domain
+// addRows adds entries, of which some are suppressed, with their addresses. Domains are ids that were found before.
+func (r *Run) addRows(
+	ctx context.Context, tx *sql.Tx, entries []Entry, suppressed []int64, domains map[string]int64,
+) error {
+	if err := findDomains(ctx, tx, entries, domains); err != nil {
+		return err
 	}
-	return findOrAdd(ctx, s.findAddress, s.addAddress, domain, a.Local)
+	var keys []any
+	for _, entry := range entries {
+		if a := entry.Address; a != nil {
+			keys = append(keys, domains[a.Domain], a.Local)
+		}
+	}
+	addresses, err := addressIDs.ids(ctx, tx, keys)
+	if err != nil {
+		return err
+	}
+	rows := make([]any, 0, len(entries)*4)
+	for i, entry := range entries {
+		var address int64
+		if entry.Address != nil {
+			address, addresses = addresses[0], addresses[1:]
+		}
+		rows = append(rows, entry.Row, entry.Column, address, suppressed[i])
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO rows (run, n, col, address, suppressed)
+		SELECT ?, v.column1, v.column2, v.column3, v.column4 FROM (`+values(len(entries), 4)+") AS v",
+		append([]any{r.id}, rows...)...)
+	return err
 }
 
-func findOrAdd(ctx context.Context, find, insert *sql.Stmt, key ...any) (id int64, err error) {
-	err = find.QueryRowContext(ctx, key...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = insert.QueryRowContext(ctx, key...).Scan(&id)
+// findDomains finds the ids of the entries' domains that are not yet known.
+func findDomains(ctx context.Context, tx *sql.Tx, entries []Entry, known map[string]int64) error {
+	var names []any
+	for _, entry := range entries {
+		if a := entry.Address; a != nil && known[a.Domain] == 0 {
+			names = append(names, a.Domain)
+		}
 	}
-	return id, err
+	ids, err := domainIDs.ids(ctx, tx, names)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		known[name.(string)] = ids[i]
+	}
+	return nil
 }

@@ -123,6 +123,13 @@ func (f *File) Check(ctx context.Context) error {
 	return nil
 }
 
+// values returns a VALUES list of so many rows and columns of parameters. They have no numbers as elsewhere: SQLite
+// takes $1 for a name, and looks for each among all names of the statement.
+func values(rows, columns int) string {
+	row := ",(?" + strings.Repeat(",?", columns-1) + ")"
+	return "VALUES " + strings.Repeat(row, rows)[1:]
+}
+
 // slack is of how many of a file's pages one may lie unused before it is compacted.
 const slack = 4
 

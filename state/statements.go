@@ -10,7 +10,7 @@ import (
 // statements are what every batch of a run needs. They are prepared once for the life of a file.
 type statements struct {
 	// Adding rows.
-	findDomain, addDomain, findAddress, addAddress, addRow, forbids *sql.Stmt
+	forbids *sql.Stmt
 	// Handing out work.
 	domains, lease *sql.Stmt
 	// Recording.
@@ -19,11 +19,6 @@ type statements struct {
 
 // each calls a function with each statement and its text.
 func (s *statements) each(do func(statement **sql.Stmt, text string)) {
-	do(&s.findDomain, "SELECT id FROM domains WHERE name = $1")
-	do(&s.addDomain, "INSERT INTO domains (name) VALUES ($1) RETURNING id")
-	do(&s.findAddress, "SELECT id FROM addresses WHERE domain = $1 AND local = $2")
-	do(&s.addAddress, "INSERT INTO addresses (domain, local) VALUES ($1, $2) RETURNING id")
-	do(&s.addRow, "INSERT INTO rows (run, n, col, address, suppressed) VALUES ($1, $2, $3, $4, $5)")
 	do(&s.forbids, "SELECT id FROM suppression WHERE name IN ($1, $2) ORDER BY name LIMIT 1")
 
 	do(&s.domains, `SELECT b.pending, d.id, d.name, CASE WHEN d.checked_at > $2 THEN d.catch_all ELSE '' END
