@@ -25,7 +25,8 @@ func TestASummaryBeginsWithWhatIsWrongOnOurSide(t *testing.T) {
 				"\nWhat was met: dial tcp 192.0.2.1:25: i/o timeout.\n\n1 row: this machine could not ask.",
 		},
 		{
-			"some were asked before", []verify.Reason{verdict.NotProbed, verdict.Accepted},
+			"some were asked before",
+			[]verify.Reason{verdict.NotProbed, verdict.Accepted},
 			"Port 25 is closed from this machine.\n" + closed.Advice(),
 		},
 	} {

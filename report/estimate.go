@@ -36,8 +36,8 @@ type Load struct {
 	AcceptsAll bool
 }
 
-// NewEstimate returns the estimate of an empty list, for so many source addresses. Quick is how many addresses are asked
-// of a provider that accepts any address; 0: all.
+// NewEstimate returns the estimate of an empty list, for so many source addresses. Quick is how many addresses of a
+// provider that accepts any address are asked; 0: all.
 func NewEstimate(pace *smtpprobe.Pace, sources, quick int) *Estimate {
 	return &Estimate{pace: pace, sources: max(1, sources), quick: quick, at: map[string]*Load{}}
 }
@@ -63,7 +63,9 @@ func (e *Estimate) Loads() (loads []Load) {
 		loads = append(loads, e.timed(*load, e.sources, e.quick))
 	}
 	slices.SortFunc(loads, func(a, b Load) int {
-		return cmp.Or(cmp.Compare(b.Takes, a.Takes), cmp.Compare(b.Addresses, a.Addresses), cmp.Compare(a.Provider, b.Provider))
+		return cmp.Or(
+			cmp.Compare(b.Takes, a.Takes), cmp.Compare(b.Addresses, a.Addresses), cmp.Compare(a.Provider, b.Provider),
+		)
 	})
 	return loads
 }
@@ -113,7 +115,8 @@ func perSecond(rate float64) string { return strconv.FormatFloat(rate, 'f', -1, 
 // advice names what would shorten it, what helps most first, a sentence without a full stop each.
 func (e *Estimate) advice(loads []Load) (advice []string) {
 	if quick := e.with(e.sources, verify.QuickSample); e.quick == 0 && quick < loads[0].Takes {
-		advice = append(advice, fmt.Sprintf("With --quick at least %s: %s to every address anyway", atLeast(quick), acceptors(loads)))
+		advice = append(advice,
+			fmt.Sprintf("With --quick at least %s: %s to every address anyway", atLeast(quick), acceptors(loads)))
 	}
 	if more := e.with(e.sources+1, e.quick); more < loads[0].Takes {
 		advice = append(advice, fmt.Sprintf("With one more --source-ip at least %s", atLeast(more)))

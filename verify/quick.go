@@ -7,8 +7,8 @@ import (
 	"presend/verify/verdict"
 )
 
-// QuickSample is how many addresses of a provider that accepts any address a quick run asks about: enough to tell that it
-// answers this machine at all. At Yahoo's pace they take ten seconds.
+// QuickSample is how many addresses of a provider that accepts any address a quick run asks about: enough to tell that
+// it answers this machine at all. At Yahoo's pace they take ten seconds.
 const QuickSample = firstTasks
 
 // leftOut is the detail of an address that a quick run left out.

@@ -95,7 +95,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
 	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
-	flags.BoolVar(&f.quick, "quick", false, "of providers that accept any address, ask about a sample; the rest is not_probed")
+	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
 	flags.Var(&f.keep, "keep", "forget the history before this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")

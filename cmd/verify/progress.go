@@ -83,7 +83,8 @@ func (p *progress) PassEnded() {
 
 // WaitingUntil implements job.Observer.
 func (p *progress) WaitingUntil(due time.Time) {
-	p.app.say(fmt.Sprintf("waiting until %s for temporary answers that can be asked again", due.Local().Format(time.TimeOnly)))
+	at := due.Local().Format(time.TimeOnly)
+	p.app.say("waiting until " + at + " for temporary answers that can be asked again")
 }
 
 // Done implements verify.Observer.

@@ -50,7 +50,8 @@ func writeResult(w io.Writer, r verify.Result, c colours) {
 	line("mail host", hostWords(r))
 	line("asked", askedWords(r))
 	if r.Reply != nil {
-		line("answered", strings.Join(strings.Fields(fmt.Sprintf("%d %s %s", r.Reply.Code, r.Reply.Enhanced, r.Reply.Text)), " "))
+		words := fmt.Sprintf("%d %s %s", r.Reply.Code, r.Reply.Enhanced, r.Reply.Text)
+		line("answered", strings.Join(strings.Fields(words), " "))
 	}
 	line("means", meaning(r))
 	line("do", actionWords[r.Action]+r.Advice)

@@ -15,8 +15,8 @@ func (f listFlags) gates(s job.Summary) error {
 	forecast := s.Forecast(report.Cut(f.failOverOf))
 	if f.failOver >= 0 && forecast.Low > float64(f.failOver) && forecast.Word == report.CannotBeTold {
 		return &exitError{exitGate, fmt.Sprintf(
-			"what would bounce cannot be told, since more than a third of what would be sent is unknown; --fail-over %v is not met",
-			&f.failOver)}
+			"what would bounce cannot be told, since more than a third of what would be sent is unknown; "+
+				"--fail-over %v is not met", &f.failOver)}
 	}
 	if f.failOver >= 0 && forecast.Low > float64(f.failOver) {
 		return &exitError{exitGate, fmt.Sprintf(
@@ -53,7 +53,8 @@ func (a *app) summarise(s job.Summary, o job.Options, industry bool) error {
 		if s.Retries == 1 {
 			answers = "A temporary answer"
 		}
-		fmt.Fprintf(a.stderr, "%s for %s: run the same command again later, or with --wait 30m.\n", answers, report.Rows(s.Retries))
+		fmt.Fprintf(a.stderr, "%s for %s: run the same command again later, or with --wait 30m.\n",
+			answers, report.Rows(s.Retries))
 	}
 	switch {
 	case o.Output == "-":

@@ -52,7 +52,10 @@ func loadProviders() (*providers, error) {
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return nil, fmt.Errorf("mx: providers.toml: no such setting: %s", unknown[0])
 	}
-	p := &providers{exact: map[string]Provider{}, suffixes: map[string]Provider{}, free: map[string]Provider{}, names: map[string]Provider{}}
+	p := &providers{
+		exact: map[string]Provider{}, suffixes: map[string]Provider{}, free: map[string]Provider{},
+		names: map[string]Provider{},
+	}
 	for name, row := range rows {
 		provider := Provider{Name: name, AcceptsAll: row.AcceptsAll, Gateway: row.Gateway, IgnoresCase: row.IgnoresCase}
 		p.names[name] = provider
