@@ -162,7 +162,7 @@ type pass struct {
 }
 
 // line tells how far the pass is, in at most width cells; 0: as long as it gets. What matters least is left out first:
-// what is waited for, the number of addresses, the words of the verdicts, the time left, the verdicts.
+// what is waited for, the number of addresses, the words of the verdicts, the verdicts, the time left.
 func (p pass) line(now time.Time, width int) string {
 	count := report.Count(p.total, "address", "addresses")
 	if p.done < p.total {
@@ -192,7 +192,7 @@ func (p pass) line(now time.Time, width int) string {
 	try(fmt.Sprint(p.done), shorter, left)
 	try(shorter, left)
 	try(shorter, bare)
-	try(shorter)
+	try(fmt.Sprint(p.done), bare)
 	try(fmt.Sprint(p.done))
 	for _, line := range tries {
 		if width == 0 || uniseg.StringWidth(line) <= width {

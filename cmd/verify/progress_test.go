@@ -36,7 +36,7 @@ func TestTheLineOfAPassFitsTheTerminal(t *testing.T) {
 		50:  "6200; 5000 d 600 r 500 i 100 u; about 10 min left",
 		45:  "5000 d 600 r 500 i 100 u; about 10 min left",
 		38:  "5000 d 600 r 500 i 100 u; 10 min left",
-		30:  "5000 d 600 r 500 i 100 u",
+		30:  "6200; 10 min left",
 		10:  "6200",
 		1:   "6200",
 	} {
