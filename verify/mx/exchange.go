@@ -123,29 +123,42 @@ func (u *upstream) carry(ctx context.Context, m *dns.Msg, w way, deadline time.T
 	return whole, nil
 }
 
-// stream asks over TCP, on a connection of its own. The connection is closed when the context ends, which ends every
-// read and write on it at once.
+// stream asks over TCP, on a connection of its own. The connection is closed when the context ends or the pool is
+// closed, which ends every read and write on it at once.
 func (u *upstream) stream(ctx context.Context, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
+	asking, cancel := u.alive(ctx)
+	defer cancel()
+	reply, err := u.streamed(asking, m, deadline)
+	switch {
+	case err == nil:
+		return reply, nil
+	case errors.Is(context.Cause(asking), errClosed):
+		return nil, errClosed
+	}
+	return nil, cmp.Or(ctx.Err(), err)
+}
+
+func (u *upstream) streamed(ctx context.Context, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
 	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	conn, err := u.dial(dialing, "tcp", u.address)
 	if err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	stream := &dns.Conn{Conn: conn}
 	if err := stream.WriteMsg(m); err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	reply, err := stream.ReadMsg()
 	switch {
 	case err != nil:
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	case !answers(m, reply):
 		return nil, errors.New("the answer is to another question")
 	}

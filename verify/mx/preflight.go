@@ -66,7 +66,7 @@ func knownNames() (names []string) {
 
 // Preflight tests the resolvers, in two seconds at most. A resolver passes if any of several known names resolves, and
 // a random one does not. Where some pass, the resolvers that lie are asked no more, until a later preflight finds them
-// without fault. Where none passes, the error is a *PreflightError, or that of the context.
+// without fault; one that is only silent then may lie again. Where none passes, the error is a *PreflightError, or that of the context.
 func (r *Resolver) Preflight(ctx context.Context) error {
 	testing, cancel := context.WithTimeout(ctx, preflightTime)
 	defer cancel()
@@ -79,19 +79,19 @@ func (r *Resolver) Preflight(ctx context.Context) error {
 	var worst *PreflightError
 	passed, faults := false, false
 	for i, e := range errs {
-		fault := Fault("")
 		switch {
 		case e == nil:
 			passed = true
-		case e.Fault == Dead: // it does not harm, and may be back at any time
+			upstreams[i].find("")
+		case e.Fault == Dead: // it does not harm, and may be back at any time, as what it was
 			worst = cmp.Or(worst, e)
 		default:
-			fault, faults = e.Fault, true
+			upstreams[i].find(e.Fault)
 			if worst == nil || worst.Fault == Dead {
 				worst = e
 			}
 		}
-		upstreams[i].find(fault)
+		faults = faults || upstreams[i].found() != ""
 	}
 	r.client.faults.Store(faults)
 	if passed {

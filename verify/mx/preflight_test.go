@@ -115,6 +115,29 @@ func TestAResolverThatLiedIsAskedAgainAfterALaterPreflight(t *testing.T) {
 	})
 }
 
+func TestAResolverThatLiedIsNotBelievedBecauseItFellSilent(t *testing.T) {
+	simulate(t, "it lies, is silent in a later preflight, and lies again", func(t *testing.T) {
+		first, second := &simServer{answer: zone{}.answer}, &simServer{answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": first, "8.8.8.8:53": second}}
+		r := n.resolver(t, Config{Servers: []string{"9.9.9.9:53", "8.8.8.8:53"}})
+		for _, answer := range []func(*dns.Msg) *dns.Msg{zone{}.answer, silence} {
+			first.change(func(s *simServer) { s.answer = answer })
+			if err := r.Preflight(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first.change(func(s *simServer) { s.answer = zone{}.answer })
+		before := first.queries()
+		time.Sleep(time.Minute) // long enough for another chance of one that only fell silent
+		if failed, err := lookUp(t, r, 50); failed > 0 {
+			t.Error(err)
+		}
+		if asked := first.queries() - before; asked > 0 {
+			t.Errorf("the one that lied was asked %d times", asked)
+		}
+	})
+}
+
 func TestAPreflightEndsWithItsContext(t *testing.T) {
 	simulate(t, "cancelled", func(t *testing.T) {
 		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: silence}}}
