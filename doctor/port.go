@@ -276,7 +276,7 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 			Level: Warning,
 			Found: "a firewall on the way masks what mail hosts say in their greetings",
 			Means: "It may change their answers too, and hides what they offer, so that checks are slower and tell less.",
-			Fix: "Switch its SMTP inspection off (Cisco ASA: no inspect esmtp), or run this on a machine in another network.",
+			Fix:   "Switch its SMTP inspection off (Cisco ASA: no inspect esmtp), or run this on a machine in another network.",
 		}
 	case len(welcomed) > 0:
 		found := fmt.Sprintf("port %d is open: %d of %d large providers greet", port, len(welcomed), len(all))
