@@ -101,28 +101,13 @@ func (e *exam) greet(ctx context.Context, source, host netip.Addr, g *greeting) 
 		return
 	}
 	g.at = e.now()
-	if len(g.reply.Lines) > 0 {
-		g.name, g.masked = greetingName(g.reply.Lines[0])
-	}
+	g.name, g.masked = reply.GreetingName(g.reply)
 	// What follows is politeness; the greeting is what was asked for.
 	if conn.SetDeadline(time.Now().Add(min(e.Timeout, 2*time.Second))) == nil {
 		if _, err := io.WriteString(conn, "QUIT\r\n"); err == nil {
 			_, _ = reply.Read(next)
 		}
 	}
-}
-
-// greetingName returns the name that the first line of a greeting begins with; empty where it has none. masked says
-// that it is written over with asterisks, as firewalls with SMTP inspection do.
-func greetingName(line string) (name string, masked bool) {
-	name, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(line)), " ")
-	switch {
-	case name == "esmtp", name == "smtp":
-		return "", false
-	case strings.Trim(name, "*") == "":
-		return "", name != ""
-	}
-	return name, false
 }
 
 // port25 checks whether mail hosts can be connected to from each of our addresses.

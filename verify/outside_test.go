@@ -37,9 +37,9 @@ func TestATestOfAWayTellsWhetherAnythingAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := false
-			d := &dispatcher{prober: opening{test.open}, outside: func(context.Context, netip.Addr, bool) error {
+			d := &dispatcher{prober: opening{test.open}, outside: func(context.Context, netip.Addr, bool) (Greeting, error) {
 				asked = true
-				return test.large
+				return Greeting{}, test.large
 			}}
 			got := d.test(t.Context(), testOrder{way: way{0, true}, targets: make([]smtpprobe.Target, test.targets)})
 			if got.way != (way{0, true}) || (got.err == nil) != test.answered || asked != test.asked || got.gaveUp {

@@ -50,7 +50,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 	w.session = session
 	w.events <- message{event: opened{
-		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(),
+		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(), greeting: session.Greeting(),
 		pipelines: session.Pipelining(), smtputf8: session.SMTPUTF8(), tls: session.TLS(), tlsFailed: session.TLSFailed(),
 		limits: session.Limits(),
 	}}

@@ -67,6 +67,7 @@ func (s *Session) greet(ctx context.Context, plain bool) error {
 	if banner.Code/100 != 2 {
 		return &RefusedError{Command: reply.Connect, Reply: banner}
 	}
+	s.greeting, _ = reply.GreetingName(banner)
 	if err := s.hello(ctx); err != nil {
 		return err
 	}

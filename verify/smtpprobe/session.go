@@ -28,6 +28,7 @@ type Session struct {
 	awaited   int           // replies to commands that were sent
 	over      bool          // the server said 421, closed the connection or lost step: nothing may be sent any more
 	closed    bool
+	greeting  string // the name that the server greeted with
 }
 
 // Answer is what a server said to one recipient. The reply answers RCPT.
@@ -62,6 +63,9 @@ func (s *Session) Pipelining() bool { return s.offers.pipelining }
 // RoundTrip returns how long the answer to EHLO took: the way there and back, and the time that the server needs for a
 // simple command.
 func (s *Session) RoundTrip() time.Duration { return s.trip }
+
+// Greeting returns the name with which the server greeted, as reply.GreetingName does.
+func (s *Session) Greeting() string { return s.greeting }
 
 // Over reports whether the session has ended, so that a new one is needed.
 func (s *Session) Over() bool { return s.over }
