@@ -96,10 +96,11 @@ func newSite(t *testing.T, binary string, hosts int, more ...string) *site {
 	for _, line := range more {
 		b.WriteString(line + "\n")
 	}
-	b.WriteString("host mx.large.lab\ndomain gmail.com mx=mx.large.lab\ndomain yahoo.com mx=mx.large.lab\n")
+	b.WriteString("host mx.large.lab 127.77.0.1\ndomain gmail.com mx=mx.large.lab\ndomain yahoo.com mx=mx.large.lab\n")
 	s := &site{T: t, binary: binary, directory: t.TempDir()}
 	for i := range hosts {
-		fmt.Fprintf(&b, "host mx.h%d.lab latency=100ms\ndomain h%d.lab mx=mx.h%d.lab\n", i, i, i)
+		fmt.Fprintf(&b, "host mx.h%d.lab 127.77.%d.%d latency=100ms\ndomain h%d.lab mx=mx.h%d.lab\n",
+			i, 1+i%250, 1+i/250, i, i)
 		for _, person := range []string{"ann", "bob"} {
 			s.addresses = append(s.addresses, fmt.Sprintf("%s@h%d.lab", person, i))
 		}

@@ -26,7 +26,11 @@ func (u *upstream) exchange(
 		return nil, false, ctx.Err()
 	}
 	o := outcomeOf(reply)
-	congested = u.window.leave(asked, o)
+	if w == overTCP && isTimeout(err) {
+		congested = u.window.leave(asked, late)
+	} else {
+		congested = u.window.leave(asked, o)
+	}
 	u.report(asked, o, again, isUnreachable(err))
 	switch {
 	case err == nil:

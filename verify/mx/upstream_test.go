@@ -33,6 +33,9 @@ func TestAResolverWithALimitLosesNothing(t *testing.T) {
 		{"1,000 a second, silence beyond", &simServer{
 			latency: time.Millisecond, perSecond: 1000, overLimit: -1,
 		}, 15 * time.Second},
+		{"10 connections over TCP only, silence beyond", &simServer{
+			latency: 20 * time.Millisecond, overUDP: silence, limit: 10, overLimit: -1,
+		}, 90 * time.Second},
 		{"no limit", &simServer{latency: time.Millisecond}, time.Second},
 	} {
 		simulate(t, test.name, func(t *testing.T) {
