@@ -216,6 +216,12 @@ func (s *site) want(o outcome, code int, reason, words string) {
 	s.Helper()
 	if o.code != code || len(o.reasons) != 1 || o.reasons[reason] == 0 || !strings.Contains(o.said, words) {
 		s.Errorf("exit %d, %v, want %d and %s alone; it says:\n%s", o.code, o.reasons, code, reason, o.said)
+		for address, row := range o.rows {
+			if row[0] != reason {
+				s.Logf("for example %s: %q", address, row)
+				break
+			}
+		}
 	}
 	_, err := os.Stat(filepath.Join(s.directory, "parts", "suppress.csv"))
 	if written := err == nil; written != (code == 0) {

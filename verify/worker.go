@@ -121,7 +121,7 @@ func (w *worker) broken(o flyingOrder, answered int, err error) *broken {
 	var closing *smtpprobe.ClosingError
 	var timeout net.Error
 	switch {
-	case o.ctx.Err() != nil:
+	case o.ctx.Err() != nil, errors.Is(err, smtpprobe.ErrAddressGone):
 		b.kind = brokenByUs
 	case errors.As(err, &closing):
 		command := closing.Command

@@ -51,6 +51,7 @@ func (s *Session) orClose(ctx context.Context, err error, failures []AddrError) 
 	if err == nil {
 		return s, nil
 	}
+	err = s.orGone(err)
 	var refused *RefusedError
 	s.over = !errors.As(err, &refused) || refused.Reply.Code == 421
 	_ = s.Close(ctx) // with QUIT where the server still listens; the first error says more than this one

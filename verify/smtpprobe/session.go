@@ -140,12 +140,20 @@ func (s *Session) Probe(ctx context.Context, transactions [][]string, enough fun
 	return said, nil
 }
 
+// orGone adds ErrAddressGone to a time-out where that is why.
+func (s *Session) orGone(err error) error {
+	if isTimeout(err) && addressGone(s.conn.LocalAddr()) {
+		return fmt.Errorf("%w: %w", ErrAddressGone, err)
+	}
+	return err
+}
+
 // broken adds the host to an error. It ends the session, unless the context ended and the server owes nothing.
 func (s *Session) broken(err error) error {
 	if s.awaited > 0 || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		s.over = true
 	}
-	return fmt.Errorf("%s [%s]: %w", s.host, s.addr, err)
+	return fmt.Errorf("%s [%s]: %w", s.host, s.addr, s.orGone(err))
 }
 
 // appendMAIL appends the command that begins a transaction.
