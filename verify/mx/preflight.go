@@ -121,30 +121,44 @@ func (r *Resolver) examine(ctx context.Context, u *upstream) *PreflightError {
 // sight is what a resolver shows of a name.
 type sight struct {
 	resolves, denied bool // denied: NXDOMAIN, or nothing of that kind
+	root             bool // it is of the root zone
 	err              error
 }
 
-// seeAny asks about names at a time, until one resolves.
+// seeAny asks about names at a time, until one resolves. The root zone tells least: a resolver may have a root of its
+// own, or strip MX records. It counts only where nothing is said of the other names.
 func (r *Resolver) seeAny(ctx context.Context, u *upstream, names []string) (all sight) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sights := make(chan sight)
+	var root sight
 	for i, name := range names {
 		q := question{strings.TrimSuffix(name, "."), dns.TypeMX}
 		if name == "." {
 			q = question{".", dns.TypeNS}
 		}
-		go func() { sights <- r.see(ctx, u, q, i) }()
+		go func() {
+			s := r.see(ctx, u, q, i)
+			s.root = name == "."
+			sights <- s
+		}()
 	}
 	for range names {
 		s := <-sights
+		if all.err == nil {
+			all.err = s.err
+		}
+		if s.root {
+			root = s
+			continue
+		}
 		if s.resolves {
 			cancel()
 		}
 		all.resolves, all.denied = all.resolves || s.resolves, all.denied || s.denied
-		if all.err == nil {
-			all.err = s.err
-		}
+	}
+	if !all.resolves && !all.denied {
+		all.resolves, all.denied = root.resolves, root.denied
 	}
 	return all
 }

@@ -34,6 +34,19 @@ func TestPreflight(t *testing.T) {
 		}
 		return mail(m)
 	}
+	stripped := func(m *dns.Msg) *dns.Msg {
+		reply := mail(m)
+		if m.Question[0].Qtype == dns.TypeMX {
+			reply.Answer = nil
+		}
+		return reply
+	}
+	insideRoot := func(m *dns.Msg) *dns.Msg {
+		if m.Question[0].Name == "." {
+			return mail(m)
+		}
+		return empty(m)
+	}
 	good, bad := &simServer{answer: mail}, &simServer{answer: rewriting}
 	for _, test := range []struct {
 		name    string
@@ -47,6 +60,8 @@ func TestPreflight(t *testing.T) {
 		{"one that answers over TCP only", []*simServer{{answer: mail, overUDP: silence}}, ""},
 		{"NXDOMAIN to everything", []*simServer{{answer: empty}}, Empty},
 		{"NODATA to everything", []*simServer{{answer: nodata}}, Empty},
+		{"MX records are stripped", []*simServer{{answer: stripped}}, Empty},
+		{"a root of its own, and nothing below", []*simServer{{answer: insideRoot}}, Empty},
 		{"an address for everything that does not exist", []*simServer{bad}, Rewrites},
 		{"silence", []*simServer{{answer: silence}}, Dead},
 		{"nobody listens", []*simServer{{closed: true}}, Dead},
@@ -134,6 +149,21 @@ func TestAResolverThatLiedIsNotBelievedBecauseItFellSilent(t *testing.T) {
 		}
 		if asked := first.queries() - before; asked > 0 {
 			t.Errorf("the one that lied was asked %d times", asked)
+		}
+	})
+}
+
+func TestTheRootIsEnoughWhereNothingIsSaidOfTheOtherNames(t *testing.T) {
+	simulate(t, "SERVFAIL about all of them", func(t *testing.T) {
+		rootAlone := func(m *dns.Msg) *dns.Msg {
+			if m.Question[0].Qtype == dns.TypeMX {
+				return status(dns.RcodeServerFailure)(m)
+			}
+			return mail(m)
+		}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: rootAlone}}}
+		if err := n.resolver(t, Config{}).Preflight(t.Context()); err != nil {
+			t.Error(err)
 		}
 	})
 }
