@@ -58,7 +58,7 @@ func judgeFault(err error) Finding {
 	case fault.Fault == mx.Empty:
 		return Finding{
 			Level: Failure,
-			Found: "it says that well-known domains do not exist",
+			Found: "it says that well-known domains do not exist or take no mail",
 			Means: "Every domain would look dead. A captive portal, a VPN, a split DNS or a sandbox answers in place of the " +
 				"internet.",
 			Fix: "Connect this machine to the internet, or use another resolver with --dns.",

@@ -107,6 +107,9 @@ func prepared(t *testing.T) (binary string, unlock func()) {
 	}
 	t.Cleanup(unlock)
 	run(t, "./setup.sh")
+	if *built != "" {
+		return *built, unlock
+	}
 	binary = filepath.Join(t.TempDir(), "verify")
 	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
 	return binary, unlock

@@ -53,7 +53,7 @@ func port25Cases() cases {
 			o := s.list(s.addresses, nil)
 			words := "port 25 is closed from this machine"
 			if strings.Contains(name, "no route") {
-				words = "no mail host answered in this run"
+				words = "o mail host answered in this run"
 			}
 			s.want(o, 1, "not_probed", words)
 		}
@@ -72,7 +72,10 @@ func resolverCases() cases {
 		"Unbound, limited to 100 questions a second": func(s *site) { s.unbound("ip-ratelimit: 100", "ip-ratelimit-factor: 0") },
 		"Unbound, over TCP only":                     func(s *site) { s.unbound("do-udp: no", "udp-upstream-without-downstream: yes") },
 		"systemd-resolved":                           (*site).resolved,
-		"one of two resolvers is dead":               func(s *site) { s.resolver = "127.0.0.1:9 " + s.resolver },
+		"Unbound, with DNS64": func(s *site) {
+			s.unbound("module-config: \"dns64 iterator\"", "dns64-prefix: 64:ff9b::/96")
+		},
+		"one of two resolvers is dead": func(s *site) { s.resolver = "127.0.0.1:9 " + s.resolver },
 		"one of two resolvers is silent": func(s *site) {
 			s.must("iptables", "-A", "OUTPUT", "-p", "udp", "--dport", "9", "-j", "DROP")
 			s.must("iptables", "-A", "OUTPUT", "-p", "tcp", "--dport", "9", "-j", "DROP")
@@ -103,6 +106,7 @@ func resolverCases() cases {
 		"the resolver is dead":                       func(s *site) { s.resolver = "127.0.0.1:9" },
 		"Unbound says that nothing exists":           func(s *site) { s.unbound("local-zone: . static") },
 		"dnsmasq has an address for every name":      func(s *site) { s.dnsmasq("--address=/#/127.77.0.1") },
+		"dnsmasq strips MX records":                  func(s *site) { s.dnsmasq("--filter-rr=MX") },
 		"Unbound cannot reach anybody":               func(s *site) { s.unbound("outgoing-interface: 192.0.2.1") },
 		"Unbound refuses us":                         func(s *site) { s.unbound("access-control: 127.0.0.1/32 refuse") },
 		"a lab that knows no domain is the resolver": (*site).emptyResolver,
@@ -112,6 +116,21 @@ func resolverCases() cases {
 			arrange(s)
 			s.want(s.list(s.addresses, nil), 1, "dns_failure", disbelieved)
 		}
+	}
+	all["the resolver shows private addresses only"] = func(t *testing.T, binary string) {
+		s := newSite(t, binary, 10)
+		s.dnsmasq("--mx-host=split.presend.de,mx.split.presend.de,10", "--host-record=mx.split.presend.de,10.1.2.3")
+		s.public = true
+		o := s.list([]string{"ann@split.presend.de"}, nil)
+		if o.code != 0 || o.reasons["dns_failure"] != 1 || !strings.Contains(o.rows["ann@split.presend.de"][2], "non-public") {
+			t.Errorf("exit %d, %v: %s", o.code, o.rows, o.said)
+		}
+	}
+	all["one TLD has no answer"] = func(t *testing.T, binary string) {
+		s := newSite(t, binary, 10)
+		s.dnsmasq("--server=/lab/127.0.0.1#9")
+		o := s.list(s.addresses, nil)
+		s.want(o, 0, "dns_failure", "20 rows: 20 cannot be told yet")
 	}
 	all["Unbound dies in the middle and comes back"] = func(t *testing.T, binary string) {
 		s := newSite(t, binary, 300, "dns latency=100ms")
@@ -185,6 +204,12 @@ func networkCases() cases {
 				s.must("ip", "address", "del", "10.9.0.1/32", "dev", "lo")
 				from("10.9.0.2")
 			}, "--sessions", "20")
+			s.want(o, 0, "accepted", "600 rows: send to 600")
+		},
+		"few files may be open": func(t *testing.T, binary string) {
+			s := newSite(t, binary, 300)
+			s.prefix = []string{"prlimit", "--nofile=40"}
+			o := s.list(s.addresses, nil)
 			s.want(o, 0, "accepted", "600 rows: send to 600")
 		},
 		"this machine has no IPv6": func(t *testing.T, binary string) {

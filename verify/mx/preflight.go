@@ -38,8 +38,8 @@ func (e *PreflightError) Error() string {
 		return fmt.Sprintf("the resolver %s has addresses for names that do not exist, so typos look like domains: "+
 			"switch that off at the resolver, or use another one", e.Server)
 	case Empty:
-		return fmt.Sprintf("the resolver %s says that well-known domains do not exist, so this machine may be cut off "+
-			"from the internet (a captive portal, a VPN, a sandbox): connect it, or use another resolver", e.Server)
+		return fmt.Sprintf("the resolver %s says that well-known domains do not exist or take no mail, so this machine may be cut "+
+			"off from the internet (a captive portal, a VPN, a sandbox): connect it, or use another resolver", e.Server)
 	}
 	return fmt.Sprintf("the resolver %s does not answer (%v): check the network, or use another resolver", e.Server, e.Err)
 }
