@@ -208,7 +208,7 @@ func networkCases() cases {
 		},
 		"few files may be open": func(t *testing.T, binary string) {
 			s := newSite(t, binary, 300)
-			s.prefix = []string{"prlimit", "--nofile=40"}
+			s.prefix = []string{"prlimit", "--nofile=64"}
 			o := s.list(s.addresses, nil)
 			s.want(o, 0, "accepted", "600 rows: send to 600")
 		},

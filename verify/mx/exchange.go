@@ -26,7 +26,7 @@ func (u *upstream) exchange(
 		return nil, false, ctx.Err()
 	}
 	o := outcomeOf(reply)
-	if w == overTCP && isTimeout(err) {
+	if w == overTCP && isTimeout(err) || isShortage(err) {
 		congested = u.window.leave(asked, late)
 	} else {
 		congested = u.window.leave(asked, o)
@@ -62,7 +62,18 @@ func isAnswer(reply *dns.Msg) bool {
 // isUnreachable reports whether an error says at once that nothing can be sent to a resolver, or that nobody listens.
 func isUnreachable(err error) bool {
 	var errno syscall.Errno
-	return errors.As(err, &errno) && !isTimeout(err) && errno != syscall.ECONNRESET && errno != syscall.EPIPE
+	return errors.As(err, &errno) && !isTimeout(err) && errno != syscall.ECONNRESET && errno != syscall.EPIPE &&
+		!isShortage(err)
+}
+
+// isShortage reports whether an error says that this machine has not enough of something for one more question.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // ask asks in one way, and in another at once where the reply says that this one does not work. With an error, a reply

@@ -1,7 +1,11 @@
 package mx
 
 import (
+	"context"
 	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,4 +337,35 @@ func TestAResolverThatFailsIsLeftAloneForAMoment(t *testing.T) {
 			t.Errorf("three tries took %s, want the two pauses, %s", took, want)
 		}
 	})
+}
+
+func TestAMachineThatIsShortOfSocketsLosesNothing(t *testing.T) {
+	simulate(t, "16 at a time", func(t *testing.T) {
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: mail, latency: 20 * time.Millisecond}}}
+		r := n.resolver(t, Config{})
+		u := r.client.upstreams[0]
+		var open atomic.Int32
+		u.dial = func(ctx context.Context, kind, address string) (net.Conn, error) {
+			if open.Add(1) > 16 {
+				open.Add(-1)
+				return nil, &net.OpError{Op: "dial", Net: kind, Err: syscall.EMFILE}
+			}
+			c, err := n.dial(ctx, kind, address)
+			return counted{c, &open}, err
+		}
+		if failed, err := lookUp(t, r, 500); failed > 0 {
+			t.Errorf("%d of 500 domains have no answer: %v", failed, err)
+		}
+	})
+}
+
+// counted is a connection that counts while it is open.
+type counted struct {
+	net.Conn
+	open *atomic.Int32
+}
+
+func (c counted) Close() error {
+	c.open.Add(-1)
+	return c.Conn.Close()
 }

@@ -45,7 +45,7 @@ const (
 	answered
 	servfail
 	refused
-	late // no reply in time over TCP, where nothing is lost: it has too many connections
+	late // no reply in time over TCP, where nothing is lost, so it has too many connections; or this machine has
 )
 
 func newWindow() *window { return &window{size: firstWindow, threshold: maxWindow} }
