@@ -207,10 +207,10 @@ func networkCases() cases {
 			s.want(o, 0, "accepted", "600 rows: send to 600")
 		},
 		"few files may be open": func(t *testing.T, binary string) {
-			s := newSite(t, binary, 300)
+			s := newSite(t, binary, 100)
 			s.prefix = []string{"prlimit", "--nofile=64"}
 			o := s.list(s.addresses, nil)
-			s.want(o, 0, "accepted", "600 rows: send to 600")
+			s.want(o, 0, "accepted", "200 rows: send to 200")
 		},
 		"this machine has no IPv6": func(t *testing.T, binary string) {
 			s := newSite(t, binary, 10)

@@ -344,18 +344,25 @@ func TestAMachineThatIsShortOfSocketsLosesNothing(t *testing.T) {
 		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: mail, latency: 20 * time.Millisecond}}}
 		r := n.resolver(t, Config{})
 		u := r.client.upstreams[0]
-		var open atomic.Int32
+		var open, refused atomic.Int32
 		u.dial = func(ctx context.Context, kind, address string) (net.Conn, error) {
 			if open.Add(1) > 16 {
 				open.Add(-1)
+				refused.Add(1)
 				return nil, &net.OpError{Op: "dial", Net: kind, Err: syscall.EMFILE}
 			}
 			c, err := n.dial(ctx, kind, address)
 			return counted{c, &open}, err
 		}
+		begun := time.Now()
 		if failed, err := lookUp(t, r, 500); failed > 0 {
 			t.Errorf("%d of 500 domains have no answer: %v", failed, err)
 		}
+		// 500 domains of three questions, 16 at a time in 20 ms, take two seconds.
+		if took := time.Since(begun); took > 5*time.Second || refused.Load() > 500 {
+			t.Errorf("it took %v, and %d times there was no socket", took, refused.Load())
+		}
+		t.Logf("%v, %d", time.Since(begun), refused.Load())
 	})
 }
 
