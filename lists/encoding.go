@@ -257,20 +257,31 @@ func dataLines(text string) (lines [][]string) {
 // detectSingleByte returns the encoding in which the most of the bytes beyond ASCII are letters of one language, and the
 // share of those.
 func detectSingleByte(text []byte) (Encoding, float64) {
-	best, most := Windows1252, -1.0
+	best, most, isNamed := Windows1252, -1.0, false
 	for _, a := range alphabets() {
-		if share := a.share(text); share > most+0.02 {
-			best, most = a.encoding, share
+		share := a.share(text)
+		if share > most+0.02 || share > most-0.02 && !isNamed && a.foreign && namesMail(text, codecs[a.encoding]) {
+			best, most, isNamed = a.encoding, share, a.foreign && namesMail(text, codecs[a.encoding])
 		}
 	}
 	return best, most
+}
+
+// namesMail reports whether a column's name for addresses is in a text, in an encoding.
+func namesMail(text []byte, e encoding.Encoding) bool {
+	decoded, err := e.NewDecoder().Bytes(text[:min(len(text), 1<<12)])
+	if err != nil {
+		return false
+	}
+	folded := fold(string(decoded))
+	return slices.ContainsFunc(nameWords().parts, func(part string) bool { return strings.Contains(folded, part) })
 }
 
 // share is the share of the bytes beyond ASCII that are letters of the alphabet. A capital behind a small letter counts
 // against it: KOI8-R read as Windows-1251 has the letters of Russian too, with the cases swapped. So does a letter
 // alone between others of another script.
 func (a alphabet) share(text []byte) float64 {
-	high, fit := 0, 0
+	high, fit, capitals, small := 0, 0, 0, 0
 	before := rune(0)
 	for _, b := range text {
 		r := a.decode[b]
@@ -286,14 +297,25 @@ func (a alphabet) share(text []byte) float64 {
 				high++
 				fit++
 			}
+			if unicode.IsUpper(r) {
+				capitals++
+			} else if unicode.IsLower(r) {
+				small++
+			}
 		}
 		before = r
 	}
 	if high == 0 {
 		return 0
 	}
+	if a.foreign && capitals == 0 && small >= enoughLetters {
+		return 0.9 * float64(fit) / float64(high) // Hebrew, read as Russian, has small letters only
+	}
 	return float64(fit) / float64(high)
 }
+
+// enoughLetters is how many letters of names hold a capital, in a script that has any.
+const enoughLetters = 30
 
 func isASCII(b []byte) bool {
 	for _, c := range b {

@@ -97,6 +97,9 @@ var magics = []struct{ start, seems, do string }{
 	{"from ", "mail messages", "save the addresses as CSV, or give the file to verify explain"},
 	{"return-path:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
 	{"received:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"delivered-to:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"message-id:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"mime-version:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
 	{"insert into", "SQL statements", "export the table as CSV"},
 	{"create table", "SQL statements", "export the table as CSV"},
 	{"-- mysql dump", "SQL statements", "export the table as CSV"},
@@ -106,6 +109,12 @@ var magics = []struct{ start, seems, do string }{
 // refuse returns a *NotAListError for a file whose first bytes say that it is something else.
 func refuse(sample []byte) error {
 	start := bytes.TrimLeft(bytes.TrimPrefix(sample[:min(len(sample), 512)], utf8BOM), " \t\r\n")
+	if bytes.HasPrefix(start, []byte("PK\x03\x04")) && bytes.Contains(start, []byte("opendocument")) {
+		return &NotAListError{Seems: "an OpenDocument file (LibreOffice)", Do: "open it and save it as .xlsx or CSV"}
+	}
+	if isMessage(start) {
+		return &NotAListError{Seems: "a mail message", Do: "save the addresses as CSV, or give the file to verify explain"}
+	}
 	for _, magic := range magics {
 		if !hasPrefixFold(start, magic.start) && !bytes.HasPrefix(start, []byte(magic.start)) {
 			continue
@@ -118,6 +127,27 @@ func refuse(sample []byte) error {
 		return &NotAListError{Seems: magic.seems, Do: magic.do}
 	}
 	return nil
+}
+
+// isMessage reports whether a text begins with several header fields of a mail message, such as Date: and From:.
+func isMessage(start []byte) bool {
+	fields := 0
+	for line := range bytes.Lines(start) {
+		name, _, ok := bytes.Cut(line, []byte(": "))
+		if line[0] == ' ' || line[0] == '\t' {
+			continue
+		}
+		if !ok || !slices.Contains(messageFields, strings.ToLower(string(name))) {
+			break
+		}
+		fields++
+	}
+	return fields >= 3
+}
+
+var messageFields = []string{
+	"date", "from", "to", "cc", "subject", "reply-to", "sender", "message-id", "mime-version", "content-type", "x-mailer",
+	"return-path", "received", "delivered-to", "content-transfer-encoding", "user-agent", "thread-topic", "thread-index",
 }
 
 // seems says what a text is that does not read as a list; err is what reading it said. A column that was asked for is
@@ -148,6 +178,9 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 // of its cells are addresses.
 func (r *Reader) reads() bool {
 	c := r.first
+	if r.sorter.columns <= 1 && c.withAt*10 < c.filled*6 && c.filled > 2 {
+		return false // a text, some of whose lines hold an address
+	}
 	if c.rank < weak && r.format != Text {
 		return c.filled < 10 || c.withAt*20 >= c.filled
 	}
@@ -237,7 +270,12 @@ func isPair(line string) bool {
 			return true
 		}
 	}
-	key, value, ok := strings.Cut(line, ":")
+	if key, value, ok := strings.Cut(line, "="); ok && isKey(strings.TrimSpace(key)) {
+		if value = strings.TrimSpace(value); IsAddress(strings.Trim(value, `"',;`)) {
+			return true // from = "ann@x.lab"
+		}
+	}
+	key, value, ok := strings.Cut(strings.TrimPrefix(line, "- "), ":")
 	return ok && isKey(strings.ReplaceAll(key, " ", "")) && IsAddress(value)
 }
 

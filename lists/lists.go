@@ -206,7 +206,7 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 	if !slices.ContainsFunc(records, func(s sampled) bool { return !s.blank() }) {
 		return errors.New("the file holds no rows")
 	}
-	t := findTable(records, r.dialect, options.wanted())
+	t := r.findTable(records, options.wanted())
 	for _, i := range t.others {
 		r.tables = append(r.tables, r.lineOf(records[i].line, int64(i)))
 	}
@@ -230,6 +230,14 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 		r.format = Text
 	}
 	return r.chooseColumns(t.rows(records), options)
+}
+
+// findTable finds the table in the text. One that was made of entries has a header that names their fields.
+func (r *Reader) findTable(records []sampled, wanted []string) table {
+	if r.isExact() {
+		return table{d: r.dialect, header: 0, first: 1, end: len(records), named: true}
+	}
+	return findTable(records, r.dialect, wanted)
 }
 
 // decode takes the byte order mark away, and makes UTF-8 of UTF-16.

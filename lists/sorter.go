@@ -40,6 +40,9 @@ func (s *sorter) sort(raw []byte, fields int) kind {
 	if s.other {
 		return isAside
 	}
+	if s.columns <= 1 && bytes.HasPrefix(raw, []byte("# ")) {
+		return isAside // a comment
+	}
 	at := cut{delimiter: '@', pairs: s.d.pairs()}
 	if at.find(raw) >= 0 || bytes.Contains(raw, []byte("\uff20")) {
 		s.after = false
@@ -66,11 +69,15 @@ func (s *sorter) without(raw []byte, fields int) kind {
 		}
 	}
 	switch {
+	case s.columns > 1 && filled == 0: // ,,,
+		s.after = true
+		return isAside
 	case s.after && s.columns > 1 && filled > 1 && namesColumns(cells):
 		s.other = true
 		return isAside
 	case isTotal(first),
-		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")):
+		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")),
+		s.after && filled <= 2 && fields*2 < s.columns: // "2","record(s) downloaded"
 		s.after = true
 		return maybe
 	}
