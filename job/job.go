@@ -225,7 +225,7 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	}
 	next, end := iter.Pull2(run.Results(ctx))
 	defer end()
-	if s.Figures, err = j.write(&stateSource{job: j, next: next}, answers); err != nil {
+	if s.Figures, err = j.write(&stateSource{job: j, rows: &rowResults{next: next, path: j.State}, seen: newSeen()}, answers); err != nil {
 		return s, err
 	}
 	if err := run.Finish(ctx, s.forState()); err != nil {

@@ -126,7 +126,7 @@ func (d Dialect) fit(text []byte, wanted []string) (f fit) {
 		return fit{}
 	}
 	// Lines that hold nothing but addresses, each as many as it likes, are lists in themselves.
-	if rows := t.rows(records); t.header < 0 && onlyAddresses(records, rows) {
+	if rows := t.rows(records); t.header < 0 && onlyAddresses(rows) {
 		if total == 1 || f.regular*10 < total*6 || !cellsAreAddresses(rows) {
 			return fit{}
 		}
@@ -135,9 +135,9 @@ func (d Dialect) fit(text []byte, wanted []string) (f fit) {
 }
 
 // onlyAddresses reports whether every line is one or several addresses as a whole, perhaps with names.
-func onlyAddresses(records, rows []sampled) bool {
-	for _, record := range records {
-		if !record.blank() && !holdsAddresses(string(record.raw)) {
+func onlyAddresses(rows []sampled) bool {
+	for _, row := range rows {
+		if !holdsAddresses(string(row.raw)) {
 			return false
 		}
 	}

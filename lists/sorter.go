@@ -69,9 +69,12 @@ func (s *sorter) without(raw []byte, fields int) kind {
 		}
 	}
 	switch {
-	case s.columns > 1 && filled == 0: // ,,,
+	case s.columns > 1 && filled == 0: // ,,, is a row without an address, and "" is none
 		s.after = true
-		return isAside
+		if fields < s.columns {
+			return isAside
+		}
+		return isRow
 	case s.after && s.columns > 1 && filled > 1 && namesColumns(cells):
 		s.other = true
 		return isAside

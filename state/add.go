@@ -10,6 +10,10 @@ import (
 
 const addBatch = 20000
 
+// FallbackColumn is the first of the columns that hold what an address may mean, and no address of the list. They are no
+// rows of the plan.
+const FallbackColumn = 1 << 15
+
 // Add takes the entries of a list, in order. When it returns, the work of the run is laid out.
 func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
 	next, stop := iter.Pull2(entries)

@@ -112,7 +112,7 @@ func (r *Run) why() (expression string, args []any) {
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM rows WHERE run = $1), (SELECT count(*) FROM rows WHERE run = $1 AND suppressed > 0),
+		(SELECT count(*) FROM rows WHERE run = $1 AND col < 32768), (SELECT count(*) FROM rows WHERE run = $1 AND suppressed > 0 AND col < 32768),
 		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id).
