@@ -205,7 +205,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	}
 	suggested := e.suggestion
 	if suggested == nil {
-		domain := syntax.Suggest(t.Address.Domain)
+		domain := v.suggest(t.Address.Domain, e.answer)
 		suggested = &domain
 	}
 	if *suggested != "" {
