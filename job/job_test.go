@@ -12,10 +12,10 @@ import (
 
 func TestOptionsThatCannotBeAreRefusedBeforeAnythingIsOpened(t *testing.T) {
 	for name, o := range map[string]Options{
-		"the format":     {Input: "a.csv", Output: "b.csv", Format: "xml"},
-		"would replace":  {Input: "job_test.go", Output: "./job_test.go", Format: CSV},
-		"needs a state":  {Input: "a.csv", Output: "b.csv", Format: CSV, Probing: true},
-		"needs a state ": {Input: "a.csv", Output: "b.csv", Format: CSV, Wait: time.Second},
+		"the format":        {Input: "a.csv", Output: "b.csv", Format: "xml"},
+		"would be one file": {Input: "job_test.go", Output: "./job_test.go", Format: CSV},
+		"needs a state":     {Input: "a.csv", Output: "b.csv", Format: CSV, Probing: true},
+		"needs a state ":    {Input: "a.csv", Output: "b.csv", Format: CSV, Wait: time.Second},
 	} {
 		_, err := Run(t.Context(), nil, o, nil, nil)
 		var wrong *OptionsError

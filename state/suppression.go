@@ -186,7 +186,9 @@ func (f *File) HashSuppression(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		names = append(names, entry.Name)
+		if !entry.Hashed() { // by another state file, whose salt is not known here
+			names = append(names, entry.Name)
+		}
 	}
 	tx, err := f.db.BeginTx(ctx, nil)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/internal/atomicfile"
+	"presend/job"
 	"presend/state"
 	"presend/suppression"
 	"presend/verify/reply"
@@ -187,6 +188,9 @@ func suppressExport(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if !slices.Contains(suppression.Formats, suppression.Format(format)) {
 				return usagef("--format %s: want one of %s", format, formatNames())
+			}
+			if output != "" && job.SameFile(output, path) {
+				return usagef("the output %s would replace the state; give it another name", output)
 			}
 			file, err := openState(c, path)
 			if err != nil {
