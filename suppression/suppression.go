@@ -30,9 +30,10 @@ const (
 // Format is the form in which a mail service exports or imports a suppression list.
 type Format string
 
-// The formats. Plain has an address on each line. CSV is our own and loses only Reply.
+// The formats that are written, or read as their services document them; those of other services are read as well. Plain has an address on each line. CSV is our own and loses only Reply.
 const (
 	Plain     Format = "plain"
+	Columns   Format = "columns" // of no service that is known; for reading
 	CSV       Format = "csv"
 	SendGrid  Format = "sendgrid"
 	Mailgun   Format = "mailgun"
