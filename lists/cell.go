@@ -144,6 +144,9 @@ func IsAddress(text string) bool {
 			if opened > 0 && text[opened-1] == '=' {
 				return false // to=<ann@x.lab> in a log
 			}
+			if behind := text[opened+closed+1:]; strings.ContainsFunc(behind, unicode.IsLetter) && behind[0] != ' ' {
+				return false // <ann@x.lab>: user unknown
+			}
 			text = text[opened+1 : opened+closed]
 		} else if before := strings.TrimSpace(text[:opened]); strings.IndexByte(before, '@') >= 0 {
 			text = before
@@ -166,7 +169,8 @@ func looksLikeLocal(local string) bool {
 	if key, _, isPair := strings.Cut(local, "="); isPair && keyWords[strings.ToLower(key)] {
 		return false
 	}
-	return !strings.ContainsFunc(local, unicode.IsSpace) && !strings.ContainsAny(local, `@,;:()<>[]"\`) &&
+	isOther := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return !strings.ContainsFunc(local, isOther) && !strings.ContainsAny(local, `@,;:()<>[]"\`) &&
 		!strings.Contains(local, "//")
 }
 

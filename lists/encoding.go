@@ -129,6 +129,7 @@ type guess struct {
 	named      bool    // a word for addresses is in the text
 	confidence int     // the detector's
 	common     float64 // the share of pairs of bytes that are characters in common use
+	typical    int     // more: it looks more like the encoding's language
 }
 
 // detectDoubleByte tells the encoding of text whose characters have several bytes. Of few characters the detector cannot
@@ -150,7 +151,7 @@ func detectDoubleByte(text []byte) (Encoding, bool) {
 		}
 		folded := fold(string(decoded[:min(len(decoded), maxRecord)]))
 		named := slices.ContainsFunc(nameWords().parts, func(part string) bool { return strings.Contains(folded, part) })
-		guesses = append(guesses, guess{name, named, f.Confidence, commonShare(text, name)})
+		guesses = append(guesses, guess{name, named, f.Confidence, commonShare(text, name), typical(text, name)})
 	}
 	if len(guesses) == 0 {
 		return "", false
@@ -162,7 +163,8 @@ func detectDoubleByte(text []byte) (Encoding, bool) {
 			}
 			return 1
 		}
-		return cmp.Or(cmp.Compare(b.confidence, a.confidence), cmp.Compare(b.common, a.common), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(b.confidence, a.confidence), cmp.Compare(b.common, a.common),
+			cmp.Compare(b.typical, a.typical), cmp.Compare(a.name, b.name))
 	})
 	return guesses[0].name, true
 }
@@ -180,6 +182,27 @@ func leads(from, to byte) string {
 		all = append(all, b)
 	}
 	return string(all)
+}
+
+// typical tells apart the encodings of the EUC family, whose characters have the same bytes: Korean is written in its
+// syllables alone, and Japanese hardly without kana.
+func typical(text []byte, name Encoding) int {
+	kana, syllables := false, true
+	for i := 0; i < len(text); i++ {
+		if text[i] < 0x80 {
+			continue
+		}
+		kana = kana || text[i] == 0xa4 || text[i] == 0xa5
+		syllables = syllables && text[i] >= 0xb0 && text[i] <= 0xc8
+		i++
+	}
+	switch {
+	case name == EUCKR && syllables, name == EUCJP && kana:
+		return 2
+	case name == GB18030:
+		return 1
+	}
+	return 0
 }
 
 // commonShare is the share of the characters of two bytes that are in common use.

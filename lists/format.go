@@ -102,6 +102,7 @@ var magics = []struct{ start, seems, do string }{
 	{"mime-version:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
 	{"insert into", "SQL statements", "export the table as CSV"},
 	{"create table", "SQL statements", "export the table as CSV"},
+	{"('", "SQL statements", "export the table as CSV"},
 	{"-- mysql dump", "SQL statements", "export the table as CSV"},
 	{"-- postgresql", "SQL statements", "export the table as CSV"},
 }
@@ -111,6 +112,13 @@ func refuse(sample []byte) error {
 	start := bytes.TrimLeft(bytes.TrimPrefix(sample[:min(len(sample), 512)], utf8BOM), " \t\r\n")
 	if bytes.HasPrefix(start, []byte("PK\x03\x04")) && bytes.Contains(start, []byte("opendocument")) {
 		return &NotAListError{Seems: "an OpenDocument file (LibreOffice)", Do: "open it and save it as .xlsx or CSV"}
+	}
+	for bytes.HasPrefix(start, []byte("<!--")) {
+		_, behind, ok := bytes.Cut(start, []byte("-->"))
+		if !ok {
+			break
+		}
+		start = bytes.TrimLeft(behind, " \t\r\n")
 	}
 	if isMessage(start) {
 		return &NotAListError{Seems: "a mail message", Do: "save the addresses as CSV, or give the file to verify explain"}
@@ -156,10 +164,11 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 	if err != nil && !isDoubt(err) || len(options.wanted()) > 0 || options.Doubtful {
 		return err
 	}
-	if err == nil && r.reads() {
+	other := identify(text)
+	if err == nil && r.reads() && (other == nil || !r.isDoubtful(text)) {
 		return nil
 	}
-	if other := identify(text); other != nil {
+	if other != nil {
 		return other
 	}
 	if err == nil && r.format == Text {
@@ -172,6 +181,28 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 		}
 	}
 	return err
+}
+
+// isDoubtful reports whether a list that seems to be something else reads as one by chance: it has one column, few of
+// whose cells are addresses; or no header, and its lines are keys and values, or fields with another sign between them.
+func (r *Reader) isDoubtful(text []byte) bool {
+	if r.sorter.columns <= 1 && !r.first.holds() {
+		return true
+	}
+	if r.header != nil {
+		return false
+	}
+	lines, with := linesOf(text)
+	if r.sorter.columns <= 1 && oddDelimiter(lines, with) != "" {
+		return len(lines) > 1 && strings.Count(with[0], oddDelimiter(lines, with)) > 1
+	}
+	pairs := 0
+	for _, line := range with {
+		if isPair(line) && !holdsAddresses(line) {
+			pairs++
+		}
+	}
+	return pairs*10 >= len(with)*6
 }
 
 // reads reports whether the address column reads as one: its name says so and its cells do not say otherwise, or most
@@ -195,13 +226,7 @@ const identifyLines = 200
 
 // identify recognises texts that hold addresses in a way that is not read; nil: none of them.
 func identify(text []byte) error {
-	var lines []string
-	for line := range bytes.Lines(text) {
-		if trimmed := strings.TrimSpace(string(line)); trimmed != "" && len(lines) < identifyLines {
-			lines = append(lines, trimmed)
-		}
-	}
-	with := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !hasAt(line) })
+	lines, with := linesOf(text)
 	if len(with) == 0 {
 		isTable := slices.ContainsFunc(lines, func(line string) bool { return strings.ContainsAny(line, delimiters) })
 		if len(lines) > 0 && !isTable {
@@ -233,6 +258,19 @@ func identify(text []byte) error {
 		return &NotAListError{Seems: "text that mentions addresses", Do: asAList}
 	}
 	return nil
+}
+
+// linesOf returns the first lines of a text, and those of them with an @.
+func linesOf(text []byte) (lines, with []string) {
+	for line := range bytes.Lines(text) {
+		if trimmed := strings.TrimSpace(string(line)); trimmed != "" {
+			lines = append(lines, trimmed)
+		}
+		if len(lines) == identifyLines {
+			break
+		}
+	}
+	return lines, slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !hasAt(line) })
 }
 
 // oddDelimiters are signs that some programs write between fields.
@@ -276,7 +314,7 @@ func isPair(line string) bool {
 		}
 	}
 	key, value, ok := strings.Cut(strings.TrimPrefix(line, "- "), ":")
-	return ok && isKey(strings.ReplaceAll(key, " ", "")) && IsAddress(value)
+	return ok && isKey(strings.ReplaceAll(key, " ", "")) && holdsAddresses(value)
 }
 
 func isKey(word string) bool {

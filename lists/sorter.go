@@ -45,6 +45,9 @@ func (s *sorter) sort(raw []byte, fields int) kind {
 	}
 	at := cut{delimiter: '@', pairs: s.d.pairs()}
 	if at.find(raw) >= 0 || bytes.Contains(raw, []byte("\uff20")) {
+		if s.after && fields == 1 && s.columns > 1 && bytes.IndexByte(raw, ' ') >= 0 && !holdsAddresses(s.d.text(raw)) {
+			return maybe // Questions? Write to support@x.lab
+		}
 		s.after = false
 		return isRow
 	}
