@@ -224,7 +224,7 @@ func (r *Reader) findColumn(wanted string, width int) (int, error) {
 	case len(matches) == 1:
 		return matches[0], nil
 	case len(matches) > 1:
-		err := &AmbiguousColumnError{}
+		err := &AmbiguousColumnError{Wanted: wanted}
 		for _, i := range matches {
 			err.Candidates = append(err.Candidates, quoteName(r.columns, i))
 		}

@@ -175,12 +175,16 @@ func (r *Reader) seems(text []byte, err error, options Options) error {
 		return &NotAListError{Seems: "text in which no line is an address", Do: asAList}
 	}
 	if err == nil {
-		return &NotAListError{
-			Seems: fmt.Sprintf("a table whose column %q holds no addresses", r.columnName(r.chosen[0])),
-			Do:    "say which column holds them with --column",
-		}
+		return r.noAddresses()
 	}
 	return err
+}
+
+func (r *Reader) noAddresses() error {
+	return &NotAListError{
+		Seems: fmt.Sprintf("a table whose column %q holds no addresses", r.columnName(r.chosen[0])),
+		Do:    "say which column holds them with --column",
+	}
 }
 
 // isDoubtful reports whether a list that seems to be something else reads as one by chance: it has one column, few of
