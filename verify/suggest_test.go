@@ -2,12 +2,14 @@ package verify
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"presend/lists/reference"
 	"presend/verify/mx"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 func TestNoFreeMailboxProviderIsTakenForASlip(t *testing.T) {
@@ -49,8 +51,12 @@ func TestADomainOnTheHostsOfTheProviderIsNoSlip(t *testing.T) {
 		{"gmaill.com", "google", ""},
 		{"gmial.com", "", ""}, // the user says that it is a provider
 	} {
-		if got := v.suggest(test.domain, mx.Answer{Provider: mx.Provider{Name: test.provider}}); got != test.want {
-			t.Errorf("at %q, %s may mean %q, want %q", test.provider, test.domain, got, test.want)
+		r := v.result(
+			Task{Address: syntax.Stored("ann", test.domain)},
+			evidence{reason: verdict.Accepted, answer: mx.Answer{Provider: mx.Provider{Name: test.provider}}},
+		)
+		if got := strings.TrimPrefix(r.Suggestion, "ann@"); got != test.want || slices.Contains(r.Flags, FlagTypo) != (got != "") {
+			t.Errorf("at %q, %s may mean %q, want %q; flags %v", test.provider, test.domain, got, test.want, r.Flags)
 		}
 	}
 }
