@@ -221,7 +221,8 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	}
 	next, end := iter.Pull2(run.Results(ctx))
 	defer end()
-	if s.Figures, err = j.write(&stateSource{job: j, rows: &rowResults{next: next, path: j.State}, seen: newSeen()}, answers); err != nil {
+	from := &stateSource{job: j, rows: &rowResults{next: next, path: j.State}, seen: newSeen()}
+	if s.Figures, err = j.write(from, answers); err != nil {
 		return s, err
 	}
 	if err := run.Finish(ctx, s.forState()); err != nil {

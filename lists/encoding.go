@@ -203,10 +203,12 @@ func namesMail(text []byte, e encoding.Encoding) bool {
 func (a alphabet) share(text []byte) float64 {
 	high, fit, capitals, small := 0, 0, 0, 0
 	before := rune(0)
-	for _, b := range text {
+	for i, b := range text {
 		r := a.decode[b]
 		if b >= utf8.RuneSelf {
 			switch {
+			case unicode.ToLower(r) == 'õ' && (i+1 == len(text) || text[i+1]|0x20 != 'e'):
+				high++ // Portuguese has it before e alone; elsewhere it is the ő of Hungarian
 			case !a.letters[r] && strings.ContainsRune("\u00a0–—„“”‘’…«»°€§ªº№\u00ad", r):
 			case !a.letters[r]:
 				high++

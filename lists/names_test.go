@@ -83,7 +83,7 @@ func TestEveryAlphabetTellsItsEncoding(t *testing.T) {
 		var text []byte
 		for _, r := range letters {
 			if b, ok := table.EncodeRune(r); ok {
-				text = append(text, ' ', b)
+				text = append(text, ' ', b, 'e') // õ counts before e alone
 			}
 		}
 		if share := a.share(text); share != 1 {

@@ -32,8 +32,9 @@ type Options struct {
 type WhichColumnError struct{ Columns []string }
 
 func (e *WhichColumnError) Error() string {
-	return fmt.Sprintf("no column says which of the addresses are suppressed, such as a reason or a status. Which one is it? "+
-		"Name it with --says, or say with --all that every address is; the columns are %s", strings.Join(e.Columns, ", "))
+	return fmt.Sprintf("no column says which of the addresses are suppressed, such as a reason or a status. "+
+		"Which one is it? Name it with --says, or say with --all that every address is; the columns are %s",
+		strings.Join(e.Columns, ", "))
 }
 
 // Reader is an open suppression list. Close it.
