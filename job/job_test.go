@@ -63,6 +63,32 @@ func TestWhatMayBeSuppressed(t *testing.T) {
 	}
 }
 
+func TestWhatIsMeantCountsOnlyWhereTheLiteralAddressIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		literal, meant verify.Reason
+		want           bool
+	}{
+		{verdict.MailboxUnknown, verdict.Accepted, true},
+		{verdict.MailboxDisabled, verdict.CatchAll, true},
+		{verdict.Refused, verdict.Greylisted, true},
+		{verdict.Accepted, verdict.Accepted, false},
+		{verdict.CatchAll, verdict.Accepted, false},
+		{verdict.Greylisted, verdict.Accepted, false},
+		{verdict.MailboxUnknown, verdict.MailboxUnknown, false},
+		{verdict.MailboxUnknown, verdict.Refused, false},
+		{verdict.MailboxUnknown, verdict.GaveUp, false},
+	} {
+		literal := verify.Result{Address: " 'sam@x.lab", Normalized: "'sam@x.lab", Reason: test.literal}
+		meant := verify.Result{Address: "sam@x.lab", Normalized: "sam@x.lab", Reason: test.meant}
+		literal.Judge()
+		meant.Judge()
+		got, ok := meantInstead(literal, meant)
+		if ok != test.want || got.Address != literal.Address || (got.Reason == test.meant) != (ok || test.literal == test.meant) {
+			t.Errorf("%s, meant %s: %+v, %v", test.literal, test.meant, got, ok)
+		}
+	}
+}
+
 func TestDatesOfALastActivity(t *testing.T) {
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	cells := map[string]time.Time{

@@ -68,8 +68,8 @@ func TestOnlyWhatIsSuppressedIsTaken(t *testing.T) {
 			suppression.Mailgun, "a@x.lab hard_bounce|b@x.lab complaint|c@x.lab unsubscribe", "d@x.lab",
 		},
 		{
-			"SendGrid's events", `[{"email":"a@x.lab","event":"bounce","type":"bounce","status":"5.1.1","reason":"550 5.1.1 user unknown","sg_event_id":"1"},{"email":"b@x.lab","event":"bounce","type":"blocked","status":"5.7.1","reason":"550 5.7.1 blocked","sg_event_id":"2"},{"email":"c@x.lab","event":"dropped","reason":"Bounced Address","sg_event_id":"3"},{"email":"d@x.lab","event":"dropped","reason":"Unsubscribed Address","sg_event_id":"4"},{"email":"e@x.lab","event":"spamreport","sg_event_id":"5"},{"email":"f@x.lab","event":"deferred","response":"450 4.2.1 later","sg_event_id":"6"},{"email":"g@x.lab","event":"open","sg_event_id":"7"},{"email":"h@x.lab","event":"group_unsubscribe","sg_event_id":"8"},{"email":"i@x.lab","event":"dropped","reason":"Spam Reporting Address","sg_event_id":"9"}]`,
-			suppression.SendGrid, "a@x.lab hard_bounce|c@x.lab hard_bounce|d@x.lab unsubscribe|e@x.lab complaint|h@x.lab unsubscribe|i@x.lab complaint", "b@x.lab|f@x.lab|g@x.lab",
+			"SendGrid's events", `[{"email":"a@x.lab","event":"bounce","type":"bounce","status":"5.1.1","reason":"550 5.1.1 user unknown","sg_event_id":"1"},{"email":"b@x.lab","event":"bounce","type":"blocked","status":"5.7.1","reason":"550 5.7.1 blocked","sg_event_id":"2"},{"email":"c@x.lab","event":"dropped","reason":"Bounced Address","sg_event_id":"3"},{"email":"d@x.lab","event":"dropped","reason":"Unsubscribed Address","sg_event_id":"4"},{"email":"e@x.lab","event":"spamreport","sg_event_id":"5"},{"email":"f@x.lab","event":"deferred","response":"450 4.2.1 later","sg_event_id":"6"},{"email":"g@x.lab","event":"open","sg_event_id":"7"},{"email":"h@x.lab","event":"group_unsubscribe","sg_event_id":"8"},{"email":"i@x.lab","event":"dropped","reason":"Spam Reporting Address","sg_event_id":"9"},{"email":"j@x.lab","event":"bounce","type":"blocked","sg_event_id":"10"}]`,
+			suppression.SendGrid, "a@x.lab hard_bounce|c@x.lab hard_bounce|d@x.lab unsubscribe|e@x.lab complaint|h@x.lab unsubscribe|i@x.lab complaint", "b@x.lab|f@x.lab|g@x.lab|j@x.lab",
 		},
 		{
 			"Postmark's bounces", `{"TotalCount":5,"Bounces":[{"ID":1,"Type":"HardBounce","TypeCode":1,"Details":"smtp;550 5.1.1 user unknown","Email":"a@x.lab","From":"me@x.lab","BouncedAt":"2024-01-15T16:09:19Z","Inactive":true},{"ID":2,"Type":"SoftBounce","TypeCode":4096,"Email":"b@x.lab","From":"me@x.lab","Inactive":false},{"ID":3,"Type":"SpamComplaint","Email":"c@x.lab","From":"me@x.lab","Inactive":true},{"ID":4,"Type":"HardBounce","Details":"550 5.1.1","Email":"d@x.lab","From":"me@x.lab","Inactive":false},{"ID":5,"Type":"Transient","Email":"e@x.lab","From":"me@x.lab","Inactive":false}]}`,
@@ -130,6 +130,9 @@ func TestOnlyWhatIsSuppressedIsTaken(t *testing.T) {
 		},
 		{
 			"dates alone", "email,unsubscribed_at\na@x.lab,2024-01-01\nb@x.lab,\n", suppression.Columns, "a@x.lab unsubscribe", "b@x.lab",
+		},
+		{
+			"somebody who subscribed again", "email,status,unsubscribed_at\na@x.lab,active,2024-01-01\nb@x.lab,unsubscribed,2024-01-01\n", suppression.Columns, "b@x.lab unsubscribe", "a@x.lab",
 		},
 		{
 			"yes and no", "address;suppressed\na@x.lab;yes\nb@x.lab;no\n", suppression.Columns, "a@x.lab manual", "b@x.lab",
