@@ -26,7 +26,11 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
 		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet,
 		Explode: f.explode, Unengaged: time.Duration(f.unengaged), ActivityColumn: f.activityColumn, Treat: rules,
-		Only: only, Others: []job.NamedPath{{For: "--summary", Path: f.summary}, {For: "--pace", Path: a.flags.pace}},
+		Only: only, Quick: f.quick,
+		Others: []job.NamedPath{{For: "--summary", Path: f.summary}, {For: "--pace", Path: a.flags.pace}},
+	}
+	if f.quick && a.flags.noSMTP {
+		return job.Options{}, usagef("--quick is about mail hosts, and --no-smtp asks none")
 	}
 	if o.Output == "" && input == "-" {
 		o.Output = "-"
