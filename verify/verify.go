@@ -206,6 +206,9 @@ func (v *Verifier) nameFacts(domain string) *nameFacts {
 	if ref := v.config.Reference; ref != nil {
 		facts.free, facts.disposable = ref.Free(domain), ref.Disposable(domain)
 	}
+	if facts.free {
+		facts.suggestion = "" // a provider in its own right is no slip
+	}
 	return &facts
 }
 
@@ -225,7 +228,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	if e.name == nil {
 		e.name = v.nameFacts(t.Address.Domain)
 	}
-	if e.name.suggestion != "" {
+	if e.name.suggestion != "" && !isAtProvider(e.answer, e.name.suggestion) {
 		r.Suggestion = t.Address.Local + "@" + e.name.suggestion
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
@@ -254,7 +257,7 @@ func (v *Verifier) flags(a syntax.Address, e evidence) []Flag {
 	add(verdict.FlagSMTPUTF8, a.SMTPUTF8)
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
-	add(verdict.FlagTypo, e.name.suggestion != "")
+	add(verdict.FlagTypo, e.name.suggestion != "" && !isAtProvider(e.answer, e.name.suggestion))
 	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)
 }

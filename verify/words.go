@@ -69,5 +69,6 @@ const (
 	FlagUnconfirmed = verdict.FlagUnconfirmed
 	FlagUnengaged   = verdict.FlagUnengaged
 
+	FlagDuplicateMailbox = verdict.FlagDuplicateMailbox
 	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )
