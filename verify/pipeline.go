@@ -380,6 +380,10 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 		e.ours = e.reason == verdict.DNSFailure // for all that one domain tells
 	case v.config.Reference != nil && v.config.Reference.Disposable(domain):
 		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"
+	case answer.Provider.Parked:
+		e.reason = verdict.SpamTrapSuspect
+		e.detail = fmt.Sprintf("%s is for sale or waits for typos: its mail host %s takes mail for anybody at such names",
+			domain, answer.Hosts[0].Name)
 	default:
 		e.reason, e.detail = verdict.NotProbed, "the domain takes mail; no server was asked about the mailbox"
 		worth = true

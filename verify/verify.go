@@ -238,6 +238,7 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
 	add(verdict.FlagTypo, typo)
+	add(verdict.FlagParked, e.answer.Provider.Parked)
 	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)
 }

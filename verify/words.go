@@ -69,5 +69,6 @@ const (
 	FlagUnconfirmed = verdict.FlagUnconfirmed
 	FlagUnengaged   = verdict.FlagUnengaged
 
+	FlagParked           = verdict.FlagParked
 	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

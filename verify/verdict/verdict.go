@@ -119,6 +119,7 @@ const (
 	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list, or an earlier address of the row, is the same
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagParked      Flag = "parked"      // the mail hosts are those of names for sale, or that wait for typos
 
 	// FlagDomainRefusesAll: three or more real addresses of the domain are said not to exist, and none is known to exist.
 	FlagDomainRefusesAll Flag = "domain_refuses_all"
@@ -128,7 +129,7 @@ const (
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
+		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagParked, FlagDomainRefusesAll,
 	}
 }
 
