@@ -250,13 +250,14 @@ func (d *domain) exhausted(p *plan) evidence {
 		if e.reason == verdict.NotProbed { // about us: nothing else is to be concluded
 			return e
 		}
-		ours = ours || e.ours
 		if first == nil {
 			first = &e
+		} else {
+			ours = ours || e.ours
 		}
 	}
 	if first != nil {
-		first.ours = ours
+		first.blame(ours)
 		return *first
 	}
 	return evidence{reason: verdict.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}

@@ -181,11 +181,12 @@ type evidence struct {
 	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
-	at         time.Time // when it was found out; zero: now
-	ours       bool      // it may be our own doing, and counts as no try
-	trouble    *Trouble  // what is wrong on our side; nil: nothing is known to be
-	unanswered bool      // DNS gave no answer about the domain
-	via        *way      // of a failure to connect or to resolve: where something must answer for it to count
+	at         time.Time  // when it was found out; zero: now
+	ours       bool       // it may be our own doing, and counts as no try
+	trouble    *Trouble   // what is wrong on our side; nil: nothing is known to be
+	unanswered bool       // DNS gave no answer about the domain
+	via        *way       // of a failure to connect or to resolve: where something must answer for it to count
+	met        []evidence // of such a failure: what was met on each way, where there are several
 
 	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
 }

@@ -18,34 +18,48 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 		}
 	}
 	var down, ours *evidence
+	var met []evidence
 	for n := range p.sources {
 		for _, addr := range h.Addrs {
 			r := route{n, addr}
 			if said, ok := d.down[r]; ok {
 				return said
 			}
-			met, ok := p.troubleAt(r)
+			was, ok := p.troubleAt(r)
 			if !ok || p.reachOf(wayTo(n, addr)).state == shutWay {
 				continue
 			}
-			e := &evidence{reason: met.reason, detail: notAsked + met.detail, via: met.via, ours: met.ours}
-			switch {
-			case e.reason == verdict.NotProbed:
+			e := &evidence{reason: was.reason, detail: notAsked + was.detail, via: was.via, ours: was.ours}
+			if e.reason == verdict.NotProbed {
 				ours = cmp.Or(ours, e)
-			case down == nil || p.surer(e, down):
+				continue
+			}
+			if e.via != nil {
+				met = append(met, *e)
+			}
+			if down == nil || p.surer(e, down) {
 				down = e
 			}
 		}
 	}
 	shut := p.shutEvidence(h.Addrs)
 	if down != nil && (shut == nil || p.answeredVia(down)) {
-		down.ours = down.ours || !p.allTried(h)
+		down.met = met
+		down.blame(!p.allTried(h))
 		return *down
 	}
 	if e := cmp.Or(shut, ours); e != nil {
 		return *e
 	}
 	return evidence{reason: verdict.NotProbed, detail: notAsked + p.noRoute(h), via: &anyWay}
+}
+
+// blame notes that a failure may be our own doing, on whichever way it was met.
+func (e *evidence) blame(ours bool) {
+	e.ours = e.ours || ours
+	for i := range e.met {
+		e.met[i].ours = e.met[i].ours || ours
+	}
 }
 
 // answeredVia reports whether anything answers on the way by which a failure was met.
