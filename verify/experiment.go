@@ -2,6 +2,7 @@ package verify
 
 import (
 	"slices"
+	"time"
 
 	"presend/verify/catchall"
 	"presend/verify/reply"
@@ -85,6 +86,10 @@ func (p *plan) decide(d *domain) {
 		c.accepted == "" && (!busy || doubts >= heldMost) {
 		c.off = true
 	}
+	if !c.off && c.words != "" && !p.affordsTest(d) { // accepted addresses are asked again with the question tomorrow
+		c.off = true
+		d.prevented, d.retryAt = true, d.dest.budgetSpent(p.now).retryAt
+	}
 	for _, s := range d.shares {
 		list := s.doubts
 		s.doubts = nil
@@ -104,6 +109,19 @@ func (p *plan) decide(d *domain) {
 	}
 }
 
+// mayTest reports whether the budget of the day lets a source ask enough for a test.
+func (d *destination) mayTest(n int, now time.Time) bool { return d.leftToday(n, now) >= testLeast }
+
+// affordsTest reports whether any source may ask enough today for a test of a domain.
+func (p *plan) affordsTest(d *domain) bool {
+	for n := range p.sources {
+		if d.dest.mayTest(n, p.now) {
+			return true
+		}
+	}
+	return false
+}
+
 // dropDoubts gives what is in doubt for runs that are stopping the result that it has without a test.
 func (p *plan) dropDoubts(s *share) {
 	s.doubts = slices.DeleteFunc(s.doubts, func(x doubt) bool {
@@ -119,7 +137,7 @@ func (p *plan) composeTest(s *session, dom *domain, sh *share, passes int) *tran
 	d := s.dest
 	t := &transaction{domain: dom, share: sh, test: true, alone: true, last: dom.control.accepted}
 	most := min(d.maxRefusals(load{})-testOthers, d.limits.Recipients-testOthers, d.limits.PerSession-testOthers)
-	most = max(1, min(most, passes-testOthers))
+	most = max(1, min(most, passes-testOthers)) // passes are enough for one
 	n := min(most, len(sh.doubts))
 	for _, x := range sh.doubts[:n] {
 		t.groups = append(t.groups, []*task{x.task})

@@ -180,6 +180,15 @@ func (q *queue) front(fresh bool) *domain {
 	return q.domains.Front().Value.(*domain)
 }
 
+// least returns how many recipients the next flight of a fresh session from a queue holds at least.
+func (q *queue) least() int {
+	sh := q.front(true).share(q.flow)
+	if takes, asks := sh.offers(q.source, true); !takes && !asks && sh.wantsTest() {
+		return testLeast
+	}
+	return 1
+}
+
 // offers reports whether a session from a source could ask real recipients of a share, and the catch-all question. What
 // goes alone does so in a fresh session, in which nothing was asked, so that its end can be nobody else's doing.
 func (s *share) offers(source int, fresh bool) (takes, asks bool) {
@@ -194,9 +203,12 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	t := &transaction{domain: dom, share: sh}
 	takes, asks := sh.offers(s.source, fresh)
 	if fresh && first && !takes && !asks && sh.wantsTest() {
+		if passes < testLeast {
+			return nil
+		}
 		return p.composeTest(s, dom, sh, passes)
 	}
-	if takes && d.limits.Recipients == 1 {
+	if takes && min(d.limits.Recipients, passes) == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
 	if !takes && !asks {

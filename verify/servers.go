@@ -184,7 +184,7 @@ func (p *plan) place(d *domain) {
 		addrs := p.reach(p.scratch[:0], d, n)
 		p.scratch = addrs[:0]
 		for _, s := range d.shares {
-			weight := s.askable(n)
+			weight := s.askable(n, d.dest.mayTest(n, p.now))
 			if weight == 0 {
 				continue
 			}

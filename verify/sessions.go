@@ -84,15 +84,16 @@ func (p *plan) laneFor(d *destination) int {
 			p.remind(d, until)
 			continue
 		}
-		if wait := p.rateWait(d, n, 1); wait > 0 {
-			p.remind(d, p.now.Add(wait))
-			continue
-		}
 		srv := p.serverFor(d, n)
 		if srv == nil {
 			continue
 		}
-		check := d.checks > 0 && srv.choose(d, n).flow == p.checks
+		q := srv.choose(d, n)
+		if wait := p.rateWait(d, n, q.least()); wait > 0 {
+			p.remind(d, p.now.Add(wait))
+			continue
+		}
+		check := d.checks > 0 && q.flow == p.checks
 		if best < 0 || check && !serves || check == serves && p.fewer(d, n, best) {
 			best, serves = n, check
 		}
@@ -424,8 +425,15 @@ func (p *plan) worthwhile(s *session, srv *server) int {
 		return 1
 	}
 	n := min(srv.weight(s.dest, s.source), int(float64(l.Limit())*rateWindow.Seconds()))
-	if q := srv.choose(s.dest, s.source); q != nil && q.flow == p.checks {
+	q := srv.choose(s.dest, s.source)
+	switch {
+	case q == nil:
+		return max(1, n)
+	case q.flow == p.checks:
 		n = 1
+	}
+	if s.load.served == 0 {
+		n = max(n, q.least())
 	}
 	return max(1, n)
 }
