@@ -120,7 +120,7 @@ func (d *destination) plain() bool {
 	for i := range d.lanes {
 		l := &d.lanes[i]
 		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil ||
-			d.table.Day > 0 && l.asked > 0 {
+			l.heard || d.table.Day > 0 && l.asked > 0 {
 			return false
 		}
 	}

@@ -68,6 +68,11 @@ func (s *share) wantsTest() bool {
 	return len(s.doubts) > 0 || len(s.held) > 0 && d.inquiry.Answer() == catchall.Open
 }
 
+// beingRead reports whether the control experiment is under way, or about to be.
+func (d *domain) beingRead() bool {
+	return d.inDoubt() || slices.ContainsFunc(d.shares, (*share).wantsTest)
+}
+
 // decide ends the doubts that the experiment cannot lift.
 func (p *plan) decide(d *domain) {
 	c := &d.control

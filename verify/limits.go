@@ -41,6 +41,7 @@ func (p *plan) learnSessionLimits(s *session, ev heard) {
 	}
 	if doubles(ev.transactions) {
 		d.tarpit = true
+		d.learned(p.now)
 		d.limitErrors(p.now, tarpitRefusals)
 	}
 }

@@ -226,8 +226,8 @@ func (p *plan) report(d *domain, t *task, e evidence, provisional bool) {
 // the same, so that they are not lost, and will be settled.
 func (p *plan) settle(d *domain) {
 	answer := d.inquiry.Answer()
-	if d.asking {
-		answer = catchall.Open // a refused real address answered it, which what is out may overrule
+	if d.asking || d.inquiry.Remembered() && d.beingRead() {
+		answer = catchall.Open // of a refused real address, or from before: what is out may overrule it
 	}
 	for _, s := range d.shares {
 		if answer != catchall.Open {

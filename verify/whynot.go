@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"presend/verify/mx"
 	"presend/verify/verdict"
@@ -37,13 +38,13 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 			if e.via != nil {
 				met = append(met, *e)
 			}
-			if down == nil || p.surer(e, down) {
+			if down == nil || e.via == nil { // where something answered, that is surer
 				down = e
 			}
 		}
 	}
 	shut := p.shutEvidence(h.Addrs)
-	if down != nil && (shut == nil || p.answeredVia(down)) {
+	if down != nil && (shut == nil || down.via == nil || slices.ContainsFunc(met, p.answeredVia)) {
 		down.met = met
 		down.blame(!p.allTried(h))
 		return *down
@@ -63,12 +64,9 @@ func (e *evidence) blame(ours bool) {
 }
 
 // answeredVia reports whether anything answers on the way by which a failure was met.
-func (p *plan) answeredVia(e *evidence) bool {
-	return e.via == nil || p.reachOf(*e.via).answered(p.now.Add(-answerFor))
+func (p *plan) answeredVia(e evidence) bool {
+	return p.reachOf(*e.via).answered(p.now.Add(-answerFor))
 }
-
-// surer reports whether a failure was met on a way on which others answer, and another one was not.
-func (p *plan) surer(a, b *evidence) bool { return p.answeredVia(a) && !p.answeredVia(b) }
 
 // allTried reports whether each address of a host could be tried from one of our addresses.
 func (p *plan) allTried(h mx.Host) bool {
