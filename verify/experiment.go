@@ -163,6 +163,9 @@ func (p *plan) hearTest(s *session, t *transaction, x saidTransaction, m *met) {
 		if !a.ok() {
 			s.load.refused++
 		}
+		if !a.limit() {
+			m.passed++
+		}
 	}
 	if x.refused != nil {
 		p.mailRefused(s, t, x.refused.beforeRCPT(), m)

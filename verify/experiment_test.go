@@ -226,8 +226,8 @@ func TestATestThatMeetsALimitIsMadeAgainAndOneThatNeverEndsIsGivenUp(t *testing.
 		asked  int // tests at most
 	}
 	bubbles(t, map[string]world{
-		"one limit":                {"450 4.7.1 slow down", 1, "mailbox_unknown", 2},
-		"two limits":               {"450 4.7.1 slow down", 2, "mailbox_unknown", 3},
+		"one limit":                {"450 4.7.1 slow down", 1, "mailbox_unknown", 3}, // the next one is careful
+		"two limits":               {"450 4.7.1 slow down", 2, "mailbox_unknown", 6},
 		"a limit every time":       {"450 4.7.1 slow down", 100, "refused", 3},
 		"the session ends once":    {"421 4.3.2 closing", 1, "mailbox_unknown", 2},
 		"it ends every time":       {"421 4.3.2 closing", 100, "refused", 3},

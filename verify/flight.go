@@ -16,6 +16,7 @@ type flight struct {
 	transactions []*transaction
 	recipients   int // in all of them, questions included
 	large        bool
+	begun        time.Time
 }
 
 // transaction is MAIL and the RCPTs of one domain.
@@ -114,6 +115,9 @@ func (p *plan) fill(s *session) *flight {
 		passes = max(1, int(lim.TokensAt(p.now)))
 	}
 	passes = min(passes, d.leftToday(s.source, p.now))
+	if s.lane().strain.careful {
+		passes = min(passes, p.least(s, p.servers[s.addr]))
+	}
 	f := &flight{}
 	for (len(f.transactions) == 0 || s.pipelines) && !d.spentMails(s, len(f.transactions)) {
 		srv := p.servers[s.addr]
@@ -185,6 +189,17 @@ func (q *queue) least() int {
 	sh := q.front(true).share(q.flow)
 	if takes, asks := sh.offers(q.source, true); !takes && !asks && sh.wantsTest() {
 		return testLeast
+	}
+	return 1
+}
+
+// least returns how many recipients the next flight of a session at a server holds at least.
+func (p *plan) least(s *session, srv *server) int {
+	if srv == nil || s.load.served > 0 {
+		return 1
+	}
+	if q := srv.choose(s.dest, s.source); q != nil {
+		return q.least()
 	}
 	return 1
 }
@@ -326,6 +341,7 @@ func sameMailbox(a, b *task, ignoresCase bool) bool {
 func (p *plan) fly(s *session, f *flight) {
 	d := s.dest
 	s.flight, s.state, s.until = f, flyingSession, time.Time{}
+	f.begun = p.now
 	list := make([]flyTransaction, len(f.transactions))
 	for i, t := range f.transactions {
 		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}

@@ -203,12 +203,12 @@ func (m *met) slower(a said) {
 	m.strain = a.evidence.detail
 }
 
-// nextHour leaves what waits at a destination with an hourly limit to the next hour.
-func (p *plan) nextHour(s *session, e evidence) {
+// nextHour leaves what waits at a destination to the next hour, since it has an hourly limit or lets nothing pass.
+func (p *plan) nextHour(s *session, said string) {
 	l := s.lane()
 	l.circuit = &evidence{
 		reason:  verdict.RateLimited,
-		detail:  notAsked + fmt.Sprintf("%s has an hourly limit, it said: %s", s.dest.name, e.detail),
+		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one, it said: %s", s.dest.name, said),
 		retryAt: p.now.Add(circuitFor + time.Minute),
 	}
 	l.circuitAt, l.trial = p.now, false

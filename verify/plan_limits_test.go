@@ -8,7 +8,7 @@ import (
 // tarpit is a host that takes twice as long over each refusal in a session, and stalls in its second session.
 func tarpit(w *sim) {
 	h := w.host("10.0.0.1")
-	h.takes = func(s *simSession) time.Duration { return 4 * time.Second << (s.refused) }
+	h.takes = func(s *simSession) time.Duration { return 4 * time.Second << s.refused }
 	h.rcpt = func(s *simSession, recipient string) string {
 		if len(w.opens) == 2 {
 			return stalls

@@ -135,7 +135,7 @@ func TestPausesDoubleUpToAMinute(t *testing.T) {
 		t.Errorf("ceiling %d, want 1", l.ceiling)
 	}
 	for i := range 4 * quietFlights {
-		l.answered(3)
+		l.answered(simEpoch, 3)
 		if want := min(3, 1+(i+1)/quietFlights); l.ceiling != want {
 			t.Errorf("ceiling %d after %d quiet flights, want %d", l.ceiling, i+1, want)
 		}
@@ -222,7 +222,7 @@ func TestAnAnswerBetweenRefusalsBeginsTheRowAnew(t *testing.T) {
 		l := lane{ceiling: 1}
 		for _, f := range tt.flights {
 			if f == 'a' {
-				l.answered(4)
+				l.answered(simEpoch, 4)
 			} else {
 				l.refused(simEpoch, "a.lab", e)
 			}

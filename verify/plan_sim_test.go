@@ -57,7 +57,7 @@ type simHost struct {
 	mail     func(from netip.Addr, domain string) string // empty: MAIL is accepted
 	rcpt     func(s *simSession, recipient string) string
 	takes    func(s *simSession) time.Duration // over a refusal; nil: no time
-	most     int // sessions seen at a time
+	most     int                               // sessions seen at a time
 	now      int
 	garbled  bool
 	closedTo netip.Addr // no connection from there

@@ -101,7 +101,7 @@ const guestsMost = 32
 // receivers count what is asked there by the address. It is treated by the same limits, and has shown none of its own.
 // nil if there is none.
 func (s *server) guest(d *destination, source int, now time.Time) *queue {
-	if d.table.Rate > 0 {
+	if d.lanes[source].limiter != nil {
 		return nil
 	}
 	for _, q := range s.queues[:min(len(s.queues), guestsMost)] {

@@ -425,17 +425,10 @@ func (p *plan) worthwhile(s *session, srv *server) int {
 		return 1
 	}
 	n := min(srv.weight(s.dest, s.source), int(float64(l.Limit())*rateWindow.Seconds()))
-	q := srv.choose(s.dest, s.source)
-	switch {
-	case q == nil:
-		return max(1, n)
-	case q.flow == p.checks:
+	if q := srv.choose(s.dest, s.source); q != nil && q.flow == p.checks {
 		n = 1
 	}
-	if s.load.served == 0 {
-		n = max(n, q.least())
-	}
-	return max(1, n)
+	return max(n, p.least(s, srv))
 }
 
 // expects reports whether work for a session is on its way from a Queue.
