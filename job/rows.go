@@ -205,6 +205,9 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 	switch {
 	case final:
 		return r, nil
+	case known.Address != parsed.String():
+		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
+			"run the command again, and with another --state if that does not help", known.Address, parsed.String(), path)
 	case known.Suppressed != nil:
 		s := known.Suppressed
 		result = verifier.Conclude(parsed, verdict.Suppressed, fmt.Sprintf(
@@ -212,10 +215,6 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 	case known.Result == nil:
 		return r, fmt.Errorf("there is no result for %q in the state file %s, although the run was not stopped; "+
 			"run the command again, and with another --state if that does not help", parsed.String(), path)
-	case known.Result.Normalized != parsed.String():
-		return r, fmt.Errorf("the state file has %q where the list has %q; nothing else may use %s meanwhile; "+
-			"run the command again, and with another --state if that does not help",
-			known.Result.Normalized, parsed.String(), path)
 	default:
 		result = *known.Result
 	}

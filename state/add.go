@@ -3,123 +3,119 @@ package state
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
+	"slices"
 )
 
-const addBatch = 20000
+const (
+	addBatch    = 10000     // how many entries are added in one transaction
+	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
+)
 
-// Add takes the entries of a list, in order. When it returns, the work of the run is laid out.
+// Add takes the addresses of the list. No two of them have the same row and column. When Add returns, the work of the
+// run is laid out. It must not be called twice.
 func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
-	next, stop := iter.Pull2(entries)
-	defer stop()
 	list, err := r.file.suppressionList(ctx)
 	if err != nil {
 		return err
 	}
 	domains := map[string]int64{}
-	for {
-		read, err := r.addBatch(ctx, next, domains, list)
+	batch := make([]Entry, 0, addBatch)
+	// Entries are gathered first, so that nobody waits for a transaction while they come in slowly.
+	for entry, err := range entries {
 		if err != nil {
 			return fmt.Errorf("state: adding rows: %w", err)
 		}
-		if read < addBatch {
-			break
+		if batch = append(batch, entry); len(batch) < addBatch {
+			continue
 		}
+		if err := r.addBatch(ctx, batch, domains, list); err != nil {
+			return err
+		}
+		batch = batch[:0]
 		if len(domains) > 1<<16 {
 			clear(domains) // a cache, and bounded
 		}
 	}
+	if err := r.addBatch(ctx, batch, domains, list); err != nil {
+		return err
+	}
 	return r.plan(ctx)
 }
 
-// adder puts entries into the tables within a transaction.
-type adder struct {
-	findDomain, addDomain, findAddress, addAddress, addRow *sql.Stmt
+func (r *Run) addBatch(
+	ctx context.Context, batch []Entry, domains map[string]int64, list suppressionList,
+) error {
+	return r.file.write(ctx, "adding rows", func(tx *sql.Tx) error {
+		forbids := tx.StmtContext(ctx, r.file.prepared.forbids)
+		for part := range slices.Chunk(batch, perStatement) {
+			suppressed := make([]int64, len(part))
+			for i, entry := range part {
+				if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
+					return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
+				}
+				if entry.Address == nil {
+					continue
+				}
+				var err error
+				if suppressed[i], err = list.forbids(ctx, forbids, *entry.Address); err != nil {
+					return fmt.Errorf("row %d: %w", entry.Row, err)
+				}
+			}
+			if err := r.addRows(ctx, tx, part, suppressed, domains); err != nil {
+				return fmt.Errorf("from row %d: %w", part[0].Row, err)
+			}
+		}
+		return nil
+	})
 }
 
-func (a *adder) prepare(ctx context.Context, tx *sql.Tx) (err error) {
-	for _, each := range []struct {
-		statement **sql.Stmt
-		text      string
-	}{
-		{&a.findDomain, "SELECT id FROM domains WHERE name = $1"},
-		{&a.addDomain, "INSERT INTO domains (name) VALUES ($1) RETURNING id"},
-		{&a.findAddress, "SELECT id FROM addresses WHERE domain = $1 AND local = $2"},
-		{&a.addAddress, "INSERT INTO addresses (domain, local) VALUES ($1, $2) RETURNING id"},
-		{&a.addRow, "INSERT INTO rows (run, n, col, address, suppressed) VALUES ($1, $2, $3, $4, $5)"},
-	} {
-		if *each.statement, err = tx.PrepareContext(ctx, each.text); err != nil {
-			return err
+// addRows adds entries, of which some are suppressed, with their addresses. Domains are ids that were found before.
+func (r *Run) addRows(
+	ctx context.Context, tx *sql.Tx, entries []Entry, suppressed []int64, domains map[string]int64,
+) error {
+	if err := findDomains(ctx, tx, entries, domains); err != nil {
+		return err
+	}
+	var keys []any
+	for _, entry := range entries {
+		if a := entry.Address; a != nil {
+			keys = append(keys, domains[a.Domain], a.Local)
 		}
 	}
-	return nil
-}
-
-func (a *adder) close() (err error) {
-	for _, statement := range []*sql.Stmt{a.findDomain, a.addDomain, a.findAddress, a.addAddress, a.addRow} {
-		if statement != nil {
-			err = errors.Join(err, statement.Close())
-		}
+	addresses, err := addressIDs.ids(ctx, tx, keys)
+	if err != nil {
+		return err
 	}
+	rows := make([]any, 0, len(entries)*4)
+	for i, entry := range entries {
+		var address int64
+		if entry.Address != nil {
+			address, addresses = addresses[0], addresses[1:]
+		}
+		rows = append(rows, entry.Row, entry.Column, address, suppressed[i])
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO rows (run, n, col, address, suppressed)
+		SELECT ?, v.column1, v.column2, v.column3, v.column4 FROM (`+values(len(entries), 4)+") AS v",
+		append([]any{r.id}, rows...)...)
 	return err
 }
 
-func (r *Run) addBatch(
-	ctx context.Context, next func() (Entry, error, bool), domains map[string]int64, list *suppressionList,
-) (read int, err error) {
-	tx, err := r.file.db.BeginTx(ctx, nil)
+// findDomains finds the ids of the entries' domains that are not yet known.
+func findDomains(ctx context.Context, tx *sql.Tx, entries []Entry, known map[string]int64) error {
+	var names []any
+	for _, entry := range entries {
+		if a := entry.Address; a != nil && known[a.Domain] == 0 {
+			names = append(names, a.Domain)
+		}
+	}
+	ids, err := domainIDs.ids(ctx, tx, names)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer tx.Rollback()
-	var a adder
-	defer func() { err = errors.Join(err, a.close()) }()
-	if err := a.prepare(ctx, tx); err != nil {
-		return 0, err
+	for i, name := range names {
+		known[name.(string)] = ids[i]
 	}
-	forbids, err := list.prepare(ctx, tx)
-	if err != nil {
-		return 0, err
-	}
-	for read < addBatch {
-		entry, err, more := next()
-		if !more {
-			break
-		}
-		if err != nil {
-			return read, err
-		}
-		var id, suppressed int64
-		if address := entry.Address; address != nil {
-			if suppressed, err = forbids(*address); err != nil {
-				return read, err
-			}
-			domain, known := domains[address.Domain]
-			if !known {
-				if domain, err = findOrAdd(ctx, a.findDomain, a.addDomain, address.Domain); err != nil {
-					return read, err
-				}
-				domains[address.Domain] = domain
-			}
-			if id, err = findOrAdd(ctx, a.findAddress, a.addAddress, domain, address.Local); err != nil {
-				return read, err
-			}
-		}
-		if _, err := a.addRow.ExecContext(ctx, r.id, entry.Row, entry.Column, id, suppressed); err != nil {
-			return read, err
-		}
-		read++
-	}
-	return read, tx.Commit()
-}
-
-// findOrAdd returns the id of a row with a key, which it adds if need be.
-func findOrAdd(ctx context.Context, find, add *sql.Stmt, key ...any) (id int64, err error) {
-	err = find.QueryRowContext(ctx, key...).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = add.QueryRowContext(ctx, key...).Scan(&id)
-	}
-	return id, err
+	return nil
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -68,8 +69,9 @@ type Change struct {
 
 // History returns the changes of an address, the oldest first; none where it was never verified.
 func (f *File) History(ctx context.Context, a syntax.Address) ([]Change, error) {
-	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h JOIN addresses a ON a.id = h.address
-		JOIN domains d ON d.id = a.domain WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
+	rows, err := f.db.QueryContext(ctx, `SELECT h.at, h.run, h.verdict, h.reason FROM history h
+		JOIN addresses a ON a.id = h.address JOIN domains d ON d.id = a.domain
+		WHERE d.name = $1 AND a.local = $2 ORDER BY h.at`, a.Domain, a.Local)
 	if err != nil {
 		return nil, fmt.Errorf("state: reading the history of %s: %w", a, err)
 	}
@@ -108,7 +110,10 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 		if run.Finished.IsZero() || run.Input == "" {
 			continue
 		}
-		m := Month{Month: run.Finished.Format("2006-01"), Rows: run.Summary.Rows, Verdicts: run.Summary.Verdicts, Reasons: run.Summary.Reasons}
+		m := Month{
+			Month: run.Finished.Format("2006-01"), Rows: run.Summary.Rows, Verdicts: run.Summary.Verdicts,
+			Reasons: run.Summary.Reasons,
+		}
 		if n := len(months); n > 0 && months[n-1].Month == m.Month {
 			months[n-1] = m
 		} else {
@@ -121,8 +126,10 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 		if err != nil {
 			return nil, fmt.Errorf("state: month %q: %w", m.Month, err)
 		}
-		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h WHERE h.at >= $1 AND h.at < $2 AND h.verdict = 'invalid'
-			AND (SELECT b.verdict FROM history b WHERE b.address = h.address AND b.at < h.at ORDER BY b.at DESC LIMIT 1) IN ('deliverable', 'risky', 'unknown')`,
+		err = f.db.QueryRowContext(ctx, `SELECT count(DISTINCT h.address) FROM history h
+			WHERE h.at >= $1 AND h.at < $2 AND h.verdict = 'invalid' AND
+			(SELECT b.verdict FROM history b WHERE b.address = h.address AND b.at < h.at ORDER BY b.at DESC LIMIT 1)
+			IN ('deliverable', 'risky', 'unknown')`,
 			begin.Unix(), begin.AddDate(0, 1, 0).Unix()).Scan(&m.NewlyInvalid)
 		if err != nil {
 			return nil, fmt.Errorf("state: counting what became invalid: %w", err)
@@ -134,54 +141,36 @@ func (f *File) Trend(ctx context.Context) ([]Month, error) {
 	return months, nil
 }
 
-// slack is of how many of a file's pages one may lie unused before it is compacted.
-const slack = 4
-
-// Prune forgets changes and runs older than keep, but for the newest change of each address and the newest run, and
-// compacts the file when a quarter of it is unused.
+// Prune forgets changes and runs older than keep, but for the newest change of each address, the newest run and those
+// that are open. It compacts the file when much of it is unused and no run is open.
 func (f *File) Prune(ctx context.Context, keep time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	limit := time.Now().Add(-keep).Unix()
-	for _, statement := range []string{
-		"DELETE FROM history WHERE at < $1 AND EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)",
-		"DELETE FROM runs WHERE started < $1 AND id < (SELECT max(id) FROM runs)",
-	} {
-		if _, err := f.db.ExecContext(ctx, statement, limit); err != nil {
-			return fmt.Errorf("state: pruning: %w", err)
+	err := f.write(ctx, "pruning", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM history WHERE at < $1 AND
+			EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)`, limit); err != nil {
+			return err
 		}
-	}
-	var unused, pages int64
-	if err := f.db.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&unused); err != nil {
-		return fmt.Errorf("state: pruning: %w", err)
-	}
-	if err := f.db.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages); err != nil {
-		return fmt.Errorf("state: pruning: %w", err)
-	}
-	if unused*slack < pages {
+		old, err := queryIDs(ctx, tx, "SELECT id FROM runs WHERE started < $1 AND id < (SELECT max(id) FROM runs)", limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range old {
+			if _, open := f.open[id]; open {
+				continue
+			}
+			if err := removeRows(ctx, tx, id); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, "DELETE FROM runs WHERE id = $1", id); err != nil {
+				return err
+			}
+		}
 		return nil
+	})
+	if err != nil || len(f.open) > 0 {
+		return err
 	}
-	if _, err := f.db.ExecContext(ctx, "VACUUM"); err != nil {
-		return fmt.Errorf("state: compacting: %w", err)
-	}
-	return nil
-}
-
-// Known returns how many addresses have a result.
-func (f *File) Known(ctx context.Context) (n int, err error) {
-	if err = f.db.QueryRowContext(ctx, "SELECT count(*) FROM results").Scan(&n); err != nil {
-		err = fmt.Errorf("state: counting results: %w", err)
-	}
-	return n, err
-}
-
-// Check reads the whole file and returns an error if it is damaged: ErrNotState where the check can say what is wrong,
-// else the error that ended it.
-func (f *File) Check(ctx context.Context) error {
-	var verdict string
-	if err := f.db.QueryRowContext(ctx, "PRAGMA integrity_check(1)").Scan(&verdict); err != nil {
-		return fmt.Errorf("state: checking the file: %w", err)
-	}
-	if verdict != "ok" {
-		return fmt.Errorf("state file %s: %w: %s", f.path, ErrNotState, verdict)
-	}
-	return nil
+	return f.compact(ctx)
 }

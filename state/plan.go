@@ -10,69 +10,70 @@ import (
 	"presend/verify/verdict"
 )
 
-// BeginRetries starts a run over all temporary answers that can be asked again, of whatever list. The rows of lists
-// stay.
+// BeginRetries begins a run over all temporary answers that are ready to retry, of whatever list.
 func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
 	r, err := f.Begin(ctx, "", Policy{})
 	if err != nil {
 		return nil, err
 	}
 	r.all = true
-	return r, r.planRetries(ctx)
+	if err := r.plan(ctx); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
-// planRetries lays out the temporary answers that can be asked again. Who was suppressed meanwhile is left alone.
-func (r *Run) planRetries(ctx context.Context) error {
+// plan lays out the work of the run, and fixes the order of its domains, so that work which is done meanwhile does not
+// change it. Work that an earlier pass left undone stays.
+func (r *Run) plan(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	list, err := r.file.suppressionList(ctx)
 	if err != nil {
 		return err
 	}
-	return r.layOut(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
-			SELECT $1, a.domain, lower(a.local), a.id, 1 FROM results s JOIN addresses a ON a.id = s.address
-			WHERE s.retry_at > 0 AND s.retry_at <= $2 ON CONFLICT DO NOTHING`, r.id, r.now); err != nil {
+	return r.file.write(ctx, "laying out the work", func(tx *sql.Tx) error {
+		if r.all {
+			err = r.layOutRetries(ctx, tx, list)
+		} else {
+			err = r.layOutRows(ctx, tx)
+		}
+		if err != nil {
 			return err
 		}
-		return list.strike(ctx, tx, r.id)
-	})
-}
-
-// plan lays out the work: the addresses of the list that have no result, or one that is to be asked again.
-func (r *Run) plan(ctx context.Context) error {
-	why, args := r.why()
-	return r.layOut(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
-			SELECT $1, domain, folded, address, why FROM (SELECT a.domain AS domain, lower(a.local) AS folded,
-			a.id AS address, `+why+` AS why FROM rows r JOIN addresses a ON a.id = r.address
-			LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND r.suppressed = 0) planned
-			WHERE why >= 0 ON CONFLICT DO NOTHING`, args...)
-		return err
-	})
-}
-
-// layOut fills the work of the run, and fixes the order of its domains once, so that work which is done meanwhile does
-// not change it.
-func (r *Run) layOut(ctx context.Context, fill func(*sql.Tx) error) error {
-	tx, err := r.file.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("state: laying out the work: %w", err)
-	}
-	defer tx.Rollback()
-	if err := fill(tx); err != nil {
-		return fmt.Errorf("state: laying out the work: %w", err)
-	}
-	for _, statement := range []string{
-		"DELETE FROM batches WHERE run = $1",
-		"INSERT INTO batches (run, pending, domain) SELECT run, -count(*), domain FROM work WHERE run = $1 GROUP BY run, domain",
-	} {
-		if _, err := tx.ExecContext(ctx, statement, r.id); err != nil {
-			return fmt.Errorf("state: ordering the work: %w", err)
+		for _, statement := range []string{
+			"DELETE FROM batches WHERE run = $1", `INSERT INTO batches (run, pending, domain)
+			SELECT run, -count(*), domain FROM work WHERE run = $1 GROUP BY run, domain`,
+		} {
+			if _, err := tx.ExecContext(ctx, statement, r.id); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+}
+
+// layOutRows lays out the addresses of the list that have no result, or one that is to be asked again.
+func (r *Run) layOutRows(ctx context.Context, tx *sql.Tx) error {
+	why, args := r.why()
+	_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+		SELECT $1, domain, folded, address, why FROM (SELECT a.domain AS domain, lower(a.local) AS folded,
+		a.id AS address, `+why+` AS why FROM rows r JOIN addresses a ON a.id = r.address
+		LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND r.suppressed = 0) planned
+		WHERE why >= 0 ON CONFLICT DO NOTHING`, args...)
+	return err
+}
+
+// layOutRetries lays out the temporary answers that can be asked again. Who was suppressed meanwhile is left alone.
+func (r *Run) layOutRetries(ctx context.Context, tx *sql.Tx, list suppressionList) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
+		SELECT $1, a.domain, lower(a.local), a.id, 1 FROM results s JOIN addresses a ON a.id = s.address
+		WHERE s.retry_at > 0 AND s.retry_at <= $2 ON CONFLICT DO NOTHING`, r.id, r.now)
+	if err != nil {
+		return err
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("state: laying out the work: %w", err)
-	}
-	return nil
+	return list.strike(ctx, tx, r.file.prepared.in(ctx, tx), r.id)
 }
 
 // tomorrow is how far in the future a time may lie that is not taken for a mistake of a clock.
@@ -112,7 +113,8 @@ func (r *Run) why() (expression string, args []any) {
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM rows WHERE run = $1), (SELECT count(*) FROM rows WHERE run = $1 AND suppressed > 0),
+		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
+		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed > 0) AS b),
 		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id).
@@ -143,11 +145,8 @@ func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
 // Again lays out what can be asked again by now, for another pass of the engine over the same rows.
 func (r *Run) Again(ctx context.Context) error {
 	r.mu.Lock()
-	r.cursor, r.next, r.ids = start, map[string]place{}, map[string]int64{}
+	r.reset()
+	r.policy = Policy{}
 	r.mu.Unlock()
-	r.now, r.policy = time.Now().Unix(), Policy{}
-	if r.all {
-		return r.planRetries(ctx)
-	}
 	return r.plan(ctx)
 }

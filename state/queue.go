@@ -7,82 +7,12 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"time"
 
 	"presend/verify"
 	"presend/verify/catchall"
 	"presend/verify/syntax"
 	"presend/verify/verdict"
 )
-
-// statements are what every batch of a run needs. They are prepared once for the life of a file.
-type statements struct{ domains, lease, keep, try, newest, change, finish, fact *sql.Stmt }
-
-// prepare prepares all statements. Those that it has prepared when it fails are closed by close.
-func (s *statements) prepare(ctx context.Context, db *sql.DB) (err error) {
-	for _, each := range []struct {
-		statement **sql.Stmt
-		text      string
-	}{
-		{&s.domains, `SELECT b.pending, d.id, d.name, CASE WHEN d.checked_at > $2 THEN d.catch_all ELSE '' END
-			FROM batches b JOIN domains d ON d.id = b.domain WHERE b.run = $1 AND (b.pending, b.domain) > ($3, $4)
-			ORDER BY b.pending, b.domain LIMIT $5`},
-		{&s.lease, `SELECT a.id, a.local, w.folded, coalesce(s.heard = 1 AND s.checked_at >= $1, FALSE), ` + resultColumns + `
-			FROM work w JOIN addresses a ON a.id = w.address LEFT JOIN results s ON s.address = a.id
-			WHERE w.run = $2 AND w.domain = $3 AND (w.folded, w.address) > ($4, $5) ORDER BY w.folded, w.address LIMIT $6`},
-		{&s.keep, `INSERT INTO results (address, verdict, score, reason, detail, flags, suggestion, provider, mx,
-			code, enhanced, text, command, checked_at, retry_at, source, heard, action,
-			times, tries, counted, since, last_try, due_at, tried_at, tried_reason, tried_detail)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-			$24, 0, '', '')
-			ON CONFLICT (address) DO UPDATE SET verdict = excluded.verdict, score = excluded.score, reason = excluded.reason,
-			detail = excluded.detail, flags = excluded.flags, suggestion = excluded.suggestion, provider = excluded.provider,
-			mx = excluded.mx, code = excluded.code, enhanced = excluded.enhanced, text = excluded.text,
-			command = excluded.command, checked_at = excluded.checked_at, retry_at = excluded.retry_at,
-			source = excluded.source, heard = excluded.heard, action = excluded.action, times = excluded.times,
-			tries = excluded.tries, counted = excluded.counted, since = excluded.since, last_try = excluded.last_try,
-			due_at = excluded.due_at, tried_at = 0, tried_reason = '', tried_detail = ''`},
-		{&s.try, `UPDATE results SET tried_at = $2, tried_reason = $3, tried_detail = $4, retry_at = $5, source = $6,
-			tries = $7, counted = $8, since = $9, last_try = $10 WHERE address = $1`},
-		{&s.newest, "SELECT verdict, reason FROM history WHERE address = $1 ORDER BY at DESC LIMIT 1"},
-		{&s.change, `INSERT INTO history (address, at, run, verdict, reason) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (address, at) DO UPDATE SET run = excluded.run, verdict = excluded.verdict, reason = excluded.reason`},
-		{&s.finish, `DELETE FROM work WHERE run = $2 AND (domain, folded, address) =
-			(SELECT domain, lower(local), id FROM addresses WHERE id = $1)`},
-		// Facts without an answer to the catch-all question leave what was known of it.
-		{&s.fact, `UPDATE domains SET provider = $2, mx = $3,
-			catch_all = CASE WHEN $4 <> '' THEN $4 ELSE catch_all END,
-			checked_at = CASE WHEN $4 <> '' THEN $5 ELSE checked_at END WHERE name = $1`},
-	} {
-		if *each.statement, err = db.PrepareContext(ctx, each.text); err != nil {
-			return fmt.Errorf("preparing statements: %w", err)
-		}
-	}
-	return nil
-}
-
-func (s *statements) close() (err error) {
-	for _, statement := range []*sql.Stmt{
-		s.domains, s.lease, s.keep, s.try, s.newest, s.change, s.finish, s.fact,
-	} {
-		if statement != nil {
-			err = errors.Join(err, statement.Close())
-		}
-	}
-	return err
-}
-
-// in returns the statements that record, for use in a transaction.
-func (s *statements) in(ctx context.Context, tx *sql.Tx) statements {
-	return statements{
-		keep:   tx.StmtContext(ctx, s.keep),
-		try:    tx.StmtContext(ctx, s.try),
-		newest: tx.StmtContext(ctx, s.newest),
-		change: tx.StmtContext(ctx, s.change),
-		finish: tx.StmtContext(ctx, s.finish),
-		fact:   tx.StmtContext(ctx, s.fact),
-	}
-}
 
 // Domains implements verify.Queue.
 func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err error) {
@@ -177,41 +107,41 @@ func (r *Run) waiting(
 }
 
 // Record implements verify.Queue. A provisional result is kept, unless an older answer outlasts it, but its address
-// stays in the work of the run, and its history and tries change with the settled result.
+// stays in the work of the run, and its history and tries change with the settled result. Where another run found an
+// answer since the work was laid out, it is not replaced by less.
 func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Facts) error {
-	tx, err := r.file.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("state: recording: %w", err)
-	}
-	defer tx.Rollback()
-	s := r.file.prepared.in(ctx, tx)
-	for _, d := range done {
-		replaced, err := s.record(ctx, d)
-		if err != nil {
-			return fmt.Errorf("state: recording a result: %w", err)
-		}
-		if d.Provisional {
-			continue
-		}
-		if replaced {
-			if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
-				return fmt.Errorf("state: recording a change: %w", err)
+	r.mu.Lock()
+	laidOut := r.now
+	r.mu.Unlock()
+	return r.file.write(ctx, "recording", func(tx *sql.Tx) error {
+		s := r.file.prepared.in(ctx, tx)
+		for _, d := range done {
+			if err := r.record(ctx, s, d, laidOut); err != nil {
+				return fmt.Errorf("the result of %s: %w", d.Task.Address, err)
 			}
 		}
-		if _, err := s.finish.ExecContext(ctx, d.Task.ID, r.id); err != nil {
-			return fmt.Errorf("state: recording a result: %w", err)
+		for _, f := range facts {
+			_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
+			if err != nil {
+				return fmt.Errorf("domain %s: %w", f.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *Run) record(ctx context.Context, s statements, d verify.Done, laidOut int64) error {
+	replaced, err := s.record(ctx, d, laidOut)
+	if err != nil || d.Provisional {
+		return err
+	}
+	if replaced {
+		if err := r.noteChange(ctx, s, d.Task.ID, d.Result); err != nil {
+			return err
 		}
 	}
-	for _, f := range facts {
-		_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
-		if err != nil {
-			return fmt.Errorf("state: recording a domain: %w", err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("state: recording: %w", err)
-	}
-	return nil
+	_, err = s.finish.ExecContext(ctx, r.id, d.Task.ID)
+	return err
 }
 
 // noteChange adds a result to the history of an address unless the newest change there says the same. It does not
@@ -232,7 +162,7 @@ func (r *Run) noteChange(ctx context.Context, s statements, address int64, x ver
 
 // record stores a result in place of the one before. Where that was an answer and this is none, the answer stays, and
 // replaced is false.
-func (s *statements) record(ctx context.Context, d verify.Done) (replaced bool, err error) {
+func (s *statements) record(ctx context.Context, d verify.Done, laidOut int64) (replaced bool, err error) {
 	x, address, source := d.Result, d.Task.Address.String(), ""
 	if x.Source.IsValid() {
 		source = x.Source.String()
@@ -251,7 +181,7 @@ func (s *statements) record(ctx context.Context, d verify.Done) (replaced bool, 
 			return false, nil // the settled result follows
 		}
 		_, err := s.try.ExecContext(ctx, d.Task.ID, x.CheckedAt.Unix(), string(x.Reason), x.Detail, toUnix(x.RetryAt), source,
-			memory.Tries, memory.Counted, toUnix(memory.Since), toUnix(memory.LastTry))
+			memory.Tries, memory.Counted, toUnix(memory.Since), toUnix(memory.LastTry), laidOut)
 		return false, err
 	}
 	said, flags, action := verify.Reply{}, make([]string, len(x.Flags)), ""
@@ -265,14 +195,13 @@ func (s *statements) record(ctx context.Context, d verify.Done) (replaced bool, 
 		action = string(x.Action)
 	}
 	heard := d.Provisional || x.Reason == verdict.CatchAllUnknown && !x.RetryAt.IsZero()
-	_, err = s.keep.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
+	stored, err := s.keep.ExecContext(ctx, d.Task.ID, string(x.Verdict), x.Score, string(x.Reason), x.Detail,
 		strings.Join(flags, " "), x.Suggestion, x.Provider, x.MX, said.Code, said.Enhanced, said.Text, said.Command,
 		x.CheckedAt.Unix(), toUnix(x.RetryAt), source, heard, action, max(1, memory.Times), memory.Tries, memory.Counted,
-		toUnix(memory.Since), toUnix(memory.LastTry), toUnix(dueAt(x, memory.Times, address)))
-	return true, err
-}
-
-// dueAt returns when a result is older than its shelf life.
-func dueAt(x verify.Result, times int, address string) time.Time {
-	return verdict.Memory{Reason: x.Reason, At: x.CheckedAt, Times: times}.DueAt(address)
+		toUnix(memory.Since), toUnix(memory.LastTry), toUnix(dueAt(x, memory.Times, address)), laidOut)
+	if err != nil {
+		return false, err
+	}
+	n, err := stored.RowsAffected()
+	return n > 0, err
 }

@@ -18,6 +18,7 @@ import (
 type RowResult struct {
 	Row        int64          // as it was added
 	Column     int            // as it was added
+	Address    string         // as it was added; empty: none
 	Result     *verify.Result // nil: none, since there is nothing to ask about, it is suppressed or the run was broken off
 	Since      time.Time      // when a missing domain was first found missing, in a row; zero: for other reasons
 	Duplicate  bool           // an earlier row, or an earlier address of the row, is the same
@@ -89,7 +90,9 @@ func scanRow(rows *sql.Rows) (row RowResult, err error) {
 	var first, at, since sql.NullInt64
 	var local, domain, name, why, origin sql.NullString
 	var s storedResult
-	targets := append([]any{&row.Row, &row.Column, &first, &local, &domain, &name, &why, &origin, &at, &since}, s.targets()...)
+	targets := append([]any{
+		&row.Row, &row.Column, &first, &local, &domain, &name, &why, &origin, &at, &since,
+	}, s.targets()...)
 	if err := rows.Scan(targets...); err != nil {
 		return RowResult{}, err
 	}
@@ -98,7 +101,10 @@ func scanRow(rows *sql.Rows) (row RowResult, err error) {
 	if name.Valid {
 		row.Suppressed = &Suppressed{Name: name.String, Reason: why.String, Source: origin.String, At: fromUnix(at.Int64)}
 	}
-	row.Result, err = s.result(local.String + "@" + domain.String)
+	if local.Valid {
+		row.Address = local.String + "@" + domain.String
+	}
+	row.Result, err = s.result(row.Address)
 	if row.Result != nil {
 		s.unconfirmed(row.Result)
 	}

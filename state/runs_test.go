@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -157,6 +156,9 @@ func TestARowMayHaveSeveralAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if p, err := run.Plan(t.Context()); err != nil || p != (state.Plan{Rows: 2, New: 2}) {
+		t.Errorf("plan %+v, %v; want two rows and two addresses", p, err)
+	}
 	if taken := work(t, run, accepted); len(taken) != 2 {
 		t.Errorf("taken %v, want each address once", taken)
 	}
@@ -181,58 +183,6 @@ func of(seq iter.Seq[state.Entry]) iter.Seq2[state.Entry, error] {
 			}
 		}
 	}
-}
-
-func TestAFileWithARunThatVersion2BrokeOffGoesOn(t *testing.T) {
-	dump, err := os.ReadFile("testdata/version2-broken-off.sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "s.db")
-	withSQL(t, path, string(dump))
-	f := open(t, path)
-	defer f.Close()
-	if err := f.Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-	var unfinished string
-	for run, err := range f.Runs(t.Context()) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if run.Finished.IsZero() {
-			unfinished = run.Input
-		}
-	}
-	if unfinished == "" {
-		t.Fatal("the file has no run that was broken off")
-	}
-	known, err := f.Known(t.Context())
-	if err != nil || known == 0 {
-		t.Errorf("%d results, %v", known, err)
-	}
-	run, err := f.Begin(t.Context(), unfinished, state.Policy{Fresh: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := count(t, f); n != known {
-		t.Errorf("%d results after it was begun, want %d", n, known)
-	}
-	if err := run.Add(t.Context(), rows("bea@one.lab", "cy@one.lab")); err != nil {
-		t.Fatal(err)
-	}
-	if plan, err := run.Plan(t.Context()); err != nil || plan.Rows != 2 {
-		t.Errorf("%+v, %v", plan, err)
-	}
-}
-
-func count(t *testing.T, f *state.File) int {
-	t.Helper()
-	n, err := f.Known(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
 }
 
 func TestABadNightDoesNotReplaceWhatIsKnown(t *testing.T) {

@@ -1,42 +1,32 @@
-// Package state remembers, in one SQLite file, what a run has to do and what is known: the rows of a list and their
-// addresses, results, domains, retries.
+// Package state remembers, in one file, what runs have to do and what is known: the rows of lists and their addresses,
+// results, domains, retries, changes, and the suppression list.
 //
-// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]; the engine takes its work from the
-// run, which is a verify.Queue, and gives its results back in batches; [Run.Results] returns them in the order of the
-// entries. So memory is bounded whatever the list's size, and a run that was killed goes on with the same command. The
-// example shows the common path. Several runs over different lists may be under way in one file.
+// The file is the spine of a run, not a log of it. Entries go in with [Run.Add]. The engine takes its work from the
+// run, which is a verify.Queue, and gives its results back in batches. [Run.Results] returns them in the order of the
+// entries, each with its row, column and address. So memory is bounded whatever the size of the list. The example
+// shows the common path. A run that was killed loses at most the batch that was being recorded, and the next run over
+// the same list goes on with it.
+//
+// Several runs over different lists may be under way in one file at the same time. Rows and work belong to a run; they
+// stay until the next run over the same list begins, or [File.Prune] forgets the run. What is known is shared: two
+// runs that hold the same address may both ask about it, and both show the better answer.
 //
 // A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces
 // nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a *LockedError that says who does. The schema has a version and
-// is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite.
+// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a
+// version and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and
+// what only SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
-	"strings"
 	"sync"
-
-	"presend/verify"
-
-	_ "modernc.org/sqlite" // the driver, in pure Go
+	"time"
 )
-
-// The files are the steps of the schema: N.sql makes version N out of the one before. A file that was released is never
-// changed; a new version is a new file, with a file of that version in testdata.
-//
-//go:embed schema/*.sql
-var steps embed.FS
-
-// version is the newest one.
-const version = 3
 
 // Errors of a file.
 var (
@@ -44,141 +34,85 @@ var (
 	ErrNewer = errors.New("written by a newer version of this program")
 	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
+	// ErrUnderWay: a run over the same list is open.
+	ErrUnderWay = errors.New("a run over this list is under way")
 )
 
-// File is an open state file. Safe for concurrent use. Close it.
+// File is an open state file. It is safe for concurrent use. Close it after its runs have ended.
 type File struct {
-	path string
-	db   *sql.DB
-	lock *lock
-
+	path     string
+	db       *sql.DB
+	lock     *lock
 	prepared statements
 
-	mu       sync.Mutex       // guards the beginning of runs
-	underWay map[string]int64 // runs by their list
+	// writing is held by the one transaction that may write at a time. The database would make others wait, too, but
+	// only for so long.
+	writing chan struct{}
+
+	mu   sync.Mutex       // held before writing, where both are
+	open map[int64]string // the runs that are open, and their lists
 }
 
-// Open opens a state file and creates it if need be. The error is a *LockedError where another process holds the file.
-func Open(ctx context.Context, path string) (*File, error) {
-	lock, err := acquire(path)
-	if err != nil {
-		return nil, err
-	}
-	// WAL with synchronous FULL: what was committed survives a crash of the machine, not only of the process.
-	query := url.Values{"_pragma": {"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(10000)", "foreign_keys(OFF)", "cache_size(-32000)", "temp_store(FILE)"}, "_txlock": {"immediate"}}
-	db, err := sql.Open("sqlite", fileURI(path)+"?"+query.Encode())
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), lock.release())
-	}
-	db.SetMaxOpenConns(8) // each has a page cache of its own
-	f := &File{path: path, db: db, lock: lock, underWay: map[string]int64{}}
-	if err := f.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
-	}
-	if err := f.prepared.prepare(ctx, db); err != nil {
-		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), f.Close())
-	}
-	return f, nil
-}
-
-// uriEscaper escapes what has a meaning in the path of a URI as SQLite reads it.
-var uriEscaper = strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23")
-
-// fileURI returns the URI under which SQLite opens a path.
-func fileURI(path string) string {
-	if strings.HasPrefix(path, "/") { // two slashes at its start would be taken for the name of a machine
-		return "file://" + uriEscaper.Replace(path)
-	}
-	return "file:" + uriEscaper.Replace(path)
-}
-
-// OpenExisting opens a state file that must be there already. The error is an os.ErrNotExist where it is not.
-func OpenExisting(ctx context.Context, path string) (*File, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("state file: %w", err)
-	}
-	return Open(ctx, path)
-}
-
-// migrate brings the schema up to date.
-func (f *File) migrate(ctx context.Context) error {
-	var have int
-	if err := f.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&have); err != nil {
-		if strings.Contains(err.Error(), "not a database") || strings.Contains(err.Error(), "malformed") {
-			return fmt.Errorf("%w: %w", ErrNotState, err)
-		}
-		return err
-	}
-	if have > version {
-		return fmt.Errorf("%w: its schema is %d, this program knows %d", ErrNewer, have, version)
-	}
-	if have == version {
-		return nil
-	}
-	tx, err := f.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // after Commit it does nothing
-	for v := have + 1; v <= version; v++ {
-		step, err := steps.ReadFile(fmt.Sprintf("schema/%d.sql", v))
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, string(step)); err != nil {
-			return fmt.Errorf("bringing the schema to version %d: %w", v, err)
-		}
-		if v == 3 {
-			if err := computeDueAt(ctx, tx); err != nil {
-				return fmt.Errorf("bringing the schema to version %d: %w", v, err)
-			}
-		}
-	}
-	if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version)); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// computeDueAt fills in when results are older than their shelf life, which version 2 computed at every run.
-func computeDueAt(ctx context.Context, tx *sql.Tx) error {
-	rows, err := tx.QueryContext(ctx, `SELECT s.address, s.reason, s.checked_at, a.local || '@' || d.name FROM results s
-		JOIN addresses a ON a.id = s.address JOIN domains d ON d.id = a.domain`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	set, err := tx.PrepareContext(ctx, "UPDATE results SET due_at = $1 WHERE address = $2")
-	if err != nil {
-		return err
-	}
-	defer set.Close()
-	due := map[int64]int64{}
-	for rows.Next() {
-		var id, at int64
-		var x verify.Result
-		var address string
-		if err := rows.Scan(&id, &x.Reason, &at, &address); err != nil {
-			return err
-		}
-		x.CheckedAt = fromUnix(at)
-		due[id] = toUnix(dueAt(x, 1, address))
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for id, at := range due {
-		if _, err := set.ExecContext(ctx, at, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Close closes the file and lets others have it.
+// Close closes the file and lets other processes have it.
 func (f *File) Close() error {
 	return errors.Join(f.prepared.close(), f.db.Close(), f.lock.release())
 }
 
 // Path returns the file's path.
 func (f *File) Path() string { return f.path }
+
+// Known returns how many addresses have a result.
+func (f *File) Known(ctx context.Context) (n int, err error) {
+	if err = f.db.QueryRowContext(ctx, "SELECT count(*) FROM results").Scan(&n); err != nil {
+		err = fmt.Errorf("state: counting results: %w", err)
+	}
+	return n, err
+}
+
+// write runs a function in a transaction, which is undone when the function fails. Doing is for its error.
+func (f *File) write(ctx context.Context, doing string, do func(*sql.Tx) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("state: %s: %w", doing, err)
+		}
+	}()
+	if err := f.beginWriting(ctx); err != nil {
+		return err
+	}
+	defer f.endWriting()
+	tx, err := f.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after Commit it does nothing
+	if err := do(tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// beginWriting waits until nobody writes. It must be followed by endWriting.
+func (f *File) beginWriting(ctx context.Context) error {
+	select {
+	case f.writing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (f *File) endWriting() { <-f.writing }
+
+func toUnix(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
+}
+
+func fromUnix(seconds int64) time.Time {
+	if seconds == 0 {
+		return time.Time{}
+	}
+	return time.Unix(seconds, 0).UTC()
+}

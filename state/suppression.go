@@ -58,53 +58,47 @@ func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error
 	if err != nil {
 		return 0, err
 	}
-	tx, err := f.db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, fmt.Errorf("state: suppressing: %w", err)
-	}
-	defer tx.Rollback()
-	before, err := countSuppressed(ctx, tx)
-	if err != nil {
-		return 0, err
-	}
-	insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, source = excluded.source`)
-	if err != nil {
-		return 0, fmt.Errorf("state: suppressing: %w", err)
-	}
-	defer insert.Close()
-	for entry, err := range entries {
+	err = f.write(ctx, "suppressing", func(tx *sql.Tx) error {
+		before, err := countSuppressed(ctx, tx)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		name := entry.Name
-		if !strings.HasPrefix(name, hashMark) {
-			if name, err = suppressionName(name); err != nil {
-				return 0, fmt.Errorf("state: suppressing: %w", err)
+		insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, source = excluded.source`)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for entry, err := range entries {
+			if err != nil {
+				return err
 			}
-			name = salt.name(name)
+			name := entry.Name
+			if !strings.HasPrefix(name, hashMark) {
+				if name, err = suppressionName(name); err != nil {
+					return err
+				}
+				name = salt.name(name)
+			}
+			if entry.At.IsZero() {
+				entry.At = time.Now()
+			}
+			if _, err := insert.ExecContext(ctx, name, entry.Reason, entry.Source, entry.At.Unix()); err != nil {
+				return err
+			}
 		}
-		if entry.At.IsZero() {
-			entry.At = time.Now()
-		}
-		if _, err := insert.ExecContext(ctx, name, entry.Reason, entry.Source, entry.At.Unix()); err != nil {
-			return 0, fmt.Errorf("state: suppressing: %w", err)
-		}
-	}
-	after, err := countSuppressed(ctx, tx)
+		after, err := countSuppressed(ctx, tx)
+		added = after - before
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
-	if err := tx.Commit(); err != nil {
-		return 0, fmt.Errorf("state: suppressing: %w", err)
-	}
-	return after - before, nil
+	return added, nil
 }
 
 func countSuppressed(ctx context.Context, tx *sql.Tx) (n int, err error) {
-	if err = tx.QueryRowContext(ctx, "SELECT count(*) FROM suppression").Scan(&n); err != nil {
-		err = fmt.Errorf("state: counting the suppression list: %w", err)
-	}
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM suppression").Scan(&n)
 	return n, err
 }
 
@@ -118,14 +112,17 @@ func (f *File) Unsuppress(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	done, err := f.db.ExecContext(ctx, "DELETE FROM suppression WHERE name IN ($1, $2)", plain, salt.name(plain))
-	if err != nil {
-		return fmt.Errorf("state: taking %s off the suppression list: %w", name, err)
-	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(fmt.Errorf("%s: %w", name, ErrNotFound), err)
-	}
-	return nil
+	return f.write(ctx, "taking "+name+" off the suppression list", func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "DELETE FROM suppression WHERE name IN ($1, $2)", plain, salt.name(plain))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		return err
+	})
 }
 
 // SuppressionList returns the entries, by name.
@@ -188,23 +185,23 @@ func (f *File) HashSuppression(ctx context.Context) error {
 		}
 		names = append(names, entry.Name)
 	}
-	tx, err := f.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("state: hashing the suppression list: %w", err)
-	}
-	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", saltName, string(fresh)); err != nil {
-		return fmt.Errorf("state: hashing the suppression list: %w", err)
-	}
-	for _, name := range names {
-		if _, err := tx.ExecContext(ctx, "UPDATE suppression SET name = $1 WHERE name = $2", fresh.name(name), name); err != nil {
-			return fmt.Errorf("state: hashing the suppression list: %w", err)
+	return f.write(ctx, "hashing the suppression list", func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", saltName, string(fresh))
+		if err != nil {
+			return err
 		}
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("state: hashing the suppression list: %w", err)
-	}
-	return nil
+		rename, err := tx.PrepareContext(ctx, "UPDATE suppression SET name = $1 WHERE name = $2")
+		if err != nil {
+			return err
+		}
+		defer rename.Close()
+		for _, name := range names {
+			if _, err := rename.ExecContext(ctx, fresh.name(name), name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // suppressionList answers for a run's rows; empty lists cost nothing.
@@ -213,77 +210,69 @@ type suppressionList struct {
 	salt  salt
 }
 
-func (f *File) suppressionList(ctx context.Context) (*suppressionList, error) {
-	l := &suppressionList{}
-	var some int
+func (f *File) suppressionList(ctx context.Context) (l suppressionList, err error) {
+	var some bool
 	if err := f.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM suppression)").Scan(&some); err != nil {
-		return nil, fmt.Errorf("state: reading the suppression list: %w", err)
+		return l, fmt.Errorf("state: reading the suppression list: %w", err)
 	}
-	l.empty = some == 0
-	var err error
+	l.empty = !some
 	l.salt, err = f.salt(ctx)
 	return l, err
 }
 
-// prepare returns a function that says which entry forbids an address; 0 for none. It lives as long as tx.
-func (l *suppressionList) prepare(ctx context.Context, tx *sql.Tx) (func(syntax.Address) (int64, error), error) {
+// forbids returns which entry forbids an address; 0 for none.
+func (l suppressionList) forbids(ctx context.Context, find *sql.Stmt, a syntax.Address) (id int64, err error) {
 	if l.empty {
-		return func(syntax.Address) (int64, error) { return 0, nil }, nil
+		return 0, nil
 	}
-	find, err := tx.PrepareContext(ctx, "SELECT id FROM suppression WHERE name IN ($1, $2) ORDER BY name LIMIT 1")
-	if err != nil {
-		return nil, fmt.Errorf("state: reading the suppression list: %w", err)
+	err = find.QueryRowContext(ctx, l.salt.name(addressName(a)), l.salt.name("@"+a.Domain)).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
 	}
-	return func(a syntax.Address) (id int64, err error) {
-		err = find.QueryRowContext(ctx, l.salt.name(addressName(a)), l.salt.name("@"+a.Domain)).Scan(&id)
-		if errors.Is(err, sql.ErrNoRows) {
-			return 0, nil
-		}
-		return id, err
-	}, nil
+	return id, err
 }
 
-// strike takes suppressed addresses out of the work of a run.
-func (l *suppressionList) strike(ctx context.Context, tx *sql.Tx, run int64) error {
+// strike takes suppressed addresses out of the work of a run. They are not retried any more.
+func (l suppressionList) strike(ctx context.Context, tx *sql.Tx, s statements, run int64) error {
 	if l.empty {
 		return nil
 	}
-	forbids, err := l.prepare(ctx, tx)
+	struck, err := l.struck(ctx, tx, s, run)
 	if err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT w.address, a.local, d.name FROM work w
-		JOIN addresses a ON a.id = w.address JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
+	for _, id := range struck {
+		if _, err := s.finish.ExecContext(ctx, run, id); err != nil {
+			return err
+		}
+		if _, err := s.forget.ExecContext(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// struck returns the addresses in the work of a run that are suppressed.
+func (l suppressionList) struck(ctx context.Context, tx *sql.Tx, s statements, run int64) (ids []int64, err error) {
+	rows, err := tx.QueryContext(ctx, `SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address
+		JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
 	if err != nil {
-		return fmt.Errorf("state: reading the work: %w", err)
+		return nil, err
 	}
 	defer rows.Close()
-	var struck []int64
 	for rows.Next() {
 		var id int64
 		var a syntax.Address
 		if err := rows.Scan(&id, &a.Local, &a.Domain); err != nil {
-			return fmt.Errorf("state: reading the work: %w", err)
+			return nil, err
 		}
-		entry, err := forbids(a)
+		entry, err := l.forbids(ctx, s.forbids, a)
 		if err != nil {
-			return fmt.Errorf("state: reading the suppression list: %w", err)
+			return nil, err
 		}
 		if entry > 0 {
-			struck = append(struck, id)
+			ids = append(ids, id)
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("state: reading the work: %w", err)
-	}
-	for _, id := range struck {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM work WHERE run = $1
-			AND (domain, folded, address) = (SELECT domain, lower(local), id FROM addresses WHERE id = $2)`, run, id); err != nil {
-			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
-		}
-		if _, err := tx.ExecContext(ctx, "UPDATE results SET retry_at = 0 WHERE address = $1", id); err != nil {
-			return fmt.Errorf("state: leaving out a suppressed address: %w", err)
-		}
-	}
-	return nil
+	return ids, rows.Err()
 }

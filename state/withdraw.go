@@ -2,7 +2,7 @@ package state
 
 import (
 	"context"
-	"fmt"
+	"database/sql"
 	"time"
 
 	"presend/verify/verdict"
@@ -15,32 +15,28 @@ const withdrawnFor = 15 * time.Minute
 // exist or has no mail host. It is for a run whose resolver turned out to be one that cannot be believed. Such results
 // become dns_failure with this detail, are no try, and are asked again; their changes in the history say the same. It
 // returns how many there were.
-func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail string) (int, error) {
-	tx, err := f.db.BeginTx(ctx, nil)
-	if err != nil {
-		return 0, fmt.Errorf("state: withdrawing results: %w", err)
-	}
-	defer tx.Rollback()
+func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail string) (n int, err error) {
 	facts := verdict.DNSFailure.Facts()
-	changed, err := tx.ExecContext(ctx, `UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
-		times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = '',
-		retry_at = $5 WHERE reason IN ($6, $7) AND checked_at >= $8 AND tried_at = 0`,
-		string(facts.Verdict), string(facts.Name), facts.Score, detail, since.Add(withdrawnFor).Unix(),
-		string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix())
+	err = f.write(ctx, "withdrawing results", func(tx *sql.Tx) error {
+		changed, err := tx.ExecContext(ctx, `UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
+			times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = '',
+			retry_at = $5 WHERE reason IN ($6, $7) AND checked_at >= $8 AND tried_at = 0`,
+			string(facts.Verdict), string(facts.Name), facts.Score, detail, since.Add(withdrawnFor).Unix(),
+			string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix())
+		if err != nil {
+			return err
+		}
+		withdrawn, err := changed.RowsAffected()
+		if err != nil {
+			return err
+		}
+		n = int(withdrawn)
+		_, err = tx.ExecContext(ctx, "UPDATE history SET verdict = $1, reason = $2 WHERE reason IN ($3, $4) AND at >= $5",
+			string(facts.Verdict), string(facts.Name), string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix())
+		return err
+	})
 	if err != nil {
-		return 0, fmt.Errorf("state: withdrawing results: %w", err)
+		return 0, err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE history SET verdict = $1, reason = $2 WHERE reason IN ($3, $4) AND at >= $5`,
-		string(facts.Verdict), string(facts.Name), string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix(),
-	); err != nil {
-		return 0, fmt.Errorf("state: withdrawing changes: %w", err)
-	}
-	n, err := changed.RowsAffected()
-	if err != nil {
-		return 0, fmt.Errorf("state: withdrawing results: %w", err)
-	}
-	if err := tx.Commit(); err != nil {
-		return 0, fmt.Errorf("state: withdrawing results: %w", err)
-	}
-	return int(n), nil
+	return n, nil
 }

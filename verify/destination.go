@@ -146,16 +146,16 @@ func (l *lane) pause(now time.Time) (time.Duration, bool) {
 }
 
 // answered counts a flight that met an honest answer and no sign of strain.
-func (l *lane) answered(now time.Time, most int) {
+func (l *lane) answered(now time.Time, table smtpprobe.Limits) {
 	l.refusals, l.pauses, l.circuit, l.trial = 0, 0, nil, false
 	l.quiet++
 	if l.quiet%quietFlights != 0 {
 		return
 	}
-	if l.ceiling < most && !l.slow() {
+	if l.ceiling < table.Sessions && !l.slow() {
 		l.ceiling++
 	}
-	l.raise(now)
+	l.raise(now, table)
 }
 
 // refused counts a flight, or an attempt to open a session, in which the server refused us. It reports whether that

@@ -440,6 +440,7 @@ func (p *plan) react(s *session, m met) {
 		p.nextHour(s, m.hourly.detail)
 	case m.strain != "":
 		if p.now.Before(s.lane().paused) { // the same as another session met
+			s.lane().heardMore(p.now, s.dest.table)
 			return
 		}
 		if p.strained(s) {
@@ -448,7 +449,7 @@ func (p *plan) react(s *session, m met) {
 		}
 		p.pause(s, m.strain)
 	case m.answered:
-		s.lane().answered(p.now, s.dest.table.Sessions)
+		s.lane().answered(p.now, s.dest.table)
 		src := &p.sources[s.source]
 		src.answered = true
 		clear(src.refusing)

@@ -41,8 +41,10 @@ func (s *strain) count(now, begun time.Time, answered int, content bool) {
 	if answered == 0 {
 		return
 	}
-	if !begun.Before(s.last) {
+	if !begun.Before(s.first) {
 		s.passed += answered
+	}
+	if !begun.Before(s.last) {
 		s.passedAt = now
 		s.careful = s.careful && !content
 	}
@@ -111,15 +113,32 @@ func (p *plan) strained(s *session) (nothing bool) {
 	return false
 }
 
+// heardMore corrects a rate that was learned just now by what other sessions heard meanwhile.
+func (l *lane) heardMore(now time.Time, table smtpprobe.Limits) {
+	if !l.strain.learned || !now.Before(l.paused) {
+		return
+	}
+	if r := l.strain.rate(now); r > float64(l.limiter.Limit()) {
+		l.setRate(now, r, table)
+	}
+}
+
+// setRate changes a learned rate, which is never more than the table allows.
+func (l *lane) setRate(now time.Time, r float64, table smtpprobe.Limits) {
+	if table.Rate > 0 {
+		r = min(r, table.Rate)
+	}
+	l.limiter.SetLimitAt(now, rate.Limit(r))
+	l.limiter.SetBurstAt(now, burst(r))
+}
+
 // slow reports whether a rate was learned that one session uses up.
 func (l *lane) slow() bool { return l.strain.learned && float64(l.limiter.Limit()) < fastRate }
 
 // raise lets a learned rate grow, as long as the receiver is content with it.
-func (l *lane) raise(now time.Time) {
+func (l *lane) raise(now time.Time, table smtpprobe.Limits) {
 	if !l.strain.learned || now.Sub(l.strain.last) < raiseAfter {
 		return
 	}
-	r := raiseBy * float64(l.limiter.Limit())
-	l.limiter.SetLimitAt(now, rate.Limit(r))
-	l.limiter.SetBurstAt(now, burst(r))
+	l.setRate(now, raiseBy*float64(l.limiter.Limit()), table)
 }

@@ -76,8 +76,7 @@ func (s *Survey) Domains() iter.Seq2[string, Reason] {
 // onDomain is all that a result shows of a domain.
 func (v *Verifier) onDomain(ctx context.Context, name string) evidence {
 	e, _ := v.byName(ctx, name)
-	suggested := syntax.Suggest(name) // once a domain, not once an address
-	e.suggestion, e.at = &suggested, time.Now()
+	e.name, e.at = v.nameFacts(name), time.Now() // once a domain, not once an address
 	e.answer.Hosts = slices.Clone(e.answer.Hosts[:min(1, len(e.answer.Hosts))])
 	for i := range e.answer.Hosts {
 		e.answer.Hosts[i].Addrs = nil

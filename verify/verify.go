@@ -188,7 +188,21 @@ type evidence struct {
 	via        *way       // of a failure to connect or to resolve: where something must answer for it to count
 	met        []evidence // of such a failure: what was met on each way, where there are several
 
-	suggestion *string // what the domain was probably meant to be; nil: not looked for yet
+	name *nameFacts // nil: not looked at yet
+}
+
+// nameFacts is what the name of a domain tells by itself.
+type nameFacts struct {
+	suggestion       string // what was probably meant; empty: nothing else
+	free, disposable bool
+}
+
+func (v *Verifier) nameFacts(domain string) *nameFacts {
+	facts := nameFacts{suggestion: syntax.Suggest(domain)}
+	if ref := v.config.Reference; ref != nil {
+		facts.free, facts.disposable = ref.Free(domain), ref.Disposable(domain)
+	}
+	return &facts
 }
 
 // result puts evidence into a Result.
@@ -204,24 +218,22 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	if r.MX == "" && len(e.answer.Hosts) > 0 {
 		r.MX = e.answer.Hosts[0].Name
 	}
-	suggested := e.suggestion
-	if suggested == nil {
-		domain := syntax.Suggest(t.Address.Domain)
-		suggested = &domain
+	if e.name == nil {
+		e.name = v.nameFacts(t.Address.Domain)
 	}
-	if *suggested != "" {
-		r.Suggestion = t.Address.Local + "@" + *suggested
+	if e.name.suggestion != "" {
+		r.Suggestion = t.Address.Local + "@" + e.name.suggestion
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
 	if !e.retryAt.IsZero() && r.Reason == e.reason {
 		r.RetryAt = e.retryAt
 	}
-	r.Flags = v.flags(t.Address, e, r.Suggestion != "")
+	r.Flags = v.flags(t.Address, e)
 	r.Judge()
 	return r
 }
 
-func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
+func (v *Verifier) flags(a syntax.Address, e evidence) []Flag {
 	flags := []Flag{}
 	add := func(f Flag, on bool) {
 		if on {
@@ -230,15 +242,15 @@ func (v *Verifier) flags(a syntax.Address, e evidence, typo bool) []Flag {
 	}
 	if ref := v.config.Reference; ref != nil {
 		add(verdict.FlagRole, ref.Role(a.Local))
-		add(verdict.FlagFree, ref.Free(a.Domain))
-		add(verdict.FlagDisposable, ref.Disposable(a.Domain))
 	}
+	add(verdict.FlagFree, e.name.free)
+	add(verdict.FlagDisposable, e.name.disposable)
 	add(verdict.FlagCatchAll, e.catchAll)
 	add(verdict.FlagQuoted, a.Quoted)
 	add(verdict.FlagSMTPUTF8, a.SMTPUTF8)
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
-	add(verdict.FlagTypo, typo)
+	add(verdict.FlagTypo, e.name.suggestion != "")
 	add(verdict.FlagParked, e.answer.Provider.Parked)
 	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)

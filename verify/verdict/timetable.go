@@ -13,6 +13,8 @@ const (
 	slack = 4 * time.Hour
 	// apart is how far two findings lie apart at least to be two.
 	apart = day - slack
+	// wrongClock is how far ahead a time lies that a clock got wrong; by less, clocks differ.
+	wrongClock = time.Hour
 	// patience is how long after the first try an address is given up at the earliest.
 	patience = 72 * time.Hour
 	// longestNamed is the longest wait of a reply that is respected.
@@ -54,8 +56,8 @@ func (a Answer) timetable() (t timetable, retried bool) {
 	return facts().Retry[name], true
 }
 
-// Retry returns when an answer is to be asked again; zero for one that is not asked on a clock, or not any more. GaveUp
-// reports that the address has had its last try: its reason is [GaveUp] from now on.
+// Retry returns when an answer is to be asked again; zero for one that is not asked on a clock, or not any more.
+// GaveUp reports that the address has had its last try: its reason is [GaveUp] from now on.
 //
 // A try that came sooner than it was asked for changes nothing: the time stays as it was. One that may have failed
 // because of us does not count: the same wait begins again, and the address is not given up for it.
@@ -168,9 +170,13 @@ func (r Reason) Conclusive() bool {
 // Outlasts reports whether what is remembered of an address stays although a newer try had another outcome, because
 // that was no answer: a temporary failure, a fault of ours, or an open question about the domain. The older verdict
 // stays until it is twice as old as its shelf life; against [GaveUp], and [GaveUp] itself, until it is as old as that.
+// What is remembered of the future counts as unknown.
 func (m Memory) Outlasts(a Answer, address string) bool {
 	answered := a.Reason.Conclusive() && !(a.Reason == CatchAllUnknown && a.Open)
 	if answered || !m.Reason.Conclusive() && (m.Reason != GaveUp || a.Reason == GaveUp) {
+		return false
+	}
+	if m.At.After(a.At.Add(wrongClock)) {
 		return false
 	}
 	life := m.DueAt(address).Sub(m.At)
@@ -180,9 +186,9 @@ func (m Memory) Outlasts(a Answer, address string) bool {
 	return a.At.Before(m.At.Add(life))
 }
 
-// DueAt returns when what is remembered of an address counts as older than its shelf life: four hours before that ends,
-// since a nightly run may start earlier than the night before. Lives of a week or more are spread over 75 to 125 % of
-// their length, by the address.
+// DueAt returns when what is remembered of an address counts as older than its shelf life: four hours before that
+// ends, since a nightly run may start earlier than the night before. Lives of a week or more are spread over 75 to 125
+// % of their length, by the address.
 func (m Memory) DueAt(address string) time.Time {
 	shelf := m.Reason.Facts().Shelf
 	life := time.Duration(shelf[min(max(m.Times, 1), len(shelf))-1])

@@ -245,6 +245,8 @@ func TestANonAnswerDoesNotReplaceAnAnswer(t *testing.T) {
 		{"a try after giving up", Memory{}.After(GaveUp, begin, time.Time{}), Answer{Reason: Timeout}, time.Hour, true},
 		{"a try once giving up is older than its shelf life", Memory{}.After(GaveUp, begin, time.Time{}), Answer{Reason: Timeout}, 40 * day, false},
 		{"the first try", Memory{}, Answer{Reason: Timeout}, 0, false},
+		{"a time-out a little before the answer", accepted, Answer{Reason: Timeout}, -time.Minute, true},
+		{"a time-out, and the answer is of the future", accepted, Answer{Reason: Timeout}, -2 * time.Hour, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.a.At = begin.Add(test.after)
