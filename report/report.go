@@ -30,6 +30,7 @@ type Figures struct {
 	NoAddress  int                                      `json:"no_address"` // rows without one, which count nowhere else
 	Duplicates int                                      `json:"duplicates"`
 	Unengaged  int                                      `json:"unengaged"`
+	OverBudget int                                      `json:"over_budget"` // not asked: the day's budget at a provider was used up
 	Verdicts   map[verify.Verdict]int                   `json:"verdicts"`
 	Reasons    map[verify.Verdict]map[verify.Reason]int `json:"reasons"`
 	Actions    map[verify.Action]int                    `json:"actions"`
@@ -62,6 +63,9 @@ func (c *Counter) Add(r Row) {
 	}
 	f.Reasons[r.Verdict][r.Reason]++
 	f.Actions[r.Action]++
+	if r.Reason == verdict.NotProbed && r.Action == verdict.RetryLater {
+		f.OverBudget++
+	}
 	if slices.Contains(r.Flags, verdict.FlagDuplicate) {
 		f.Duplicates++
 	}

@@ -107,6 +107,9 @@ func (f Figures) asides(b *strings.Builder) {
 	if f.Duplicates > 0 {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
+	if f.OverBudget > 0 {
+		fmt.Fprintf(b, "%s not asked, since today's budget at their provider is used up: run again tomorrow.\n", Rows(f.OverBudget))
+	}
 	if f.Unengaged > 0 {
 		fmt.Fprintf(b, "%s without a sign of life for a long time: they hurt more than they bring.\n", Count(f.Unengaged, "contact", "contacts"))
 	}

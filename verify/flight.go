@@ -354,12 +354,7 @@ func (p *plan) fly(s *session, f *flight) {
 	if f.transactions[0].test {
 		most = math.MaxInt // its last recipient is the one that tells
 	}
-	if l := s.lane(); d.table.Day > 0 {
-		l.asked += f.recipients
-		if d.leftToday(s.source, p.now) == 0 {
-			p.touchAll(d) // what waits has its result
-		}
-	}
+	p.spend(s, f.recipients)
 	p.say(flyOrder{s.id, list, s.load.refused, most})
 	p.update(d)
 }

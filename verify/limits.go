@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"presend/verify/reply"
@@ -193,6 +194,9 @@ func (d *destination) budgetSpent(now time.Time) evidence {
 		retryAt: now.UTC().Truncate(wholeDay).Add(wholeDay + nextDay),
 	}
 }
+
+// saysBudget reports whether the detail of a result is that of a budget that is used up. A state file keeps no more of it.
+func saysBudget(detail string) bool { return strings.HasPrefix(detail, notAsked+"today's budget") }
 
 // slower notes that the server asks for a slower pace.
 func (m *met) slower(a said) {

@@ -63,7 +63,14 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne),
 	}
 	r.port = newPort(func(n int) { r.room.Release(int64(n)) })
-	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience} }, r.port)
+	var spent []Spent
+	if ledger, ok := queue.(Ledger); ok {
+		var err error
+		if spent, err = ledger.Spent(ctx, time.Now().UTC().Truncate(wholeDay)); err != nil {
+			return fmt.Errorf("verify: reading what was asked today: %w", err)
+		}
+	}
+	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience, spent} }, r.port)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	select {
@@ -310,6 +317,7 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 	for last := false; !last || concluded != nil || len(r.facts) > 0; {
 		var done []Done
 		var facts []Facts
+		var spent []Spent
 		collected := false
 		take := func(o resultsOrder) {
 			collected, last = true, o.last
@@ -321,6 +329,7 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 				done = append(done, d)
 			}
 			facts = append(facts, o.facts...)
+			spent = o.spent
 		}
 		select {
 		case o := <-r.port.results:
@@ -348,6 +357,12 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 			default:
 			}
 			break
+		}
+		if ledger, ok := r.queue.(Ledger); ok && failed == nil && len(spent) > 0 {
+			if failed = ledger.Spend(ctx, spent); failed != nil {
+				stopLooking()
+				r.tell(gone{r.id})
+			}
 		}
 		if failed == nil && len(done)+len(facts) > 0 {
 			if o := r.options.Observer; o != nil {

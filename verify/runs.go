@@ -19,6 +19,7 @@ type runState struct {
 	stopping   bool
 	gone       bool // stopping, and what is in flight is not awaited
 	shares     map[*share]struct{}
+	spent      map[account]struct{} // budgets that were used since its recorder was told
 	outbox     []finding
 	facts      []Facts
 	collecting bool
@@ -421,7 +422,7 @@ func (p *plan) flush(r *runState) {
 		return
 	}
 	r.collecting = false
-	p.say(resultsOrder{r.id, r.outbox, r.facts, over})
+	p.say(resultsOrder{run: r.id, done: r.outbox, facts: r.facts, spent: p.accounts(r), last: over})
 	r.outbox, r.facts = nil, nil
 	if over {
 		delete(p.runs, r.id)
