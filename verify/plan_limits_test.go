@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -52,5 +53,88 @@ func TestATarpitIsRememberedFromRunToRun(t *testing.T) {
 	}
 	if d.forget(w.now.Add(learnedFor)); d.tarpit {
 		t.Error("the tarpit is not tried again after a day")
+	}
+}
+
+// slowed is a lane whose rate was learned: half a recipient a second.
+func slowed(t *testing.T) (*sim, *destination) {
+	t.Helper()
+	w := newSim(t, nil)
+	d := newDestination("a.lab", w.plan.rules.pace.For("a.lab"), 1)
+	w.plan.destinations[d.name] = d
+	s := &session{dest: d}
+	for range 2 {
+		if w.plan.now = w.now; w.plan.strained(s) {
+			t.Fatal("nothing passes")
+		}
+		w.now = w.now.Add(20 * time.Second)
+		d.lanes[0].strain.count(w.now, w.now, 10, true)
+	}
+	return w, d
+}
+
+func TestALearnedRateIsKeptByOneSessionAndGrowsWhenNothingWasSaidForAWhile(t *testing.T) {
+	w, d := slowed(t)
+	l := &d.lanes[0]
+	if r := float64(l.limiter.Limit()); r < 0.44 || r > 0.46 || l.ceiling != 1 {
+		t.Fatalf("%v a second in %d sessions, want 0.45 in one", r, l.ceiling)
+	}
+	most := d.table
+	for range 4 * quietFlights {
+		l.answered(w.now, most)
+	}
+	if r := float64(l.limiter.Limit()); r > 0.46 || l.ceiling != 1 {
+		t.Errorf("%v a second in %d sessions at once", r, l.ceiling)
+	}
+	w.now = w.now.Add(raiseAfter)
+	for range quietFlights {
+		l.answered(w.now, most)
+	}
+	if r := float64(l.limiter.Limit()); r < 0.56 || r > 0.57 {
+		t.Errorf("%v a second after five quiet minutes, want a quarter more", r)
+	}
+	if d.forget(w.now.Add(learnedFor)); l.limiter != nil || l.strain.learned {
+		t.Error("the rate is not tried again after a day")
+	}
+}
+
+func TestTheTablesRateIsNeverExceededByALearnedOne(t *testing.T) {
+	w, d := slowed(t)
+	d.table.Rate = 0.5
+	l := &d.lanes[0]
+	for range 20 * quietFlights {
+		w.now = w.now.Add(raiseAfter)
+		l.answered(w.now, d.table)
+	}
+	if r := float64(l.limiter.Limit()); r != 0.5 {
+		t.Errorf("%v a second, the table says 0.5", r)
+	}
+}
+
+func TestWhatWasAskedOnOtherDaysOrFromOtherAddressesTakesNothingFromTheBudget(t *testing.T) {
+	today := simEpoch.Truncate(wholeDay)
+	for name, test := range map[string]struct {
+		spent Spent
+		left  int
+	}{
+		"today":                {Spent{today, "a.lab", netip.Addr{}, 7}, 13},
+		"more than there is":   {Spent{today, "a.lab", netip.Addr{}, 70}, 0},
+		"yesterday":            {Spent{today.Add(-wholeDay), "a.lab", netip.Addr{}, 7}, 20},
+		"from another address": {Spent{today, "a.lab", netip.MustParseAddr("192.0.2.1"), 7}, 20},
+		"at another host":      {Spent{today, "b.lab", netip.Addr{}, 7}, 20},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newSim(t, func(r *rules) {
+				r.pace = paced(t, "[default]\nsessions = 1\nrecipients = 10\nsession = 500\nerrors = 9\nday = 20\n")
+			})
+			w.plan.handle(w.now, begin{run: 1, spent: []Spent{test.spent}})
+			d := w.plan.destinations["a.lab"]
+			if d == nil {
+				d = newDestination("a.lab", w.plan.rules.pace.For("a.lab"), 1)
+			}
+			if left := d.leftToday(0, w.now); left != test.left {
+				t.Errorf("%d left, want %d", left, test.left)
+			}
+		})
 	}
 }
