@@ -77,7 +77,7 @@ func TestARateIsLearnedAndKeptJustUnder(t *testing.T) {
 				}
 			}
 		}
-		t.Logf("%v, %d sessions, %d recipients, %d told to slow down", took, l.Count().Connections, l.Count().Rcpts, slows)
+		t.Logf("%d of %d rows right, %v, %d sessions, %d recipients, %d told to slow down", len(results)-lost, len(results), took, l.Count().Connections, l.Count().Rcpts, slows)
 		within(t, "the run", took, w.least, w.most)
 		if slows > w.slows {
 			t.Errorf("%d recipients were told to slow down, want %d at most", slows, w.slows)

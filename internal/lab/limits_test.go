@@ -75,16 +75,18 @@ func TestHostsLimitAsDeclared(t *testing.T) {
 	}
 }
 
-func TestTheLabOfLimitsComesUp(t *testing.T) {
-	text, err := os.ReadFile("limits.lab")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := lab.Start(t.Context(), string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
+func TestTheLabsToTryByHandComeUp(t *testing.T) {
+	for _, name := range []string{"limits.lab", "scores.lab"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := lab.Start(t.Context(), string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
