@@ -43,8 +43,8 @@ func (c *control) sample(t *task) {
 	}
 }
 
-// inDoubt reports whether the question is to be asked to learn the words for an address that does not exist, although its
-// own answer may be known.
+// inDoubt reports whether the question is to be asked to learn the words for an address that does not exist, although
+// its own answer may be known.
 func (d *domain) inDoubt() bool {
 	c := &d.control
 	if c.off || c.words != "" || c.accepted == "" || d.answer.Provider.AcceptsAll {

@@ -17,7 +17,8 @@ func unreadableHost(_ *simSession, recipient string) string {
 func TestTheControlExperimentKeepsToTheBudgetOfTheDay(t *testing.T) {
 	for day := 1; day <= 24; day++ {
 		w := newSim(t, func(r *rules) {
-			r.pace = paced(t, fmt.Sprintf("[default]\nsessions = 2\nrecipients = 10\nsession = 500\nerrors = 9\nday = %d\n", day))
+			const row = "[default]\nsessions = 2\nrecipients = 10\nsession = 500\nerrors = 9\nday = %d\n"
+			r.pace = paced(t, fmt.Sprintf(row, day))
 		})
 		w.host("10.0.0.1").rcpt = unreadableHost
 		r := w.verifyAll(answerOf("a.lab", "10 mx.a.lab 10.0.0.1"),
@@ -57,7 +58,8 @@ func TestTheControlExperimentKeepsToTheBudgetOfTheDay(t *testing.T) {
 func TestTheControlExperimentKeepsToTheRate(t *testing.T) {
 	for _, rate := range []float64{0.05, 0.5, 5} {
 		w := newSim(t, func(r *rules) {
-			r.pace = paced(t, fmt.Sprintf("[default]\nsessions = 2\nrecipients = 5\nsession = 500\nerrors = 9\nrate = %v\n", rate))
+			const row = "[default]\nsessions = 2\nrecipients = 5\nsession = 500\nerrors = 9\nrate = %v\n"
+			r.pace = paced(t, fmt.Sprintf(row, rate))
 		})
 		w.host("10.0.0.1").rcpt = unreadableHost
 		r := w.begin(1)
