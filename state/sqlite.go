@@ -24,7 +24,7 @@ import (
 var steps embed.FS
 
 // version is the newest version of the schema.
-const version = 3
+const version = 4
 
 // Open opens a state file and creates it if need be. The error is a *LockedError where another process holds the file.
 func Open(ctx context.Context, path string) (*File, error) {

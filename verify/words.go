@@ -70,5 +70,6 @@ const (
 	FlagUnengaged   = verdict.FlagUnengaged
 
 	FlagDuplicateMailbox = verdict.FlagDuplicateMailbox
+	FlagParked           = verdict.FlagParked
 	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

@@ -119,6 +119,7 @@ const (
 	FlagDuplicate   Flag = "duplicate"   // an earlier address of the list is the same, but perhaps for the case of letters
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagParked      Flag = "parked"      // the mail hosts are those of names for sale, or that wait for typos
 
 	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count them:
 	// they differ in +detail, or at Gmail in dots.
@@ -132,7 +133,7 @@ const (
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagDuplicateMailbox, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
+		FlagTypo, FlagDuplicate, FlagDuplicateMailbox, FlagUnconfirmed, FlagUnengaged, FlagParked, FlagDomainRefusesAll,
 	}
 }
 
