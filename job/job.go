@@ -318,6 +318,10 @@ func (j *job) surveyed(ctx context.Context) (known *verify.Survey, err error) {
 	for domain, reason := range known.Domains() {
 		j.watcher.saw(domain, reason)
 	}
+	if t := known.Trouble(); t != nil {
+		j.watcher.add(t)
+		return known, nil
+	}
 	j.lies, err = j.watcher.after(ctx, j.Preflight)
 	return known, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,6 +43,15 @@ func temporary(err error) bool {
 	var failed *mx.TemporaryError
 	return errors.As(err, &failed)
 }
+
+// silent reports whether a look-up failed because no resolver said anything.
+func silent(err error) bool {
+	var failed *mx.TemporaryError
+	return errors.As(err, &failed) && (failed.Kind == "timeout" || failed.Kind == "network")
+}
+
+// silence is the trouble of a run without a test of DNS in which no resolver said anything.
+func silence(detail string) *Trouble { return &Trouble{Kind: DNSDown, Detail: detail} }
 
 // words says that DNS is waited for; empty where it is not.
 func (l *lookups) words() string {
@@ -183,9 +193,14 @@ func (r *run) concludeAll(ctx context.Context, list []unresolved, ours bool) err
 	if err != nil {
 		return err
 	}
+	said := func(u unresolved) bool { return !u.evidence.silent }
+	silent := ours && r.config.Preflight == nil && !slices.ContainsFunc(list, said)
 	for _, u := range list {
 		e := u.evidence
 		e.ours = ours
+		if silent {
+			e.trouble = silence(e.detail)
+		}
 		if trouble != nil {
 			e.ours, e.trouble = true, trouble
 		}

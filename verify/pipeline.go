@@ -405,7 +405,7 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 	switch {
 	case err != nil:
 		e.reason, e.detail = dnsEvidence(domain, err)
-		e.unanswered = temporary(err)
+		e.unanswered, e.silent = temporary(err), silent(err)
 		e.ours = e.reason == verdict.DNSFailure // for all that one domain tells
 	case v.config.Reference != nil && v.config.Reference.Disposable(domain):
 		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"

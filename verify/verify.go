@@ -190,6 +190,7 @@ type evidence struct {
 	ours       bool       // it may be our own doing, and counts as no try
 	trouble    *Trouble   // what is wrong on our side; nil: nothing is known to be
 	unanswered bool       // DNS gave no answer about the domain
+	silent     bool       // no resolver said anything at all
 	via        *way       // of a failure to connect or to resolve: where something must answer for it to count
 	met        []evidence // of such a failure: what was met on each way, where there are several
 
