@@ -24,6 +24,7 @@ func (quiet) Pass(int)                {}
 func (quiet) PassEnded()              {}
 func (quiet) WaitingUntil(time.Time)  {}
 func (quiet) Opened(lists.Understood) {}
+func (quiet) Note(string)             {}
 
 // The mail hosts of the example are in this process; a program on the internet uses an mx.Resolver and a prober without
 // Dial, as the example of package verify shows.

@@ -83,6 +83,7 @@ func (s *sink) commit() error {
 type outputs struct {
 	rows     map[verify.Verdict]*sink // by the verdict they take; "" takes every row
 	suppress *suppressFile            // nil: none
+	changes  *changesFile             // nil: none
 }
 
 func (j *job) outputs() (outputs, error) {
@@ -103,6 +104,12 @@ func (j *job) outputs() (outputs, error) {
 		}
 		out.rows[verdict] = s
 	}
+	if j.Changes != "" {
+		var err error
+		if out.changes, err = newChangesFile(j.Changes, j.reader); err != nil {
+			return out, errors.Join(err, out.abort())
+		}
+	}
 	if j.Split != "" && !j.watcher.troubled() {
 		var err error
 		if out.suppress, err = newSuppressFile(filepath.Join(j.Split, "suppress.csv")); err != nil {
@@ -119,6 +126,9 @@ func (o outputs) abort() (err error) {
 	if o.suppress != nil {
 		err = errors.Join(err, o.suppress.file.Abort())
 	}
+	if o.changes != nil {
+		err = errors.Join(err, o.changes.file.Abort())
+	}
 	return err
 }
 
@@ -134,8 +144,18 @@ func (o outputs) commit() error {
 			return err
 		}
 	}
+	if o.changes != nil {
+		if err := o.changes.finish(); err != nil {
+			return err
+		}
+	}
 	for _, s := range o.rows {
 		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	if o.changes != nil {
+		if err := o.changes.file.Commit(); err != nil {
 			return err
 		}
 	}

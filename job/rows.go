@@ -21,6 +21,8 @@ type rowResult struct {
 	verify.Result
 	duplicate bool      // an earlier row holds the same address
 	since     time.Time // when its reason was found first, in a row; zero: not known
+
+	before *state.Before // what the list's last run showed of it; nil: it was not in it
 }
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
@@ -140,12 +142,19 @@ func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, 
 		return rowResult{}, fmt.Errorf("line %d: the state file %s has row %d here; run the command again",
 			row.Line, s.job.State, known.Row)
 	}
+	var r rowResult
 	if s.job.lies != nil && known.Result == nil && known.Suppressed == nil {
-		return unasked(s.job.verifier, address, s.job.lies), nil
-	}
-	r, err := knownRow(s.job.verifier, address, known, s.job.State)
-	if err != nil {
+		r = unasked(s.job.verifier, address, s.job.lies)
+		r.duplicate = known.Duplicate
+	} else if r, err = knownRow(s.job.verifier, address, known, s.job.State); err != nil {
 		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+	}
+	if s.job.previous != nil {
+		if before, was := s.job.previous.Of(known); was {
+			r.before = &before
+		} else if known.Address == "" {
+			r.before = &state.Before{Verdict: r.Verdict, Reason: r.Reason} // its verdict never changes
+		}
 	}
 	return r, nil
 }

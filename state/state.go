@@ -34,6 +34,8 @@ var (
 	ErrNewer = errors.New("written by a newer version of this program")
 	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
+	// ErrBeside: the file was opened with OpenBeside, and no run can begin in it.
+	ErrBeside = errors.New("opened next to runs, and not for one")
 	// ErrUnderWay: a run over the same list is open.
 	ErrUnderWay = errors.New("a run over this list is under way")
 )
@@ -42,7 +44,7 @@ var (
 type File struct {
 	path     string
 	db       *sql.DB
-	lock     *lock
+	lock     *lock // nil: it is open next to runs of other processes
 	prepared statements
 
 	// writing is held by the one transaction that may write at a time. The database would make others wait, too, but

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +18,6 @@ import (
 	"presend/lists"
 	"presend/report"
 	"presend/verify"
-	"presend/verify/verdict"
 )
 
 // listFlags are those of verify list.
@@ -42,6 +42,7 @@ type listFlags struct {
 	keep           days
 	unengaged      days
 	activityColumn string
+	night          nightFlags
 }
 
 // listPatience is how long a list waits for a network that goes down.
@@ -51,7 +52,7 @@ const listPatience = 10 * time.Minute
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
-		patience: listPatience,
+		patience: listPatience, night: defaultNightFlags(),
 	}
 }
 
@@ -92,6 +93,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.Var(&f.keep, "keep", "forget the history before this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
 	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
+	f.night.register(flags)
 	return c
 }
 
@@ -128,28 +130,8 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	if o.NeedsState() && o.Output != "-" { // else it is a temporary one
 		o.State = o.Output + ".state"
 	}
+	f.night.into(&o, f.state != "")
 	return o, nil
-}
-
-// verdicts returns the verdicts that --only and --drop leave; none: all of them, and rows without an address.
-func (f listFlags) verdicts() (left []verify.Verdict, err error) {
-	for _, word := range slices.Concat(f.only, f.drop) {
-		if !slices.Contains(verdict.Verdicts(), verify.Verdict(word)) {
-			return nil, usagef("--only and --drop take %v, not %q", verdict.Verdicts(), word)
-		}
-	}
-	for _, v := range verdict.Verdicts() {
-		if (len(f.only) == 0 || slices.Contains(f.only, string(v))) && !slices.Contains(f.drop, string(v)) {
-			left = append(left, v)
-		}
-	}
-	switch len(left) {
-	case 0:
-		return nil, usagef("--only and --drop leave no row")
-	case len(verdict.Verdicts()):
-		return nil, nil
-	}
-	return left, nil
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
@@ -173,7 +155,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 			return fmt.Errorf("a temporary state file: %w", err)
 		}
 		o.State = filepath.Join(directory, "run.state")
-		again += " --state " + shellWord(o.State)
+		again += " --state " + shellWord(o.State) + " --list " + shellWord(o.List)
 		defer func() {
 			if !interrupted {
 				err = errors.Join(err, os.RemoveAll(directory))
@@ -209,7 +191,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	if trouble != nil {
 		return a.troubled(trouble)
 	}
-	return f.gates(summary)
+	return cmp.Or(f.gates(summary), f.night.gate(summary))
 }
 
 // troubled ends a command that could not do its work because of something on our side. What that is was said by the

@@ -41,6 +41,13 @@ func (p *progress) Opened(list lists.Understood) {
 	}
 }
 
+// Note implements job.Observer.
+func (p *progress) Note(sentence string) {
+	if !p.app.flags.quiet {
+		fmt.Fprintf(p.app.stderr, "Note: %s.\n", sentence)
+	}
+}
+
 // Pass implements job.Observer.
 func (p *progress) Pass(total int) {
 	p.mu.Lock()
