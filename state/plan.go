@@ -109,7 +109,7 @@ func (r *Run) why() (expression string, args []any) {
 		when("s.reason = ?", 2, string(verdict.NotProbed))
 	}
 	if r.policy.MaxAge > 0 {
-		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-int64(r.policy.MaxAge.Seconds()))
+		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-r.policy.oldest())
 	}
 	when("s.retry_at = 0 AND s.due_at <= ? AND s.tried_at < ?", 2, r.now, r.begun)
 	e.WriteString(" ELSE -1 END")

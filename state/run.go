@@ -29,6 +29,17 @@ type Policy struct {
 	Suppression *File // another file, whose suppression list holds, too; nil: none. It is open while the run is.
 }
 
+// slack is by how much a day is shorter here: a nightly run may begin earlier than the night before.
+const slack = 4 * time.Hour
+
+// oldest returns MaxAge in seconds; one of days begins some hours earlier.
+func (p Policy) oldest() int64 {
+	if p.MaxAge >= day {
+		return int64((p.MaxAge - slack).Seconds())
+	}
+	return int64(p.MaxAge.Seconds())
+}
+
 // List is what is known of a list before its rows are.
 type List struct {
 	Name    string   // by which it is known from run to run; empty: addresses of no list
@@ -127,7 +138,7 @@ func (f *File) BeginList(ctx context.Context, list List, policy Policy) (*Run, e
 	}
 	r.oldest, r.facts = r.now-int64(heardLife.Seconds()), r.now-int64(factLife.Seconds())
 	if policy.MaxAge > 0 {
-		oldest := r.begun - int64(policy.MaxAge.Seconds())
+		oldest := r.begun - policy.oldest()
 		r.oldest, r.facts = max(r.oldest, oldest), max(r.facts, oldest)
 	}
 	if policy.Fresh {

@@ -181,8 +181,8 @@ func values(rows, columns int) string {
 	return "VALUES " + strings.Repeat(row, rows)[1:]
 }
 
-// slack is of how many of a file's pages one may lie unused before it is compacted.
-const slack = 4
+// unusedPart is of how many of a file's pages one may lie unused before it is compacted.
+const unusedPart = 4
 
 // compact gives the file's unused pages back to the system if they are many.
 func (f *File) compact(ctx context.Context) error {
@@ -195,7 +195,7 @@ func (f *File) compact(ctx context.Context) error {
 	if err == nil {
 		err = f.db.QueryRowContext(ctx, "PRAGMA page_count").Scan(&pages)
 	}
-	if err == nil && unused*slack >= pages {
+	if err == nil && unused*unusedPart >= pages {
 		_, err = f.db.ExecContext(ctx, "VACUUM")
 	}
 	if err != nil {

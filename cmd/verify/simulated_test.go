@@ -33,6 +33,7 @@ type simulation struct {
 	midnight  time.Time
 	stop      chan struct{} // the first interrupt
 	ctx       context.Context
+	calendar  *lab.Nights // of a world whose truth changes by night
 }
 
 // simulate runs a test in a bubble. The lab is what declaration says.
@@ -177,6 +178,16 @@ func (s *simulation) tried(address string) (t tried) {
 		t.Since = time.Unix(since, 0).UTC()
 	}
 	return t
+}
+
+// change runs a statement on the state.
+func (s *simulation) change(statement string) error {
+	db, err := sql.Open("sqlite", s.path("crm.db"))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(s.Context(), statement)
+	return errors.Join(err, db.Close())
 }
 
 // probes are how often the addresses of a list were asked about.
