@@ -10,7 +10,7 @@ import (
 func (e Entry) Enhanced(c *reply.Classifier) string {
 	said, err := reply.Parse(e.Reply)
 	if e.Reason != HardBounce || err != nil { // no words at all
-		return ""
+		return e.Code
 	}
 	switch c.Classify(said, reply.CommandIn(e.Reply), "").Reason {
 	case verdict.NoSuchDomain:
@@ -18,8 +18,5 @@ func (e Entry) Enhanced(c *reply.Classifier) string {
 	case verdict.NoMailHost:
 		return "5.4.4"
 	}
-	if said.Enhanced.Class == 0 {
-		return ""
-	}
-	return said.Enhanced.String()
+	return e.Code
 }

@@ -170,6 +170,9 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 	if e, err := reply.ParseEnhanced(code); err == nil && r.Enhanced == (reply.Enhanced{}) {
 		r.Enhanced = e
 	}
+	if r.Enhanced.Class > 0 {
+		s.Code = r.Enhanced.String()
+	}
 	m := c.Classify(r, reply.CommandIn(text), "")
 	if m.Suppresses() || m.Reason == verdict.Unclear && m.Kind == reply.Hard {
 		return s, ""

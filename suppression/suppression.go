@@ -17,6 +17,7 @@ type Entry struct {
 	Reason string    // hard_bounce, complaint, unsubscribe, manual, or a reason of a verdict
 	At     time.Time // zero if the list does not say
 	Reply  string    // what the server said; empty if the list does not say
+	Code   string    // the enhanced code of a bounce, as 5.1.1; empty if the list does not say
 }
 
 // The reasons that mail services give.
@@ -30,7 +31,7 @@ const (
 // Format is the form in which a mail service exports or imports a suppression list.
 type Format string
 
-// The formats. Plain has an address on each line. CSV is our own and loses only Reply.
+// The formats. Plain has an address on each line. CSV is our own and loses only Reply and Code.
 const (
 	Plain     Format = "plain"
 	CSV       Format = "csv"
