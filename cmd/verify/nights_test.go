@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -230,14 +231,21 @@ func (s *simulation) turn(night int) {
 	}
 }
 
+// How large the simulated list is and for how many nights it comes, for measuring: -run AMonth -nights 90 -v.
+var (
+	manyNights   = flag.Int("nights", 30, "how many nights are simulated")
+	manyContacts = flag.Int("contacts", 300, "how many contacts the simulated list has")
+)
+
 func TestAMonthInAWorldWhoseTruthChangesByNight(t *testing.T) {
-	const addresses, nights = 300, 30
+	addresses, nights := *manyContacts, *manyNights
 	changing(t, 1, addresses, nights, func(s *simulation, list string) {
 		type mistake struct {
 			truth string
 			since int
 		}
 		wrong := map[string]mistake{}
+		var asked []int64
 		for night := 1; night <= nights; night++ {
 			s.turn(night)
 			for address, r := range s.night(night, list) {
@@ -253,7 +261,15 @@ func TestAMonthInAWorldWhoseTruthChangesByNight(t *testing.T) {
 					t.Errorf("night %d: %s is %s, and accepted since night %d", night, address, r["reason"], m.since)
 				}
 			}
+			asked = append(asked, int64(s.lab.Count().Rcpts))
+			if info, err := os.Stat(s.path("crm.db")); err != nil {
+				t.Error(err)
+			} else if night%10 == 0 {
+				t.Logf("night %d: the state has %d KiB, %d rows are wrong", night, info.Size()>>10, len(wrong))
+			}
 		}
+		after := slices.Sorted(slices.Values(asked[7:]))
+		t.Logf("RCPTs by night %v; after the first week at most %d, median %d", asked, after[len(after)-1], after[len(after)/2])
 		if len(wrong) > addresses/10 {
 			t.Errorf("%d of %d rows are wrong after a month: %v", len(wrong), addresses, wrong)
 		}
