@@ -59,8 +59,11 @@ func inWords(c state.Changes) string {
 		n     int
 		words string
 	}{
-		{c.NewlyInvalid, "newly invalid"}, {c.NewlyDeliverable, "newly deliverable"}, {c.New, "new"},
-		{c.Gone, "gone from the list"}, {c.Suppressed, "suppressed"},
+		{c.NewlyInvalid, "newly invalid"},
+		{c.NewlyDeliverable, "newly deliverable"},
+		{c.New, "new"},
+		{c.Gone, "gone from the list"},
+		{c.Suppressed, "suppressed"},
 	} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.words))
@@ -159,4 +162,3 @@ func (s Summary) NewlyInvalid() float64 {
 	}
 	return 100 * float64(s.Changes.NewlyInvalid) / float64(s.Addresses)
 }
-

@@ -11,6 +11,7 @@ import (
 	"presend/internal/lab"
 	"presend/job"
 	"presend/lists"
+	"presend/report"
 	"presend/verify"
 	"presend/verify/smtpprobe"
 )
@@ -19,12 +20,14 @@ import (
 type quiet struct{}
 
 func (quiet) Done(verify.Result)      {}
-func (quiet) Waiting(string)          {}
+func (quiet) Waiting(verify.Ahead)    {}
 func (quiet) Pass(int)                {}
 func (quiet) PassEnded()              {}
 func (quiet) WaitingUntil(time.Time)  {}
 func (quiet) Opened(lists.Understood) {}
 func (quiet) Note(string)             {}
+
+func (quiet) Estimated(*report.Estimate) {}
 
 // The mail hosts of the example are in this process; a program on the internet uses an mx.Resolver and a prober without
 // Dial, as the example of package verify shows.

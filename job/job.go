@@ -13,6 +13,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"presend/lists"
@@ -20,6 +21,7 @@ import (
 	"presend/state"
 	"presend/verify"
 	"presend/verify/score"
+	"presend/verify/verdict"
 )
 
 // Options say what a job is to do. Input and Output are required.
@@ -44,6 +46,7 @@ type Options struct {
 	Shrink      float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
 	Changes     string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
 	Wait        time.Duration // how long to wait for temporary answers that can be asked again
+	Quick       bool          // of providers that accept any address, ask about a sample only
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
 	Patience  time.Duration // how long to wait for a network that goes down
@@ -73,6 +76,8 @@ const (
 // Observer learns of a job's progress. Its methods are called from several goroutines.
 type Observer interface {
 	verify.Observer
+	// Estimated tells, before mail hosts are asked, how long that takes at least.
+	Estimated(*report.Estimate)
 	// Pass begins: that many addresses are to be asked. It ends with PassEnded.
 	Pass(addresses int)
 	// PassEnded says that the pass has ended.
@@ -101,7 +106,15 @@ type Summary struct {
 // Text writes the summary for a person: first what is wrong on our side.
 func (s Summary) Text(w io.Writer, now time.Time) error {
 	for _, t := range s.Troubles {
-		if _, err := fmt.Fprintf(w, "%s.\n%s\n\n", t.Text, t.Advice); err != nil {
+		what, met, _ := strings.Cut(t.Text, ": ")
+		what = strings.ToUpper(what[:1]) + what[1:]
+		if s.nothingAsked() {
+			what += ": no mail host was asked"
+		}
+		if met != "" {
+			met = "What was met: " + met + ".\n"
+		}
+		if _, err := fmt.Fprintf(w, "%s.\n%s\n%s\n", what, t.Advice, met); err != nil {
 			return err
 		}
 	}
@@ -109,6 +122,21 @@ func (s Summary) Text(w io.Writer, now time.Time) error {
 		return err
 	}
 	return s.changesText(w)
+}
+
+// nothingAsked reports whether no row has an answer of a mail host.
+func (s Summary) nothingAsked() bool {
+	for _, reasons := range s.Reasons {
+		for reason := range reasons {
+			switch reason {
+			case verdict.NotProbed, verdict.DNSFailure, verdict.Syntax, verdict.SpecialUseDomain, verdict.NoSuchDomain,
+				verdict.NullMX, verdict.NoMailHost, verdict.Disposable, verdict.SpamTrapSuspect, verdict.Suppressed:
+			default:
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // ErrStopped is the error of a job that was stopped before its end. What is known is kept in its state file, if it has
@@ -248,7 +276,10 @@ func (j *job) remembered(ctx context.Context, spine *spine) (s Summary, err erro
 	if err := spine.last.size(s.Plan.Rows, s.Addresses, j.Shrink); err != nil {
 		return s, errors.Join(err, run.Abandon(ctx))
 	}
-	p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.Preflight, j.stop}
+	if err := j.estimate(ctx, run); err != nil {
+		return s, err
+	}
+	p := passes{j.verifier, &j.watcher, j.observer, j.Wait, j.Patience, j.Preflight, j.stop, j.Quick}
 	if s.Retried, j.lies, err = p.tested(ctx, file, run); err != nil {
 		return s, err
 	}

@@ -23,7 +23,7 @@ func Retry(
 	stop <-chan struct{},
 ) (retried int, err error) {
 	w := &watcher{observer: observer}
-	p := passes{verifier, w, observer, o.Wait, o.Patience, o.Preflight, stop}
+	p := passes{verifier, w, observer, o.Wait, o.Patience, o.Preflight, stop, false}
 	retried, _, err = p.tested(ctx, file, run)
 	if err != nil {
 		return retried, err
@@ -43,6 +43,7 @@ type passes struct {
 	patience time.Duration
 	test     Preflight
 	stop     <-chan struct{}
+	quick    bool
 }
 
 // tested runs between two tests of DNS. If the first one fails, nothing is asked, and lies says why; if the second one
@@ -55,7 +56,11 @@ func (p passes) tested(
 		return 0, lies, err
 	}
 	retried, err = p.run(ctx, run)
-	failed := p.watcher.withdraw(ctx, p.test, file, begun)
+	test := p.test
+	if isClosed(p.stop) { // somebody waits for the end
+		test = test.within(time.Second)
+	}
+	failed := p.watcher.withdraw(ctx, test, file, begun)
 	if failed != nil && (err == nil || errors.Is(err, ErrStopped)) {
 		err = failed
 	}
@@ -74,7 +79,9 @@ func (p passes) run(ctx context.Context, run *state.Run) (retried int, err error
 		retried += plan.Due
 		if plan.Pending() > 0 {
 			p.observer.Pass(plan.Pending())
-			err := p.verifier.Run(ctx, run, verify.RunOptions{Observer: p.watcher, Stop: p.stop, Patience: p.patience})
+			err := p.verifier.Run(ctx, run, verify.RunOptions{
+				Observer: p.watcher, Stop: p.stop, Patience: p.patience, Quick: p.quick,
+			})
 			p.observer.PassEnded()
 			if err != nil {
 				return retried, err

@@ -16,6 +16,18 @@ import (
 // Preflight tests whether DNS can be believed; nil: it is not tested. The Preflight of an mx.Resolver is one.
 type Preflight func(context.Context) error
 
+// within returns a test that takes no longer than d.
+func (p Preflight) within(d time.Duration) Preflight {
+	if p == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, d)
+		defer cancel()
+		return p(ctx)
+	}
+}
+
 // preflightTime is how long a preflight may take.
 const preflightTime = 2 * time.Second
 
@@ -60,9 +72,9 @@ func (w *watcher) Done(r verify.Result) {
 }
 
 // Waiting implements verify.Observer.
-func (w *watcher) Waiting(what string) {
+func (w *watcher) Waiting(ahead verify.Ahead) {
 	if w.observer != nil {
-		w.observer.Waiting(what)
+		w.observer.Waiting(ahead)
 	}
 }
 

@@ -159,7 +159,7 @@ func wantTrouble(t *testing.T, s job.Summary, err error, kind verify.TroubleKind
 	if err := s.Text(&b, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(b.String(), words) {
+	if begins := strings.ToUpper(words[:1]) + words[1:]; !strings.HasPrefix(b.String(), begins) {
 		t.Errorf("the summary begins with %.200q, want %q", b.String(), words)
 	}
 }

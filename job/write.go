@@ -42,7 +42,9 @@ func (j *job) join(out outputs, from source, answers score.List) (report.Figures
 			return report.Figures{}, err
 		}
 	}
-	return w.counter.Figures(), from.end()
+	figures := w.counter.Figures()
+	figures.UnengagedDays = int(j.Unengaged / (24 * time.Hour))
+	return figures, from.end()
 }
 
 // rowsWriter writes the rows of a list with their results, and counts them.
@@ -146,7 +148,11 @@ func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Tim
 	if j.active.unengaged(row) {
 		result.Flags = append(result.Flags, verdict.FlagUnengaged)
 	}
-	counted := report.Row{Fresh: score.Of(score.Evidence{Reason: result.Reason, Flags: result.Flags}, answers)}
+	evidence := score.Evidence{Reason: result.Reason, Flags: result.Flags}
+	if result.LeftOut() { // an answer would have been this, and would have said nothing
+		evidence.Reason = verdict.AcceptsAllProvider
+	}
+	counted := report.Row{Fresh: score.Of(evidence, answers), LeftOut: result.LeftOut()}
 	counted.Score = score.Aged(counted.Fresh, result.Reason, now.Sub(result.CheckedAt))
 	result.Score = score.Round(counted.Score)
 	result = verify.Treat(result, j.Treat)

@@ -52,9 +52,9 @@ type Word string
 const (
 	Healthy      Word = "healthy"
 	Attention    Word = "needs attention"
-	Serious      Word = "serious: clean it before sending"
+	Serious      Word = "serious: clean first"
 	Stop         Word = "stop: do not send"
-	CannotBeTold Word = "cannot be told: too many addresses are unknown"
+	CannotBeTold Word = "cannot be told"
 	Nothing      Word = "nothing to send"
 )
 

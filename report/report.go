@@ -22,20 +22,27 @@ type Row struct {
 	Score   float64 // not rounded
 	Fresh   float64 // the score that the address would have if it had been asked just now
 	RetryAt time.Time
+	LeftOut bool // by --quick
 }
 
 // Figures say what a list came to, in the rows that were added to a Counter. The JSON names are a contract.
 type Figures struct {
-	Rows       int                                      `json:"rows"`       // that hold an address
-	NoAddress  int                                      `json:"no_address"` // rows without one, which count nowhere else
-	Duplicates int                                      `json:"duplicates"`
-	Unengaged  int                                      `json:"unengaged"`
-	Verdicts   map[verify.Verdict]int                   `json:"verdicts"`
-	Reasons    map[verify.Verdict]map[verify.Reason]int `json:"reasons"`
-	Actions    map[verify.Action]int                    `json:"actions"`
-	Retries    int                                      `json:"retries"` // rows with a temporary answer
-	NextRetry  time.Time                                `json:"next_retry,omitzero"`
-	Forecasts  []Forecast                               `json:"forecasts"` // one for each Cut, in their order
+	Rows       int `json:"rows"`       // that hold an address
+	NoAddress  int `json:"no_address"` // rows without one, which count nowhere else
+	Duplicates int `json:"duplicates"`
+	Unengaged  int `json:"unengaged"`
+	LeftOut    int `json:"left_out"` // by --quick
+
+	// UnengagedDays is after how many days without a sign of life a contact counts as Unengaged; 0: not known. The
+	// Counter leaves it alone.
+	UnengagedDays int `json:"unengaged_days,omitempty"`
+
+	Verdicts  map[verify.Verdict]int                   `json:"verdicts"`
+	Reasons   map[verify.Verdict]map[verify.Reason]int `json:"reasons"`
+	Actions   map[verify.Action]int                    `json:"actions"`
+	Retries   int                                      `json:"retries"` // rows with a temporary answer
+	NextRetry time.Time                                `json:"next_retry,omitzero"`
+	Forecasts []Forecast                               `json:"forecasts"` // one for each Cut, in their order
 }
 
 // Counter counts rows. The zero Counter is ready. It is not safe for concurrent use.
@@ -67,6 +74,9 @@ func (c *Counter) Add(r Row) {
 	}
 	if slices.Contains(r.Flags, verdict.FlagUnengaged) {
 		f.Unengaged++
+	}
+	if r.LeftOut {
+		f.LeftOut++
 	}
 	if !r.RetryAt.IsZero() {
 		f.Retries++

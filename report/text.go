@@ -19,6 +19,9 @@ import (
 // number writes a number as people read it: 8,412.
 var number = message.NewPrinter(language.English)
 
+// Number writes a number as people read it: "8,412".
+func Number(n int) string { return number.Sprint(n) }
+
 // Rows returns a number of rows in words: "1 row", "8,412 rows".
 func Rows(n int) string { return Count(n, "row", "rows") }
 
@@ -28,6 +31,14 @@ func Count(n int, one, many string) string {
 		return "1 " + one
 	}
 	return number.Sprintf("%d %s", n, many)
+}
+
+// either returns the words for one or for another number.
+func either(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
 }
 
 // Text writes the figures for a person: first what to do, then the counts, then the forecast. Now tells how to write
@@ -64,8 +75,8 @@ func (f Figures) Answer(now time.Time) string {
 	var b strings.Builder
 	refused := f.refused()
 	if refused > 0 {
-		fmt.Fprintf(&b, "%s: the receiving servers refuse this machine, not the address. Fix that first, then run again.\n",
-			Rows(refused))
+		fmt.Fprintf(&b, "%s: the receiving %s this machine, not the address. Fix that first, then run again.\n",
+			Rows(refused), either(refused, "server refuses", "servers refuse"))
 	}
 	if n := f.Actions[verdict.FixSender] - refused; n > 0 {
 		fmt.Fprintf(&b, "%s: this machine could not ask. Fix that first, then run again.\n", Rows(n))
@@ -102,13 +113,23 @@ func moment(t, now time.Time) string {
 // asides writes what is counted apart from the verdicts.
 func (f Figures) asides(b *strings.Builder) {
 	if f.NoAddress > 0 {
-		fmt.Fprintf(b, "%s without an address: left as they are, counted nowhere.\n", Rows(f.NoAddress))
+		fmt.Fprintf(b, "%s without an address: left as %s, counted nowhere.\n", Rows(f.NoAddress),
+			either(f.NoAddress, "it is", "they are"))
 	}
 	if f.Duplicates > 0 {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
+	if f.LeftOut > 0 {
+		fmt.Fprintf(b, "%s left out by --quick, since %s any address. A run without it asks.\n",
+			Rows(f.LeftOut), either(f.LeftOut, "its provider accepts", "their providers accept"))
+	}
 	if f.Unengaged > 0 {
-		fmt.Fprintf(b, "%s without a sign of life for a long time: they hurt more than they bring.\n", Count(f.Unengaged, "contact", "contacts"))
+		long := "a long time"
+		if f.UnengagedDays > 0 {
+			long = Count(f.UnengagedDays, "day", "days") + " or more"
+		}
+		fmt.Fprintf(b, "%s without a sign of life for %s: %s.\n", Count(f.Unengaged, "contact", "contacts"), long,
+			either(f.Unengaged, "it hurts more than it brings", "they hurt more than they bring"))
 	}
 }
 
@@ -141,15 +162,26 @@ func (f Figures) forecasts(b *strings.Builder) {
 		return
 	}
 	b.WriteString("\nExpected bounces\n")
+	cannot := false
 	for _, c := range f.Forecasts {
 		if c.Rows == 0 {
-			fmt.Fprintf(b, "  %-18s %14s  %s\n", names[c.Cut], Rows(0), c.Word)
+			fmt.Fprintf(b, "  %-17s %12s  %s\n", names[c.Cut], Rows(0), c.Word)
 			continue
 		}
-		fmt.Fprintf(b, "  %-18s %14s  %5.1f %%  (%.1f to %.1f)  %s\n", names[c.Cut], Rows(c.Rows), c.Bounces, c.Low, c.High, c.Word)
+		interval := fmt.Sprintf("(%.1f to %.1f)", c.Low, c.High)
+		fmt.Fprintf(b, "  %-17s %12s  %5.1f %%  %-14s  %s\n", names[c.Cut], Rows(c.Rows), c.Bounces, interval, c.Word)
+		cannot = cannot || c.Word == CannotBeTold
 	}
+	if cannot {
+		b.WriteString("  Cannot be told: more than a third of what would be sent is unknown.\n")
+	}
+	f.age(b)
+}
+
+// age writes how much of the forecast is age.
+func (f Figures) age(b *strings.Builder) {
 	if sendable := f.Forecast(Sendable); sendable.Age >= 0.1 {
-		fmt.Fprintf(b, "  %.1f of the %.1f %% without invalid is age: --max-age 7d asks again about what is older than a week.\n",
+		fmt.Fprintf(b, "  Age makes %.1f of the %.1f %% without invalid: --max-age 7d asks again.\n",
 			sendable.Age, sendable.Bounces)
 	}
 }

@@ -148,7 +148,11 @@ func TestTheTrendHasEachListAndMonthOnceAndKeepsItsFigures(t *testing.T) {
 			list, month string
 			invalid     int
 		}{
-			{"crm", "2000-01", 62}, {"crm", "2000-02", 58}, {"crm", "2000-03", 62}, {"crm", "2000-04", 60}, {"crm", "2000-05", 58},
+			{"crm", "2000-01", 62},
+			{"crm", "2000-02", 58},
+			{"crm", "2000-03", 62},
+			{"crm", "2000-04", 60},
+			{"crm", "2000-05", 58},
 			{"vips", "2000-01", 0},
 		} {
 			m := months[i]

@@ -18,7 +18,7 @@ type message struct {
 type port struct {
 	results chan resultsOrder
 	refills chan refillOrder
-	texts   chan string
+	texts   chan Ahead
 	release func(weight int)
 }
 
@@ -27,7 +27,7 @@ func newPort(release func(int)) *port {
 		results: make(
 			chan resultsOrder,
 			1,
-		), refills: make(chan refillOrder, 1), texts: make(chan string, 1), release: release,
+		), refills: make(chan refillOrder, 1), texts: make(chan Ahead, 1), release: release,
 	}
 }
 
@@ -203,7 +203,7 @@ func (c *carrier) carryOut(o order) {
 		}
 	case describeOrder:
 		if p := c.ports[o.run]; p != nil {
-			p.texts <- o.text
+			p.texts <- o.ahead
 		}
 	case sayOrder:
 		c.log.Log(context.Background(), o.level, o.text, o.args...)

@@ -333,7 +333,7 @@ func (o *order) Done(r verify.Result) {
 	o.domains = append(o.domains, domain)
 }
 
-func (o *order) Waiting(string) {}
+func (o *order) Waiting(verify.Ahead) {}
 
 func TestOneHugeDomainHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

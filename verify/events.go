@@ -131,8 +131,8 @@ type (
 		weight int
 	}
 	describeOrder struct {
-		run  runID
-		text string
+		run   runID
+		ahead Ahead
 	}
 	sayOrder struct {
 		level slog.Level

@@ -154,7 +154,7 @@ func TestAnotherProcessSettlesWhatWasHeardBeforeAnInterrupt(t *testing.T) {
 type watcher struct{ done []verify.Result }
 
 func (w *watcher) Done(r verify.Result) { w.done = append(w.done, r) }
-func (w *watcher) Waiting(string)       {}
+func (w *watcher) Waiting(verify.Ahead) {}
 
 func TestAnObserverSeesOnlySettledResultsAndEachOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,10 +22,10 @@ type waitedFor struct {
 
 func (w *waitedFor) Done(verify.Result) {}
 
-func (w *waitedFor) Waiting(what string) {
+func (w *waitedFor) Waiting(ahead verify.Ahead) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.words = append(w.words, what)
+	w.words = append(w.words, ahead.Words)
 }
 
 func (w *waitedFor) heard(what string) bool {

@@ -22,6 +22,8 @@ const (
 	firstTasks  = 50      // tasks of a domain that are leased with its look-up
 	batchMost   = 10_000  // results recorded at once
 	concludeOne = 500     // tasks concluded at a time where nothing is to be asked
+
+	stopFor = 3 * time.Second // how long a run that was stopped awaits answers in flight; QUIT takes a second more
 )
 
 // Observer is told what a run does. Each method is called by one goroutine of a run, but both may be called at the same
@@ -29,8 +31,8 @@ const (
 type Observer interface {
 	// Done reports a settled result that is about to be recorded.
 	Done(Result)
-	// Waiting reports what the run waits for, in words, about once a second; empty for nothing in particular.
-	Waiting(string)
+	// Waiting reports what the run waits for, about once a second.
+	Waiting(Ahead)
 }
 
 // RunOptions are what a run may be given; the zero value is a run that nobody watches or stops.
@@ -38,6 +40,7 @@ type RunOptions struct {
 	Observer Observer        // nil: none
 	Stop     <-chan struct{} // closed: the run ends politely; what is in flight is heard and kept
 	Patience time.Duration   // how long to wait for a network that is down before the rest is not probed; 0: not at all
+	Quick    bool            // of providers that accept any address, ask about a sample; the rest is LeftOut
 }
 
 // run is one pass over a queue.
@@ -51,6 +54,7 @@ type run struct {
 	concluded chan Done
 	facts     chan Facts
 	dns       lookups
+	samples   samples
 }
 
 // Run verifies what the queue hands out. It returns nil when all of it has a result or options.Stop was closed, and
@@ -104,7 +108,8 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 		seconds = ticker.C
 	}
 	stopping, ended := r.options.Stop, ctx.Done()
-	asked := false // for a text; the dispatcher has room for one
+	var late <-chan time.Time // when answers in flight are awaited no longer
+	asked := false            // for a text; the dispatcher has room for one
 	for {
 		select {
 		case <-over:
@@ -113,6 +118,9 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 			stopping = nil
 			stopLooking()
 			r.tell(stop{r.id})
+			late = time.After(stopFor)
+		case <-late:
+			r.tell(gone{r.id})
 		case <-ended:
 			ended = nil
 			r.tell(gone{r.id})
@@ -121,9 +129,12 @@ func (r *run) watch(ctx context.Context, over <-chan struct{}, stopLooking func(
 				asked = true
 				r.tell(describe{r.id})
 			}
-		case text := <-r.port.texts:
+		case ahead := <-r.port.texts:
 			asked = false
-			r.options.Observer.Waiting(cmp.Or(r.dns.words(), text))
+			if words := r.dns.words(); !ahead.Closing {
+				ahead.Words = cmp.Or(words, ahead.Words)
+			}
+			r.options.Observer.Waiting(ahead)
 		}
 	}
 }
@@ -188,6 +199,9 @@ func (r *run) find(ctx context.Context, d Domain, cost int) error {
 	if !worth || r.config.Prober == nil {
 		r.room.Release(int64(cost))
 		return r.conclude(ctx, d.Name, e)
+	}
+	if r.options.Quick && e.answer.Provider.AcceptsAll {
+		return r.sample(ctx, d, cost, e)
 	}
 	list, err := r.lease(ctx, d.Name, min(d.Pending, firstTasks), e.answer)
 	if err != nil {

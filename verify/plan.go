@@ -3,7 +3,6 @@ package verify
 import (
 	"cmp"
 	"container/heap"
-	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -122,7 +121,7 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	case gone:
 		p.end(ev.run, true)
 	case describe:
-		p.say(describeOrder{ev.run, p.waitingFor()})
+		p.say(describeOrder{ev.run, p.ahead(ev.run)})
 	}
 	p.expire()
 	for again := true; again; {
@@ -257,30 +256,6 @@ func (p *plan) sortedDestinations() []*destination {
 	}
 	slices.SortFunc(list, func(a, b *destination) int { return strings.Compare(a.name, b.name) })
 	return list
-}
-
-// waitingFor says in words what holds work up most.
-func (p *plan) waitingFor() string {
-	if away := p.awayWords(); away != "" {
-		return away
-	}
-	var slowest *destination
-	for _, d := range p.destinations {
-		if d.waiting > 0 &&
-			(slowest == nil || d.waiting > slowest.waiting || d.waiting == slowest.waiting && d.name < slowest.name) {
-			slowest = d
-		}
-	}
-	if slowest == nil {
-		return ""
-	}
-	words := fmt.Sprintf("%s (%d to ask, %d sessions", slowest.name, slowest.waiting, slowest.budget.sessions)
-	for i := range slowest.lanes {
-		if wait := slowest.lanes[i].paused.Sub(p.now); wait > 0 {
-			return words + fmt.Sprintf(", it asked for a pause of %s)", wait.Round(time.Second))
-		}
-	}
-	return words + ")"
 }
 
 // alarm is a time at which something is looked at again.

@@ -583,7 +583,7 @@ func (w *sim) run() {
 			"after %v and %d sessions there is still work: %s",
 			w.now.Sub(w.start),
 			len(w.opens),
-			w.plan.waitingFor(),
+			w.plan.ahead(0).Words,
 		)
 	}
 	if w.checked {

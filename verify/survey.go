@@ -9,7 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"presend/verify/mx"
 	"presend/verify/syntax"
+	"presend/verify/verdict"
 )
 
 // Survey is what DNS says of the domains of a list: enough for a run that asks no mail host, and then a run needs no
@@ -71,6 +73,12 @@ func (s *Survey) Domains() iter.Seq2[string, Reason] {
 			}
 		}
 	}
+}
+
+// Provider returns who takes the mail of a domain that was looked up, and whether any host does.
+func (s *Survey) Provider(domain string) (provider mx.Provider, takesMail bool) {
+	e, known := s.domains[domain]
+	return e.answer.Provider, known && e.reason == verdict.NotProbed
 }
 
 // onDomain is all that a result shows of a domain.

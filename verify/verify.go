@@ -133,6 +133,11 @@ func (v *Verifier) Check(ctx context.Context, address string) (Result, error) {
 	return result, nil
 }
 
+// Pace returns the table of caps and rates in use, and from how many addresses of ours destinations are asked.
+func (v *Verifier) Pace() (table *smtpprobe.Pace, sources int) {
+	return v.config.Pace, len(v.config.Sources)
+}
+
 // Examine is the first stage: syntax and what the name alone tells. Final reports that the result is settled; else the
 // address is one to look up and probe.
 func (v *Verifier) Examine(address string) (parsed syntax.Address, result Result, final bool) {

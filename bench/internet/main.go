@@ -310,7 +310,7 @@ func (f *finishing) Done(r verify.Result) {
 }
 
 // Waiting implements verify.Observer.
-func (f *finishing) Waiting(string) {}
+func (f *finishing) Waiting(verify.Ahead) {}
 
 // note names the hosts that were done last, since they decide how long the run takes.
 func (f *finishing) note(table *figures.Table, in *internet, o options) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/report"
 	"presend/state"
 )
 
@@ -40,21 +41,13 @@ suppression list since the copy was made is taken over into it. No run may be un
 			if err := file.Backup(c.Context(), args[0]); err != nil {
 				return err
 			}
-			return a.say("copied into %s", args[0])
+			a.say("copied into " + args[0])
+			return nil
 		},
 	}
 	stateFlag(c, &path)
 	c.Flags().BoolVar(&restore, "restore", false, "let the copy FILE take the place of the state file")
 	return c
-}
-
-// say prints a line, unless nothing is to be said.
-func (a *app) say(format string, args ...any) error {
-	if a.flags.quiet {
-		return nil
-	}
-	_, err := fmt.Fprintf(a.stderr, format+"\n", args...)
-	return err
 }
 
 func (a *app) restore(c *cobra.Command, from, path string) error {
@@ -66,11 +59,10 @@ func (a *app) restore(c *cobra.Command, from, path string) error {
 	if !r.Last.IsZero() {
 		age = fmt.Sprintf("its last run finished on %s, %s ago", r.Last.Format(time.RFC3339), inDays(time.Since(r.Last)))
 	}
-	if err := a.say("restored %s from %s: %s", path, from, age); err != nil {
-		return err
-	}
+	a.say(fmt.Sprintf("restored %s from %s: %s", path, from, age))
 	if r.Kept != "" {
-		return a.say("the file before is kept as %s; %d entries of its suppression list were taken over", r.Kept, r.Entries)
+		a.say(fmt.Sprintf("the file before is kept as %s; %s of its suppression list were taken over",
+			r.Kept, report.Count(r.Entries, "entry", "entries")))
 	}
 	return nil
 }

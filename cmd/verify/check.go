@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 	"unicode"
@@ -35,6 +34,9 @@ Several addresses are asked about at the same time, and their results are shown 
 Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.hintSender(); err != nil {
+				return err
+			}
 			return a.check(c, args, f)
 		},
 	}
@@ -51,6 +53,9 @@ func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 	if err != nil {
 		return err
 	}
+	if f.json && a.flags.verbose > 1 {
+		a.heard = &dialogues{}
+	}
 	verifier, resolver, err := a.verifier()
 	if err != nil {
 		return err
@@ -65,13 +70,13 @@ func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 			worst = code
 		}
 		if f.json {
-			return json.NewEncoder(a.stdout).Encode(result)
+			return json.NewEncoder(a.stdout).Encode(checked{result, a.dialogue(result)})
 		}
 		if !first {
 			fmt.Fprintln(a.stdout)
 		}
 		first = false
-		writeResult(a.stdout, result)
+		writeResult(a.stdout, result, coloursOn(a.stdout))
 		return nil
 	}
 	o := job.CheckOptions{State: f.state, Treat: rules, Preflight: a.preflight(resolver), Patience: f.patience}
@@ -94,34 +99,6 @@ func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 		return &exitError{code: worst}
 	}
 	return nil
-}
-
-// writeResult shows a result to a person.
-func writeResult(w io.Writer, r verify.Result) {
-	fmt.Fprintf(w, "%s: %s (%s), score %d\n", printable(r.Address), r.Verdict, r.Reason, r.Score)
-	line := func(name, value string) {
-		if value != "" {
-			fmt.Fprintf(w, "  %-11s %s\n", name, printable(value))
-		}
-	}
-	line("why", r.Detail)
-	if r.Normalized != r.Address {
-		line("normalized", r.Normalized)
-	}
-	line("did you mean", r.Suggestion)
-	line("mail host", r.MX)
-	line("provider", r.Provider)
-	if r.Reply != nil {
-		line("reply", fmt.Sprintf("%d %s %s (to %s)", r.Reply.Code, r.Reply.Enhanced, r.Reply.Text, r.Reply.Command))
-	}
-	flags := make([]string, len(r.Flags))
-	for i, f := range r.Flags {
-		flags[i] = string(f)
-	}
-	line("flags", strings.Join(flags, ", "))
-	if !r.RetryAt.IsZero() {
-		line("try again", r.RetryAt.Local().Format(time.RFC1123))
-	}
 }
 
 // printable keeps text from servers and lists from steering the terminal.

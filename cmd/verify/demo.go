@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +46,8 @@ func (a *app) demo(ctx context.Context, directory string) (err error) {
 	a.flags.noPreflight = true
 	a.dial = internet.Dial
 	output := filepath.Join(directory, "contacts.verified.csv")
-	fmt.Fprintf(a.stderr, "verify list %s --dns %s --smtp-port %s --allow-private --no-preflight\n", list, internet.DNS(), strconv.Itoa(internet.SMTPPort()))
+	a.say(fmt.Sprintf("verify list %s --dns %s --smtp-port %d --allow-private --no-preflight",
+		list, internet.DNS(), internet.SMTPPort()))
 	f := defaultListFlags()
 	f.output, f.state = output, output+".state"
 	return a.list(ctx, list, f)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/netip"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -64,15 +61,8 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 	if a.resolver != nil {
 		config.Hosts = a.resolver
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := a.untilStopped(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-a.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	counts := map[doctor.Level]int{}
 	worst, err := doctor.Run(ctx, config, func(f doctor.Finding) error {
 		counts[f.Level]++
@@ -97,44 +87,21 @@ func (a *app) doctor(ctx context.Context, asJSON bool) error {
 }
 
 // doctorConfig reads the flags.
-func (a *app) doctorConfig() (doctor.Config, error) {
+func (a *app) doctorConfig() (config doctor.Config, err error) {
 	f := &a.flags
-	config := doctor.Config{
-		Port: f.smtpPort, IPv4: f.ipv4, IPv6: f.ipv6, AllowPrivate: f.allowPrivate, HELO: f.helo,
-		From: strings.Trim(f.from, "<>"), Sessions: f.sessions, Timeout: f.timeout,
-		Network: doctor.Network{Dial: a.dial},
+	out, err := f.outside()
+	if err != nil {
+		return config, err
 	}
-	if f.sessions < 1 {
-		return config, usagef("--sessions must be at least 1")
+	config = doctor.Config{
+		Port: f.smtpPort, IPv4: f.ipv4, IPv6: f.ipv6, AllowPrivate: f.allowPrivate, Sessions: f.sessions, Timeout: f.timeout,
+		Sources: out.sources, Proxy: out.proxy, Network: doctor.Network{Dial: a.dial},
 	}
-	if f.timeout <= 0 {
-		return config, usagef("--timeout must be more than nothing")
+	if config.From, err = f.sender(); err != nil {
+		return config, err
 	}
-	if config.From != "" && !strings.Contains(config.From, "@") {
-		return config, usagef("--from %s: want an address", f.from)
-	}
-	if config.HELO == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return config, fmt.Errorf("the host's name, which EHLO says: %w", err)
-		}
-		config.HELO = name
-	}
-	for _, text := range f.sourceIPs {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return config, usagef("--source-ip: %v", err)
-		}
-		config.Sources = append(config.Sources, addr)
-	}
-	if f.proxy != "" {
-		address, err := url.Parse(f.proxy)
-		if err != nil || address.Scheme != "socks5" || address.Host == "" {
-			return config, usagef("--proxy %s: want socks5://[user:password@]host:port", f.proxy)
-		}
-		config.Proxy = address
-	}
-	return config, nil
+	config.HELO, err = f.helloName()
+	return config, err
 }
 
 // findingText shows a finding to a person: what was found, and below it what that means and how to fix it.

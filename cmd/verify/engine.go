@@ -5,9 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net/netip"
-	"net/url"
-	"strings"
 
 	"presend/job"
 	"presend/lists/reference"
@@ -23,8 +20,9 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if f.sessions < 1 {
-		return nil, nil, usagef("--sessions must be at least 1")
+	out, err := f.outside()
+	if err != nil {
+		return nil, nil, err
 	}
 	names, err := reference.Load(reference.Options{UserFiles: f.reference})
 	if err != nil {
@@ -36,23 +34,14 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 	}
 	config := verify.Config{
 		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger,
-	}
-	for _, text := range f.sourceIPs {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return nil, nil, usagef("--source-ip: %v", err)
-		}
-		config.Sources = append(config.Sources, addr)
+		Sources: out.sources,
 	}
 	if !f.noSMTP {
-		prober, err := a.prober(logger)
+		prober, err := a.prober(logger, out)
 		if err != nil {
 			return nil, nil, err
 		}
 		config.Prober = verify.SMTP(prober)
-	}
-	if f.proxy != "" && len(config.Sources) > 1 {
-		return nil, nil, usagef("receivers see the address of the proxy only; with --proxy give one --source-ip at most")
 	}
 	resolver = io.NopCloser(nil)
 	if config.Resolver == nil {
@@ -80,17 +69,17 @@ func (a *app) preflight(resolver io.Closer) job.Preflight {
 	return nil
 }
 
-func (a *app) prober(logger *slog.Logger) (*smtpprobe.Prober, error) {
+func (a *app) prober(logger *slog.Logger, out outside) (*smtpprobe.Prober, error) {
 	f := &a.flags
-	config := smtpprobe.Config{
-		HELO: f.helo, From: strings.Trim(f.from, "<>"), Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial, Logger: logger,
+	from, err := f.sender()
+	if err != nil {
+		return nil, err
 	}
-	if f.proxy != "" {
-		address, err := url.Parse(f.proxy)
-		if err != nil || address.Scheme != "socks5" {
-			return nil, usagef("--proxy %s: want socks5://[user:password@]host:port", f.proxy)
-		}
-		config.Dial = throughProxy(address)
+	config := smtpprobe.Config{
+		HELO: f.helo, From: from, Port: f.smtpPort, Timeout: f.timeout, Dial: a.dial, Logger: logger,
+	}
+	if out.proxy != nil {
+		config.Dial = throughProxy(out.proxy)
 	}
 	prober, err := smtpprobe.New(config)
 	if err != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"presend/verify"
-	"presend/verify/smtpprobe"
 	"presend/verify/verdict"
 )
 
@@ -107,34 +105,6 @@ func (v *verbosity) Set(s string) error {
 	}
 	*v = verbosity(n)
 	return nil
-}
-
-// logger writes to standard error what -v asks for.
-func (a *app) logger() (*slog.Logger, error) {
-	level := slog.LevelWarn
-	switch a.flags.verbose {
-	case 0:
-	case 1:
-		level = slog.LevelDebug
-	default:
-		level = smtpprobe.LevelDialogue
-	}
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: nameDialogue}
-	switch a.flags.logFormat {
-	case "text":
-		return slog.New(slog.NewTextHandler(a.stderr, options)), nil
-	case "json":
-		return slog.New(slog.NewJSONHandler(a.stderr, options)), nil
-	}
-	return nil, usagef("--log-format is text or json, not %q", a.flags.logFormat)
-}
-
-// nameDialogue gives the level of the SMTP dialogue a name of its own.
-func nameDialogue(groups []string, a slog.Attr) slog.Attr {
-	if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey && level == smtpprobe.LevelDialogue {
-		return slog.String(slog.LevelKey, "DIALOGUE")
-	}
-	return a
 }
 
 // treatRules reads --treat.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,7 +16,6 @@ import (
 	"presend/job"
 	"presend/lists"
 	"presend/report"
-	"presend/verify"
 )
 
 // listFlags are those of verify list.
@@ -38,6 +36,8 @@ type listFlags struct {
 	split          string
 	format         string
 	fresh          bool
+	quick          bool
+	industry       bool
 	maxAge         days
 	keep           days
 	unengaged      days
@@ -67,7 +67,12 @@ What is known is kept in a state file next to the output. Stopped at any moment,
 was; run again later, it asks only about what is new, ready to be asked again or older than its shelf life. With
 --no-smtp nothing is kept unless --state names a file. IN.csv may be - for standard input.`,
 		Args: arguments(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error { return a.list(c.Context(), args[0], f) },
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := a.hintSender(); err != nil {
+				return err
+			}
+			return a.list(c.Context(), args[0], f)
+		},
 	}
 	flags := c.Flags()
 	a.flags.registerEngine(flags)
@@ -85,10 +90,12 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
 	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
 	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
+	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries below the forecast")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
 	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
+	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
 	flags.Var(&f.keep, "keep", "forget the history before this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
@@ -112,7 +119,10 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
 		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet,
 		Explode: f.explode, Unengaged: time.Duration(f.unengaged), ActivityColumn: f.activityColumn, Treat: rules,
-		Only: only,
+		Only: only, Quick: f.quick,
+	}
+	if f.quick && a.flags.noSMTP {
+		return job.Options{}, usagef("--quick is about mail hosts, and --no-smtp asks none")
 	}
 	if o.Output == "" && input == "-" {
 		o.Output = "-"
@@ -184,7 +194,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 		}
 	}
 	if !a.flags.quiet {
-		if err := a.summarise(summary, o); err != nil {
+		if err := a.summarise(summary, o, f.industry); err != nil {
 			return err
 		}
 	}
@@ -210,71 +220,4 @@ func (a *app) again() string {
 		words = append(words, shellWord(word))
 	}
 	return strings.Join(words, " ")
-}
-
-// gates returns the first gate that is not met.
-func (f listFlags) gates(s job.Summary) error {
-	forecast := s.Forecast(report.Cut(f.failOverOf))
-	if f.failOver >= 0 && forecast.Low > float64(f.failOver) {
-		return &exitError{exitGate, fmt.Sprintf(
-			"%.1f %% (at least %.1f %%) of what would be sent is expected to bounce, more than --fail-over %v allows",
-			forecast.Bounces, forecast.Low, &f.failOver)}
-	}
-	unknown := 100 * float64(s.Verdicts[verify.Unknown]) / float64(max(1, s.Rows))
-	if f.failUnknown >= 0 && unknown > float64(f.failUnknown) {
-		return &exitError{exitGate, fmt.Sprintf("%.1f %% of the list is unknown, more than --fail-unknown %v allows",
-			unknown, &f.failUnknown)}
-	}
-	return nil
-}
-
-// summarise shows what a list came to.
-func (a *app) summarise(s job.Summary, o job.Options) error {
-	if a.flags.logFormat == "json" {
-		return json.NewEncoder(a.stderr).Encode(s)
-	}
-	fmt.Fprintln(a.stderr)
-	if err := s.Text(a.stderr, time.Now()); err != nil {
-		return err
-	}
-	if o.State != "" {
-		fmt.Fprintf(a.stderr, "\n%s\n", planOf(s))
-	}
-	if s.Retries > 0 {
-		fmt.Fprintf(a.stderr, "Temporary answers for %s: run the same command again later, or with --wait 30m.\n", report.Rows(s.Retries))
-	}
-	switch {
-	case o.Output == "-":
-	case o.State == "":
-		fmt.Fprintf(a.stderr, "\nWritten to %s\n", o.Output)
-	default:
-		fmt.Fprintf(a.stderr, "\nWritten to %s; what is known is kept in %s\n", o.Output, o.State)
-	}
-	return nil
-}
-
-// planOf says how many addresses the run had to ask about, and why.
-func planOf(s job.Summary) string {
-	p := s.Plan
-	words := report.Count(p.Pending()+p.Reused, "address", "addresses")
-	sep := ": "
-	for _, part := range []struct {
-		n     int
-		words string
-	}{
-		{p.New, "new"},
-		{p.Stale, "older than their shelf life"},
-		{p.Due, "with a temporary answer asked again"},
-		{p.Reused, "known"},
-		{s.Retried - p.Due, "asked again while waiting"},
-	} {
-		if part.n > 0 {
-			words += fmt.Sprintf("%s%d %s", sep, part.n, part.words)
-			sep = ", "
-		}
-	}
-	if p.Suppressed > 0 {
-		words += fmt.Sprintf("; %s on the suppression list", report.Rows(p.Suppressed))
-	}
-	return words
 }

@@ -34,6 +34,11 @@ func TestTheSummaryAsJSONIsWhatItsSchemaSays(t *testing.T) {
 			t.Fatalf("exit %d: %s", code, stderr)
 		}
 		lines := strings.Split(strings.TrimSpace(stderr), "\n")
+		for _, line := range lines {
+			if !json.Valid([]byte(line)) {
+				t.Errorf("--log-format json prints %q", line)
+			}
+		}
 		file, err := os.ReadFile(s.path("summary.json"))
 		if err != nil {
 			t.Fatal(err)
@@ -99,6 +104,7 @@ func TestTheGates(t *testing.T) {
 		{"with more rows it is nearer", "--fail-over 2%", figures(10000, 0, 0), "3.0 % (at least 2.7 %)"},
 		{"a gate of nothing is a gate", "--fail-over 0", figures(10000, 0, 0), "--fail-over 0%"},
 		{"deliverable rows alone", "--fail-over 4% --fail-over-of deliverable", figures(1000, 900, 0), ""},
+		{"what cannot be told does not meet a gate", "--fail-over 2%", figures(500, 500, 0), "cannot be told"},
 		{"unknown rows", "--fail-unknown 10%", figures(80, 20, 0), "20.0 % of the list is unknown"},
 		{"few unknown rows", "--fail-unknown 20%", figures(80, 20, 0), ""},
 		{"an empty list", "--fail-over 0 --fail-unknown 0", figures(0, 0, 0), ""},

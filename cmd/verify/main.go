@@ -59,7 +59,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		case <-ctx.Done():
 			return
 		}
-		fmt.Fprintln(stderr, "\nverify: stopping: answers in flight are kept; interrupt again to stop now")
 		close(stop)
 		select {
 		case <-signals:
@@ -72,6 +71,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 
 // run runs the command with these arguments and returns the exit code. The end of ctx is the second interrupt.
 func (a *app) run(ctx context.Context, args []string) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	a.args = args
 	root := rootCommand(a)
 	root.SetArgs(args)
@@ -85,17 +86,30 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return 0
 	case errors.As(err, &exit):
 		if exit.message != "" {
-			fmt.Fprintln(a.stderr, "verify:", exit.message)
+			a.complain(exit.message)
 		}
 		return exit.code
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted
 	}
-	fmt.Fprintln(a.stderr, "verify:", err)
+	a.complain(err.Error())
 	if advice := state.Advice(err); advice != "" {
-		fmt.Fprintln(a.stderr, "verify:", advice)
+		a.complain(advice)
 	}
 	return exitFailed
+}
+
+// announceStop says that the command is stopping, if it is interrupted before ctx ends.
+func (a *app) announceStop(ctx context.Context) {
+	select {
+	case <-a.stop:
+	case <-ctx.Done():
+		return
+	}
+	if _, drawn := a.drawsOn(); drawn {
+		fmt.Fprintln(a.stderr) // behind the bar
+	}
+	a.say("stopping in 5 s at most: answers in flight are kept; interrupt again to stop now")
 }
 
 // app is what all subcommands share.
@@ -104,7 +118,8 @@ type app struct {
 	stdout, stderr io.Writer
 	stop           <-chan struct{} // closed by the first interrupt
 	flags          sharedFlags
-	args           []string // of the command, as they were given
+	args           []string   // of the command, as they were given
+	heard          *dialogues // nil: nobody asks for the SMTP dialogue as data
 
 	// What tests and the demo put in place of the network; nil: the network.
 	dial     func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
@@ -122,12 +137,17 @@ func rootCommand(a *app) *cobra.Command {
 		return usagef("%v; see %s --help", err, c.CommandPath())
 	})
 	a.flags.registerCommon(root.PersistentFlags())
-	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return a.flags.load(c) }
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error {
+		err := a.flags.load(c)
+		go a.announceStop(c.Context())
+		return err
+	}
 	root.AddCommand(
 		listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a),
 		historyCommand(a), runsCommand(a), trendCommand(a), forgetCommand(a), backupCommand(a), paceCommand(a), doctorCommand(a), versionCommand(a),
 		manCommand(a),
 	)
+	addExamples(root)
 	return root
 }
 

@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
-
-	"presend/verify/smtpprobe"
 )
 
 func versionCommand(a *app) *cobra.Command {
@@ -30,31 +27,6 @@ func versionCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func paceCommand(a *app) *cobra.Command {
-	c := &cobra.Command{
-		Use:   "pace",
-		Short: "Print the table of caps and rates by provider",
-		Long: `Print the table of caps and rates by provider: the one in force if --pace names a file, which is checked, or else the
-default one with what its columns mean, as a start for your own:
-
-  verify pace > pace.toml`,
-		Args: arguments(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
-			if a.flags.pace == "" {
-				_, err := io.WriteString(a.stdout, smtpprobe.DefaultPace())
-				return err
-			}
-			pace, err := smtpprobe.LoadPace(a.flags.pace)
-			if err != nil {
-				return err
-			}
-			return pace.Write(a.stdout)
-		},
-	}
-	a.flags.registerPace(c.Flags())
-	return c
 }
 
 func manCommand(*app) *cobra.Command {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"presend/report"
 	"presend/state"
 	"presend/verify"
 	"presend/verify/verdict"
@@ -153,10 +154,8 @@ the address is not asked about again when it comes back with a list.`,
 				if err != nil {
 					return err
 				}
-				if !a.flags.quiet {
-					fmt.Fprintf(a.stderr, "%s: %d addresses and %d entries of the suppression list erased\n",
-						printable(strings.TrimSpace(name)), done.Addresses, done.Entries)
-				}
+				a.say(fmt.Sprintf("%s: %s and %s of the suppression list erased", printable(strings.TrimSpace(name)),
+					report.Count(done.Addresses, "address", "addresses"), report.Count(done.Entries, "entry", "entries")))
 			}
 			return nil
 		},

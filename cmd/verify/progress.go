@@ -36,24 +36,18 @@ func newProgress(a *app) *progress { return &progress{app: a} }
 
 // Opened implements job.Observer.
 func (p *progress) Opened(list lists.Understood) {
-	if !p.app.flags.quiet {
-		fmt.Fprintln(p.app.stderr, list)
-	}
+	p.app.say(list.String())
 }
 
 // Note implements job.Observer.
-func (p *progress) Note(sentence string) {
-	if !p.app.flags.quiet {
-		fmt.Fprintf(p.app.stderr, "Note: %s.\n", sentence)
-	}
-}
+func (p *progress) Note(sentence string) { p.app.say("Note: " + sentence + ".") }
 
 // Pass implements job.Observer.
 func (p *progress) Pass(total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
-	p.pass = pass{total: total, begun: now, verdicts: map[verify.Verdict]int{}}
+	p.pass = pass{total: total, begun: now, last: now, verdicts: map[verify.Verdict]int{}}
 	p.spoke = now
 	if file, drawn := p.app.drawsOn(); drawn {
 		p.bar = progressbar.NewOptions(total,
@@ -92,9 +86,8 @@ func (p *progress) PassEnded() {
 
 // WaitingUntil implements job.Observer.
 func (p *progress) WaitingUntil(due time.Time) {
-	if !p.app.flags.quiet {
-		fmt.Fprintf(p.app.stderr, "waiting until %s for temporary answers that can be asked again\n", due.Local().Format(time.TimeOnly))
-	}
+	at := due.Local().Format(time.TimeOnly)
+	p.app.say("waiting until " + at + " for temporary answers that can be asked again")
 }
 
 // Done implements verify.Observer.
@@ -102,6 +95,7 @@ func (p *progress) Done(r verify.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pass.done++
+	p.pass.last = time.Now()
 	p.pass.verdicts[r.Verdict]++
 	p.show()
 	if p.bar != nil {
@@ -110,11 +104,26 @@ func (p *progress) Done(r verify.Result) {
 }
 
 // Waiting implements verify.Observer.
-func (p *progress) Waiting(what string) {
+func (p *progress) Waiting(ahead verify.Ahead) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pass.waiting = what
-	p.show()
+	closes := ahead.Closing && ahead.Words != "" && !p.pass.ahead.Closing
+	p.pass.ahead = ahead
+	if !closes {
+		p.show()
+		return
+	}
+	if p.bar != nil {
+		_ = p.bar.Clear() // as in PassEnded
+	}
+	p.app.say("closing " + ahead.Words)
+}
+
+// Estimated implements job.Observer.
+func (p *progress) Estimated(e *report.Estimate) {
+	for line := range strings.Lines(e.Short()) {
+		p.app.say(strings.TrimSpace(line))
+	}
 }
 
 func (p *progress) show() {
@@ -123,15 +132,15 @@ func (p *progress) show() {
 	case p.bar != nil && now.Sub(p.spoke) > barEvery:
 		p.spoke = now
 		p.bar.Describe(p.words(now))
-	case p.bar == nil && !p.app.flags.quiet && now.Sub(p.spoke) > plainEvery:
+	case p.bar == nil && now.Sub(p.spoke) > plainEvery:
 		p.spoke = now
-		fmt.Fprintln(p.app.stderr, p.pass.line(now, 0))
+		p.app.say(p.pass.line(now, 0))
 	}
 }
 
 // barWidth is how wide the bar itself is, and barRest what the library writes around it.
 const (
-	barWidth = 10
+	barWidth = 5
 	barRest  = len(" 100% |") + barWidth + len("|  ")
 )
 
@@ -150,60 +159,74 @@ func (p *progress) words(now time.Time) string {
 // pass is what is known of a pass of the engine.
 type pass struct {
 	total, done int
-	begun       time.Time
+	begun, last time.Time // when it began, and when a result came last
 	verdicts    map[verify.Verdict]int
-	waiting     string // what the engine waits for; empty: nothing
+	ahead       verify.Ahead
 }
 
 // line tells how far the pass is, in at most width cells; 0: as long as it gets. What matters least is left out first:
-// what is waited for, the words of the verdicts, the time left, the verdicts.
+// what is waited for, the number of addresses, the words of the verdicts, the verdicts, the time left.
 func (p pass) line(now time.Time, width int) string {
 	count := report.Count(p.total, "address", "addresses")
 	if p.done < p.total {
-		count = fmt.Sprintf("%d of %s", p.done, count)
+		count = fmt.Sprintf("%s of %s", report.Number(p.done), count)
 	}
 	var long, short []string
 	for _, v := range verdict.Verdicts() {
 		long = append(long, fmt.Sprintf("%d %s", p.verdicts[v], v))
 		short = append(short, fmt.Sprintf("%d %s", p.verdicts[v], string(v)[:1]))
 	}
-	left := "time left unknown"
-	if d, known := p.left(now); known {
-		left = "about " + inWords(d) + " left"
+	verdicts, shorter, left := strings.Join(long, ", "), strings.Join(short, " "), p.left(now)
+	var tries []string
+	try := func(parts ...string) { tries = append(tries, strings.Join(parts, "; ")) }
+	if words := p.ahead.Words; words != "" {
+		try(count, verdicts, left, "waiting for "+words)
 	}
-	verdicts, shorter := strings.Join(long, ", "), strings.Join(short, " ")
-	tries := [][]string{
-		{count, verdicts, left}, {count, shorter, left}, {fmt.Sprint(p.done), shorter, left}, {fmt.Sprint(p.done), shorter}, {fmt.Sprint(p.done)},
+	try(count, verdicts, left)
+	switch name := p.ahead.Slowest; {
+	case name != "" && left == leftUnknown:
+		left = "waiting for " + name
+	case name != "":
+		try(verdicts, left+" ("+name+")")
 	}
-	if p.waiting != "" {
-		tries = append([][]string{{count, verdicts, left, "waiting for " + p.waiting}}, tries...)
-	}
-	var line string
-	for _, parts := range tries {
-		line = strings.Join(parts, "; ")
+	try(verdicts, left)
+	bare := strings.TrimPrefix(strings.TrimPrefix(left, "about "), "at least ")
+	try(strings.Join(long, " "), bare) // what 80 columns have space for
+	try(fmt.Sprint(p.done), shorter, left)
+	try(shorter, left)
+	try(shorter, bare)
+	try(fmt.Sprint(p.done), bare)
+	try(fmt.Sprint(p.done))
+	for _, line := range tries {
 		if width == 0 || uniseg.StringWidth(line) <= width {
 			return line
 		}
 	}
-	return line
+	return tries[len(tries)-1]
 }
 
-// left returns how long the pass will take, by how it went so far. It is not known before there is a basis.
-func (p pass) left(now time.Time) (d time.Duration, known bool) {
-	took := now.Sub(p.begun)
-	if p.done == 0 || took < 2*time.Second || p.done*50 < p.total && took < 20*time.Second {
-		return 0, false
-	}
-	return time.Duration(float64(took) * float64(p.total-p.done) / float64(p.done)), true
-}
+// How long a pass has to be under way, and how many in a hundred of its addresses have to be done, before its own speed
+// says something; and after how long without a result it says nothing any more.
+const (
+	basisLeast  = 2 * time.Second
+	basisAlways = 20 * time.Second
+	basisShare  = 2
+	silenceMost = 5 * time.Second
+	leftUnknown = "time left unknown"
+)
 
-// inWords writes a duration for people: "40 s", "12 min", "3 h 5 min".
-func inWords(d time.Duration) string {
+// left says how long the pass will take: as long as it took so far for its part, and at least what the engine knows of
+// the destinations that are left. It is not known before there is a basis, nor while nothing comes.
+func (p pass) left(now time.Time) string {
+	took, known := now.Sub(p.begun), p.ahead.Left
+	basis := p.done > 0 && took >= basisLeast && (100*p.done >= basisShare*p.total || took >= basisAlways)
+	silent := now.Sub(p.last) > silenceMost && p.done < p.total
 	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case basis && !(silent && known < silenceMost):
+		own := time.Duration(float64(took) * float64(p.total-p.done) / float64(max(1, p.done)))
+		return "about " + report.Duration(max(own, known)) + " left"
+	case known >= silenceMost:
+		return "at least " + report.Duration(known) + " left"
 	}
-	return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	return leftUnknown
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/job"
+	"presend/report"
 	"presend/state"
 )
 
@@ -54,7 +55,7 @@ func retryCommand(a *app) *cobra.Command {
 				return err
 			}
 			if !a.flags.quiet {
-				fmt.Fprintf(a.stderr, "%d addresses asked again\n", retried)
+				fmt.Fprintf(a.stderr, "%s asked again\n", report.Count(retried, "address", "addresses"))
 			}
 			if err := run.Finish(c.Context(), state.Summary{Retried: retried}); err != nil || trouble == nil {
 				return err

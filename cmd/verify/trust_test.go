@@ -253,7 +253,7 @@ func TestABackupIsBroughtBackWithTheWishesOfSince(t *testing.T) {
 		s.run("suppress", "add", "bob@corp.lab", "--reason", "unsubscribe", "--state", db)
 		s.night(8, list)
 		_, stderr := s.must("backup", s.path("copy.db"), "--restore", "--state", db)
-		if !strings.Contains(stderr, "2000-01-01T00:00:0") || !strings.Contains(stderr, "7 days ago") || !strings.Contains(stderr, "1 entries") {
+		if !strings.Contains(stderr, "2000-01-01T00:00:0") || !strings.Contains(stderr, "7 days ago") || !strings.Contains(stderr, "1 entry") {
 			t.Errorf("it says\n%s", stderr)
 		}
 		if got := s.night(9, list)["bob@corp.lab"]["reason"]; got != "suppressed" {

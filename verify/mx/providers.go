@@ -25,6 +25,8 @@ type providers struct {
 	exact    map[string]Provider // host names
 	suffixes map[string]Provider // of host names, from a dot on
 	patterns []pattern           // with a * inside
+	free     map[string]Provider // domains of free mail
+	names    map[string]Provider // all
 }
 
 type pattern struct {
@@ -38,6 +40,7 @@ var providerTable = sync.OnceValues(loadProviders)
 func loadProviders() (*providers, error) {
 	var rows map[string]struct {
 		Hosts       []string `toml:"hosts"`
+		Domains     []string `toml:"domains"`
 		AcceptsAll  bool     `toml:"accepts_all"`
 		Gateway     bool     `toml:"gateway"`
 		IgnoresCase bool     `toml:"ignores_case"`
@@ -49,9 +52,16 @@ func loadProviders() (*providers, error) {
 	if unknown := meta.Undecoded(); len(unknown) > 0 {
 		return nil, fmt.Errorf("mx: providers.toml: no such setting: %s", unknown[0])
 	}
-	p := &providers{exact: map[string]Provider{}, suffixes: map[string]Provider{}}
+	p := &providers{
+		exact: map[string]Provider{}, suffixes: map[string]Provider{}, free: map[string]Provider{},
+		names: map[string]Provider{},
+	}
 	for name, row := range rows {
 		provider := Provider{Name: name, AcceptsAll: row.AcceptsAll, Gateway: row.Gateway, IgnoresCase: row.IgnoresCase}
+		p.names[name] = provider
+		for _, domain := range row.Domains {
+			p.free[domain] = provider
+		}
 		for _, host := range row.Hosts {
 			before, after, star := strings.Cut(host, "*")
 			switch {
@@ -65,6 +75,27 @@ func loadProviders() (*providers, error) {
 		}
 	}
 	return p, nil
+}
+
+// Guess returns the provider of a well-known free-mail domain, by its name alone. It is for estimates: who takes a
+// domain's mail is known only when DNS was asked.
+func Guess(domain string) (Provider, bool) {
+	table, err := providerTable()
+	if err != nil { // New says so
+		return Provider{}, false
+	}
+	provider, known := table.free[domain]
+	return provider, known
+}
+
+// Named returns the provider of a name, such as "yahoo".
+func Named(name string) (Provider, bool) {
+	table, err := providerTable()
+	if err != nil { // as above
+		return Provider{}, false
+	}
+	provider, known := table.names[name]
+	return provider, known
 }
 
 // match returns the provider of the first host that has one: backups are often a gateway's or a registrar's, so the

@@ -3,6 +3,8 @@ package mx
 import (
 	"strings"
 	"testing"
+
+	"github.com/BurntSushi/toml"
 )
 
 func TestEveryProviderPatternMatchesItsHosts(t *testing.T) {
@@ -47,5 +49,42 @@ func TestProvidersAreToldApart(t *testing.T) {
 		if got, _ := p.of(host); got.Name != want {
 			t.Errorf("%s is %q, want %q", host, got.Name, want)
 		}
+	}
+}
+
+func TestADomainOfFreeMailBelongsToOneProviderThatCanBeNamed(t *testing.T) {
+	p, err := providerTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for domain, provider := range p.free {
+		if named, known := Named(provider.Name); !known || named != provider {
+			t.Errorf("%s: %+v cannot be named", domain, provider)
+		}
+	}
+	var rows map[string]struct{ Domains []string }
+	if _, err := toml.Decode(providersTable, &rows); err != nil {
+		t.Fatal(err)
+	}
+	by := map[string]string{}
+	for name, row := range rows {
+		for _, domain := range row.Domains {
+			if other, twice := by[domain]; twice || domain != strings.ToLower(domain) || !strings.Contains(domain, ".") {
+				t.Errorf("%s: %q, and of %q too", name, domain, other)
+			}
+			by[domain] = name
+			if guessed, known := Guess(domain); !known || guessed.Name != name {
+				t.Errorf("%s is guessed to be at %+v, want %s", domain, guessed, name)
+			}
+		}
+	}
+	if len(by) < 50 {
+		t.Errorf("%d domains", len(by))
+	}
+	if _, known := Guess("corp.example"); known {
+		t.Error("a company is guessed to be at a provider")
+	}
+	if yahoo, _ := Guess("ymail.com"); !yahoo.AcceptsAll {
+		t.Error("Yahoo is not known to accept any address")
 	}
 }
