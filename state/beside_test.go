@@ -196,3 +196,81 @@ func TestWhatIsKeptForEverIsKept(t *testing.T) {
 		}
 	})
 }
+
+func TestAnAddressLeavesWithTheLastListThatHasIt(t *testing.T) {
+	inTime(t, func(t *testing.T, f *state.File) {
+		night := func(list string, addresses ...string) {
+			t.Helper()
+			run := start(t, f, list, addresses...)
+			work(t, run, accepted)
+			finish(t, run)
+			if err := f.Prune(t.Context(), state.Retention{Left: 30 * day}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(day)
+		}
+		known := func(when string, want int) {
+			t.Helper()
+			if got := len(reasons(t, f, "ann@one.lab")); got != want {
+				t.Errorf("%s: %d changes, want %d", when, got, want)
+			}
+		}
+		night("crm", "ann@one.lab", "bob@one.lab")
+		night("vips", "ann@one.lab", "bob@one.lab")
+		for range 40 {
+			night("crm", "bob@one.lab")
+			night("vips", "ann@one.lab", "bob@one.lab")
+		}
+		known("in one list", 1)
+		for range 10 {
+			night("vips", "bob@one.lab")
+			night("crm", "bob@one.lab")
+		}
+		night("crm", "ann@one.lab", "bob@one.lab")
+		for range 15 {
+			night("crm", "ann@one.lab", "bob@one.lab")
+		}
+		known("back in a list", 1)
+		for range 20 {
+			night("crm", "bob@one.lab")
+		}
+		known("in no list for 20 days", 1)
+		for range 15 {
+			night("crm", "bob@one.lab")
+		}
+		known("in no list for more than 30 days", 0)
+		time.Sleep(31 * day)
+		night("vips", "cy@one.lab")
+		if got := len(reasons(t, f, "bob@one.lab")); got != 0 {
+			t.Error("an address of a list that was not run for longer is still known")
+		}
+	})
+}
+
+func TestWhatIsForgottenIsNotInTheLogOfTheDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	f := open(t, path)
+	defer f.Close()
+	beside, err := state.OpenBeside(t.Context(), path) // so that the log stays
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close()
+	run := begin(t, f, state.Policy{}, "annabella@one.lab", "bob@one.lab")
+	work(t, run, accepted)
+	if err := run.Finish(t.Context(), state.Summary{}); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := f.Forget(t.Context(), "Annabella@one.lab", false); err != nil || done.Addresses != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	for _, ending := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + ending)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(content), "annabella") {
+			t.Errorf("the address is in %s", path+ending)
+		}
+	}
+}
