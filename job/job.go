@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,6 +31,8 @@ type Options struct {
 	Stdout io.Writer
 	Format Format
 	Split  string // folder for a list per verdict and suppress.csv; empty: none
+
+	Others []NamedPath // files that the caller writes or reads, of which no output may be one
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
 	State       string
@@ -64,13 +65,13 @@ type Options struct {
 // Format is how outputs are written.
 type Format string
 
-// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list
-// is.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and a workbook: the one that
+// the list is, or a new one.
 const (
 	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"
 	JSONLines Format = "jsonl"
-	Workbook  Format = "xlsx" // for a list that is a workbook
+	Workbook  Format = "xlsx"
 )
 
 // Observer learns of a job's progress. Its methods are called from several goroutines.
@@ -176,8 +177,13 @@ func Run(
 			o.Format = Workbook
 		}
 	}
+	if err := errors.Join(o.checkPaths(), o.checkSplit()); err != nil {
+		return s, err
+	}
 	if o.Format == Workbook && understood.Format != lists.Workbook {
-		return s, &OptionsError{"a workbook is written only where the list is one"}
+		if err := reader.FitsSheet(); err != nil {
+			return s, err
+		}
 	}
 	var spine *spine
 	if o.State != "" {
@@ -209,8 +215,8 @@ func (o Options) check() error {
 	if !slices.Contains([]Format{Same, CSV, JSONLines, Workbook}, o.Format) {
 		return &OptionsError{fmt.Sprintf("the format is csv, jsonl or xlsx, not %q", o.Format)}
 	}
-	if sameFile(o.Output, o.Input) {
-		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
+	if err := o.checkPaths(); err != nil {
+		return err
 	}
 	if o.NeedsState() {
 		return &OptionsError{"a job that asks mail hosts needs a state file"}
@@ -219,16 +225,6 @@ func (o Options) check() error {
 		return &OptionsError{"standard input has no name by which the list is known from run to run: give it one with --list"}
 	}
 	return nil
-}
-
-// sameFile reports whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
 }
 
 // job is a job under way.
@@ -311,7 +307,8 @@ func (j *job) output(ctx context.Context, run *state.Run, s *Summary) error {
 	}
 	next, end := iter.Pull2(run.Results(ctx))
 	defer end()
-	if s.Figures, err = j.write(&stateSource{job: j, next: next}, answers); err != nil || j.previous == nil {
+	from := &stateSource{job: j, rows: &rowResults{next: next, path: j.State}, seen: newSeen()}
+	if s.Figures, err = j.write(from, answers); err != nil || j.previous == nil {
 		return err
 	}
 	s.Changes = &j.changes

@@ -145,6 +145,9 @@ func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Tim
 	if r.duplicate {
 		result.Flags = append(result.Flags, verdict.FlagDuplicate)
 	}
+	if r.mailbox {
+		result.Flags = append(result.Flags, verdict.FlagDuplicateMailbox)
+	}
 	if j.active.unengaged(row) {
 		result.Flags = append(result.Flags, verdict.FlagUnengaged)
 	}

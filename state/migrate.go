@@ -15,12 +15,12 @@ import (
 var steps embed.FS
 
 // version is the newest version of the schema.
-const version = 4
+const version = 5
 
 // filling is what a step of the schema does that SQL alone cannot.
 var filling = map[int]func(context.Context, *sql.Tx) error{
 	3: computeDueAt,
-	4: func(ctx context.Context, tx *sql.Tx) error {
+	5: func(ctx context.Context, tx *sql.Tx) error {
 		if err := findOrigins(ctx, tx); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func findOrigins(ctx context.Context, tx *sql.Tx) error {
 	return nil
 }
 
-// allSuppressed returns the entries as version 3 has them.
+// allSuppressed returns the entries as version 4 has them.
 func allSuppressed(ctx context.Context, tx *sql.Tx) (entries []Suppressed, err error) {
 	rows, err := tx.QueryContext(ctx, "SELECT name, reason, source, at FROM suppression")
 	if err != nil {

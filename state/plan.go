@@ -125,7 +125,7 @@ func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
-		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed <> 0) AS b),
+		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed <> 0 AND col < 32768) AS b),
 		(SELECT count(DISTINCT r.address) FROM rows r WHERE r.run = $1 AND r.address > 0 AND
 			(r.suppressed = 0 OR r.ask > 0 AND r.ask <= $2)),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),

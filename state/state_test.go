@@ -283,6 +283,31 @@ func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
 	}
 }
 
+func TestAHashIsNotHashedAgain(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	hash := "sha256:" + strings.Repeat("ab", 32)
+	for name := range strings.FieldsSeq("ann@one.lab " + hash) {
+		if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: name, Reason: "manual"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.HashSuppression(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept, n := false, 0
+	for s, err := range f.SuppressionList(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = kept || s.Name == hash
+		n++
+	}
+	if !kept || n != 2 {
+		t.Errorf("%d entries, the hash kept: %v", n, kept)
+	}
+}
+
 func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()

@@ -156,7 +156,9 @@ func (f *File) hashSuppression(ctx context.Context, fresh salt) error {
 		if err != nil {
 			return err
 		}
-		names = append(names, entry.Name)
+		if !entry.Hashed() { // by another state file, whose salt is not known here
+			names = append(names, entry.Name)
+		}
 	}
 	return f.write(ctx, "hashing the suppression list", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", saltName, string(fresh))

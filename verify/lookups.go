@@ -71,11 +71,16 @@ func (l *lookups) ready(ctx context.Context) (*Trouble, error) {
 	}
 }
 
-// took notes an answer, and returns the domains whose failures are their own now.
+// took notes an answer, and returns the domains whose failures are their own now. While DNS is tested there are none:
+// the answer may have been on its way before DNS went away, and the test decides.
 func (l *lookups) took() (settled []unresolved) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answered, l.row = true, 0
+	l.answered = true
+	if l.testing != nil {
+		return nil
+	}
+	l.row = 0
 	settled, l.waiting = l.waiting, nil
 	return settled
 }
@@ -93,11 +98,12 @@ func (l *lookups) failed(u unresolved, testable bool) (tests bool) {
 	return false
 }
 
-// overflow returns domains that can wait no longer, and whether anything was answered.
+// overflow returns domains that can wait no longer, and whether anything was answered. While DNS is tested all of them
+// wait for that; no look-up begins meanwhile.
 func (l *lookups) overflow(most int) (list []unresolved, answered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.waiting) - most; n > 0 {
+	if n := len(l.waiting) - most; n > 0 && l.testing == nil {
 		list, l.waiting = l.waiting[:n:n], l.waiting[n:]
 	}
 	return list, l.answered

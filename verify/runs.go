@@ -19,6 +19,7 @@ type runState struct {
 	stopping   bool
 	gone       bool // stopping, and what is in flight is not awaited
 	shares     map[*share]struct{}
+	spent      map[account]struct{} // budgets that were used since its recorder was told
 	outbox     []finding
 	facts      []Facts
 	collecting bool
@@ -226,8 +227,8 @@ func (p *plan) report(d *domain, t *task, e evidence, provisional bool) {
 // the same, so that they are not lost, and will be settled.
 func (p *plan) settle(d *domain) {
 	answer := d.inquiry.Answer()
-	if d.asking {
-		answer = catchall.Open // a refused real address answered it, which what is out may overrule
+	if d.asking || d.inquiry.Remembered() && d.beingRead() {
+		answer = catchall.Open // of a refused real address, or from before: what is out may overrule it
 	}
 	for _, s := range d.shares {
 		if answer != catchall.Open {
@@ -421,7 +422,7 @@ func (p *plan) flush(r *runState) {
 		return
 	}
 	r.collecting = false
-	p.say(resultsOrder{r.id, r.outbox, r.facts, over})
+	p.say(resultsOrder{run: r.id, done: r.outbox, facts: r.facts, spent: p.accounts(r), last: over})
 	r.outbox, r.facts = nil, nil
 	if over {
 		delete(p.runs, r.id)

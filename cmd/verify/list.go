@@ -93,7 +93,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries below the forecast")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
+	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the ending of the output says, or as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
@@ -102,46 +102,6 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
 	f.night.register(flags)
 	return c
-}
-
-// options turns the flags into a job's options: where the output and the state go by default is decided here.
-func (a *app) options(input string, f listFlags) (job.Options, error) {
-	rules, err := a.flags.treatRules()
-	if err != nil {
-		return job.Options{}, err
-	}
-	only, err := f.verdicts()
-	if err != nil {
-		return job.Options{}, err
-	}
-	o := job.Options{
-		Input: input, Stdin: a.stdin, Output: f.output, Stdout: a.stdout, Format: job.Format(f.format), Split: f.split,
-		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
-		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet,
-		Explode: f.explode, Unengaged: time.Duration(f.unengaged), ActivityColumn: f.activityColumn, Treat: rules,
-		Only: only, Quick: f.quick,
-	}
-	if f.quick && a.flags.noSMTP {
-		return job.Options{}, usagef("--quick is about mail hosts, and --no-smtp asks none")
-	}
-	if o.Output == "" && input == "-" {
-		o.Output = "-"
-	} else if o.Output == "" {
-		base := strings.TrimSuffix(input, ".gz")
-		ending := "." + f.format
-		if f.format == "" {
-			ending = ".csv"
-			if strings.EqualFold(filepath.Ext(base), ".xlsx") {
-				ending = ".xlsx"
-			}
-		}
-		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified" + ending
-	}
-	if o.NeedsState() && o.Output != "-" { // else it is a temporary one
-		o.State = o.Output + ".state"
-	}
-	f.night.into(&o, f.state != "")
-	return o, nil
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {

@@ -3,15 +3,12 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"presend/job"
 	"presend/state"
-	"presend/verify"
-	"presend/verify/verdict"
 )
 
 // nightFlags are those of verify list for a list that comes again every night.
@@ -61,25 +58,4 @@ func (f nightFlags) gate(s job.Summary) error {
 			share, &f.failNewInvalid)}
 	}
 	return nil
-}
-
-// verdicts returns the verdicts that --only and --drop leave; none: all of them, and rows without an address.
-func (f listFlags) verdicts() (left []verify.Verdict, err error) {
-	for _, word := range slices.Concat(f.only, f.drop) {
-		if !slices.Contains(verdict.Verdicts(), verify.Verdict(word)) {
-			return nil, usagef("--only and --drop take %v, not %q", verdict.Verdicts(), word)
-		}
-	}
-	for _, v := range verdict.Verdicts() {
-		if (len(f.only) == 0 || slices.Contains(f.only, string(v))) && !slices.Contains(f.drop, string(v)) {
-			left = append(left, v)
-		}
-	}
-	switch len(left) {
-	case 0:
-		return nil, usagef("--only and --drop leave no row")
-	case len(verdict.Verdicts()):
-		return nil, nil
-	}
-	return left, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/internal/atomicfile"
+	"presend/job"
 	"presend/state"
 	"presend/suppression"
 	"presend/verify/reply"
@@ -143,15 +144,17 @@ func suppressList(a *app) *cobra.Command {
 func suppressImport(a *app) *cobra.Command {
 	var path string
 	var hashed bool
+	var o suppression.Options
 	c := &cobra.Command{
 		Use:   "import FILE... --state FILE",
 		Short: "Put what mail services suppress on the list",
-		Long: `Put what mail services suppress on the list: the bounces, complaints and unsubscribes of SendGrid, Mailgun, Postmark,
-Amazon SES, Mailchimp and HubSpot, as CSV or as the JSON of their APIs, our own CSV, or any list with a column of addresses,
-in which every address counts. The format is told by the columns.
+		Long: `Put what mail services suppress on the list: suppressions, bounces and event logs of SendGrid, Mailgun, Postmark,
+SparkPost, Amazon SES, Mailchimp, Mandrill, Brevo, HubSpot, Klaviyo and others, in any format that verify list reads.
 
-A bounce whose reply is about the sender, the message or the moment is left out: it says nothing about the address. What is
-left out is counted, and named with -v.`,
+The columns say which addresses are suppressed: a reason, a status or a type, a yes or no, an expiry. Soft bounces, what
+has expired, deliveries and what is false are left out. So is a bounce whose reply is about the sender, the message or the
+moment: it says nothing about the address. What is left out is counted, and named with -v. In a list of addresses alone
+every address counts. Of any other list --says names the column that says so, or --all that every address is suppressed.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			classifier, err := reply.New()
@@ -159,7 +162,7 @@ left out is counted, and named with -v.`,
 				return err
 			}
 			for _, name := range args {
-				if err := a.importSuppression(c, path, hashed, name, classifier); err != nil {
+				if err := a.importSuppression(c, path, hashed, name, o, classifier); err != nil {
 					return err
 				}
 			}
@@ -168,11 +171,15 @@ left out is counted, and named with -v.`,
 	}
 	listFlag(c, &path)
 	hashedFlag(c, &hashed)
+	c.Flags().StringVar(&o.Column, "column", "", "the address column: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().StringVar(&o.Says, "says", "", "the column that says which addresses are suppressed: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().BoolVar(&o.All, "all", false, "every address of the files is suppressed")
 	return c
 }
 
-func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, classifier *reply.Classifier) (err error) {
-	list, err := suppression.Open(name, a.stdin, classifier)
+func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, o suppression.Options, classifier *reply.Classifier) (err error) {
+	o.Stdin = a.stdin
+	list, err := suppression.Open(name, o, classifier)
 	if err != nil {
 		return err
 	}
@@ -212,6 +219,9 @@ func suppressExport(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if !slices.Contains(suppression.Formats, suppression.Format(format)) {
 				return usagef("--format %s: want one of %s", format, formatNames())
+			}
+			if output != "" && job.SameFile(output, path) {
+				return usagef("the output %s would replace the state; give it another name", output)
 			}
 			file, err := openBeside(c, path)
 			if err != nil {

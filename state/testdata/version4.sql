@@ -2,12 +2,12 @@ BEGIN TRANSACTION;
 CREATE TABLE addresses (
   id     INTEGER PRIMARY KEY,
   domain INTEGER NOT NULL,
-  local  TEXT NOT NULL, left_at INTEGER NOT NULL DEFAULT 0,
+  local  TEXT NOT NULL,
   UNIQUE (domain, local)
 );
-INSERT INTO "addresses" VALUES(1,1,'ann',0);
-INSERT INTO "addresses" VALUES(2,1,'gone',0);
-INSERT INTO "addresses" VALUES(3,1,'open',0);
+INSERT INTO "addresses" VALUES(1,1,'ann');
+INSERT INTO "addresses" VALUES(2,1,'gone');
+INSERT INTO "addresses" VALUES(3,1,'open');
 CREATE TABLE batches (
   run     INTEGER NOT NULL,
   pending INTEGER NOT NULL,
@@ -65,28 +65,36 @@ CREATE TABLE rows (
   n          INTEGER NOT NULL, -- the row of the list, from 1
   col        INTEGER NOT NULL, -- which of the row's addresses, from 0
   address    INTEGER NOT NULL, -- 0: there is nothing to ask about
-  suppressed INTEGER NOT NULL, ask INTEGER NOT NULL DEFAULT 0, -- the entry of the suppression list that forbids it; 0: none
+  suppressed INTEGER NOT NULL, -- the entry of the suppression list that forbids it; 0: none
   PRIMARY KEY (run, n, col)
 ) WITHOUT ROWID;
-INSERT INTO "rows" VALUES(1,1,0,1,0,0);
-INSERT INTO "rows" VALUES(1,2,0,2,0,0);
-INSERT INTO "rows" VALUES(1,3,0,3,0,0);
+INSERT INTO "rows" VALUES(1,1,0,1,0);
+INSERT INTO "rows" VALUES(1,2,0,2,0);
+INSERT INTO "rows" VALUES(1,3,0,3,0);
 CREATE TABLE runs (
   id       INTEGER PRIMARY KEY,
   input    TEXT NOT NULL,    -- the list's path as given; empty: only retries
   started  INTEGER NOT NULL,
   finished INTEGER NOT NULL, -- 0: under way or broken off
   summary  TEXT NOT NULL DEFAULT '' -- JSON, once finished
-, list TEXT NOT NULL DEFAULT '', columns TEXT NOT NULL DEFAULT '');
-INSERT INTO "runs" VALUES(1,'list.csv',1795605921,1795605921,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}','list','');
+);
+INSERT INTO "runs" VALUES(1,'list.csv',1795605921,1795605921,'{"plan":{"rows":0,"new":0,"due":0,"stale":0,"reused":0,"suppressed":0},"retried":0,"rows":0,"verdicts":null,"reasons":null,"expected_bounces":0}');
+CREATE TABLE spent (
+  day         INTEGER NOT NULL, -- midnight UTC
+  destination TEXT NOT NULL,
+  source      TEXT NOT NULL,    -- our address; empty: the system's choice
+  recipients  INTEGER NOT NULL,
+  PRIMARY KEY (day, destination, source)
+) WITHOUT ROWID;
+INSERT INTO "spent" VALUES(946684800,'yahoo','',7);
 CREATE TABLE suppression (
   id     INTEGER PRIMARY KEY,
   name   TEXT NOT NULL UNIQUE,
   reason TEXT NOT NULL,
   source TEXT NOT NULL,
   at     INTEGER NOT NULL
-, origin TEXT NOT NULL DEFAULT 'person', enhanced TEXT NOT NULL DEFAULT '', due_at INTEGER NOT NULL DEFAULT 0);
-INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795605921,'person','',0);
+);
+INSERT INTO "suppression" VALUES(1,'@y.lab','unsubscribe','manual',1795605921);
 CREATE TABLE work (
   run     INTEGER NOT NULL,
   domain  INTEGER NOT NULL,
@@ -98,6 +106,5 @@ CREATE TABLE work (
 INSERT INTO "work" VALUES(1,1,'open',3,0);
 CREATE INDEX results_by_retry ON results (retry_at) WHERE retry_at > 0;
 CREATE INDEX history_by_time ON history (at);
-CREATE INDEX addresses_by_leaving ON addresses (left_at) WHERE left_at > 0;
 COMMIT;
-PRAGMA user_version = 4;
+PRAGMA user_version=4;
