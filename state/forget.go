@@ -90,7 +90,8 @@ func remove(ctx context.Context, tx *sql.Tx, ids []int64) error {
 	for part := range slices.Chunk(ids, perStatement) {
 		for _, statement := range []string{
 			"DELETE FROM results WHERE address IN", "DELETE FROM history WHERE address IN",
-			"DELETE FROM work WHERE address IN", "UPDATE rows SET address = 0, suppressed = 0, ask = 0 WHERE address IN",
+			"DELETE FROM work WHERE address IN",
+			"UPDATE rows SET address = 0, suppressed = 0, ask = 0 WHERE address IN",
 			"DELETE FROM addresses WHERE id IN",
 		} {
 			if err := execIDs(ctx, tx, statement, part); err != nil {
@@ -124,7 +125,8 @@ func (f *File) Prune(ctx context.Context, keep Retention) error {
 		}
 		limit := time.Now().Add(-keep.Changes)
 		if _, err := tx.ExecContext(ctx, `DELETE FROM history WHERE at < $1 AND
-			EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)`, limit.Unix()); err != nil {
+			EXISTS (SELECT 1 FROM history n WHERE n.address = history.address AND n.at > history.at)`,
+			limit.Unix()); err != nil {
 			return err
 		}
 		return f.pruneRuns(ctx, tx, limit)
@@ -137,8 +139,8 @@ func (f *File) Prune(ctx context.Context, keep Retention) error {
 
 // forgetLeft removes addresses that left their last list before a time. A list that was not run since is no list.
 func (f *File) forgetLeft(ctx context.Context, tx *sql.Tx, limit int64) error {
-	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list <> '' AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id)
-		AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
+	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list <> ''
+		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id) AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
 	if err != nil {
 		return err
 	}
@@ -244,8 +246,8 @@ func oldRuns(ctx context.Context, tx *sql.Tx, limit time.Time) (old []PastRun, e
 // Forgotten is what Forget did.
 type Forgotten struct{ Addresses, Entries int }
 
-// Forget erases all that is known of an address, in every spelling, or of a whole domain, @example.com: results, history,
-// work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember, it puts
+// Forget erases all that is known of an address, in every spelling, or of a whole domain, @example.com: results,
+// history, work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember, it puts
 // a hash of the name on the suppression list, which is salted. No run may be open.
 func (f *File) Forget(ctx context.Context, name string, remember bool) (done Forgotten, err error) {
 	f.mu.Lock()
@@ -311,7 +313,8 @@ func (f *File) forget(ctx context.Context, tx *sql.Tx, plain string, salts salts
 func (f *File) rememberHash(ctx context.Context, tx *sql.Tx, plain string, salts salts) error {
 	if salts.forgotten == "" {
 		salts.forgotten = salt(rand.Text())
-		_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", forgottenSalt, string(salts.forgotten))
+		_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)",
+			forgottenSalt, string(salts.forgotten))
 		if err != nil {
 			return err
 		}

@@ -129,8 +129,8 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 	})
 }
 
-// learn keeps what was learned of a domain. Where it is no longer, or has become, a catch-all, what it accepted before is
-// to be asked again in this run.
+// learn keeps what was learned of a domain. Where it is no longer, or has become, a catch-all, what it accepted before
+// is to be asked again in this run.
 func (r *Run) learn(ctx context.Context, s statements, f verify.Facts, laidOut int64) error {
 	if known(f.CatchAll) {
 		var before catchall.Answer

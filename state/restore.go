@@ -113,7 +113,8 @@ func (f *File) adoptSalts(ctx context.Context, from salts) error {
 	}
 	if have.forgotten == "" && from.forgotten != "" {
 		err = f.write(ctx, "taking over the salt", func(tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", forgottenSalt, string(from.forgotten))
+			_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)",
+				forgottenSalt, string(from.forgotten))
 			return err
 		})
 	}

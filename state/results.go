@@ -93,7 +93,8 @@ func (r *Run) scanRow(ctx context.Context, rows *sql.Rows) (row RowResult, err e
 	var local, domain, name, why, source, origin, enhanced sql.NullString
 	var s storedResult
 	targets := append([]any{
-		&row.Row, &row.Column, &first, &local, &domain, &row.id, &suppressed, &name, &why, &source, &at, &origin, &enhanced, &since,
+		&row.Row, &row.Column, &first, &local, &domain, &row.id, &suppressed, &name, &why, &source, &at, &origin,
+		&enhanced, &since,
 	}, s.targets()...)
 	if err := rows.Scan(targets...); err != nil {
 		return RowResult{}, err

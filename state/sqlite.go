@@ -31,8 +31,8 @@ func Open(ctx context.Context, path string) (*File, error) {
 	return open(ctx, path, lock)
 }
 
-// OpenBeside opens a state file next to runs that may be under way in another process, and creates it if need be. No run
-// can begin in it. What it writes waits for up to ten seconds for the process that writes at the moment.
+// OpenBeside opens a state file next to runs that may be under way in another process, and creates it if need be. No
+// run can begin in it. What it writes waits for up to ten seconds for the process that writes at the moment.
 func OpenBeside(ctx context.Context, path string) (*File, error) {
 	f, err := connect(path)
 	if err != nil {

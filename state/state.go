@@ -14,7 +14,8 @@
 // A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces
 // nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a
+// One process at a time holds a file for runs; a second one gets a [*LockedError] that names the first. What is short
+// works next to it: see [OpenBeside]. The schema has a
 // version and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and
 // what only SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
