@@ -90,6 +90,7 @@ func (s *sink) commit() error {
 type outputs struct {
 	rows     map[verify.Verdict]*sink // by the verdict they take; "" takes every row
 	suppress *suppressFile            // nil: none
+	changes  *changesFile             // nil: none
 	folder   string                   // of the parts; empty: none
 }
 
@@ -109,6 +110,12 @@ func (j *job) outputs() (outputs, error) {
 		}
 		out.rows[verdict] = s
 	}
+	if j.Changes != "" {
+		var err error
+		if out.changes, err = newChangesFile(j.Changes, j.reader); err != nil {
+			return out, errors.Join(err, out.abort())
+		}
+	}
 	if j.Split != "" && !j.watcher.troubled() {
 		var err error
 		if out.suppress, err = newSuppressFile(j.suppress()); err != nil {
@@ -125,6 +132,9 @@ func (o outputs) abort() (err error) {
 	if o.suppress != nil {
 		err = errors.Join(err, o.suppress.file.Abort())
 	}
+	if o.changes != nil {
+		err = errors.Join(err, o.changes.file.Abort())
+	}
 	return err
 }
 
@@ -137,6 +147,11 @@ func (o outputs) commit() error {
 	}
 	if o.suppress != nil {
 		if err := o.suppress.finish(); err != nil {
+			return err
+		}
+	}
+	if o.changes != nil {
+		if err := o.changes.finish(); err != nil {
 			return err
 		}
 	}
@@ -174,6 +189,11 @@ func (o outputs) sums() map[string]string {
 func (o outputs) appear() error {
 	for _, s := range o.rows {
 		if err := s.commit(); err != nil {
+			return err
+		}
+	}
+	if o.changes != nil {
+		if err := o.changes.file.Commit(); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,13 @@ const suppressName = "suppress.csv"
 
 // checkPaths finds two files of the job that are one.
 func (o Options) checkPaths() error {
-	files := []NamedPath{{"the list", o.Input}, {"the output", o.Output}, {"the state", o.State}}
+	files := []NamedPath{
+		{"the list", o.Input},
+		{"the output", o.Output},
+		{"the state", o.State},
+		{"--changes", o.Changes},
+		{"--suppress", o.Suppress},
+	}
 	files = append(files, o.Others...)
 	if o.Split != "" && o.Format != Same {
 		for _, v := range verdict.Verdicts() {

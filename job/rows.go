@@ -21,6 +21,8 @@ type rowResult struct {
 	duplicate bool      // an earlier row holds the same address
 	mailbox   bool      // an earlier row holds another address of the same mailbox
 	since     time.Time // when its reason was found first, in a row; zero: not known
+
+	before *state.Before // what the list's last run showed of it; nil: it was not in it
 }
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
@@ -141,17 +143,28 @@ func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, 
 		return rowResult{}, fmt.Errorf("line %d: the state file %s has another row here; run the command again",
 			row.Line, s.job.State)
 	}
+	var r rowResult
 	if s.job.lies != nil && known.Result == nil && known.Suppressed == nil {
-		return unasked(s.job.verifier, address, s.job.lies), nil
-	}
-	r, err := knownRow(s.job.verifier, address, known, s.job.State)
-	if err != nil {
-		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+		r = unasked(s.job.verifier, address, s.job.lies)
+	} else {
+		var err error
+		if r, err = knownRow(s.job.verifier, address, known, s.job.State); err != nil {
+			return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+		}
 	}
 	if meant, ok := s.rows.column(column + state.FallbackColumn); ok {
-		r = withMeant(r, meant)
+		if r = withMeant(r, meant); r.Normalized == meant.Address {
+			known = meant
+		}
 	}
 	r.duplicate, r.mailbox = s.seen.before(r.Normalized)
+	if s.job.previous != nil {
+		if before, was := s.job.previous.Of(known); was {
+			r.before = &before
+		} else if known.Address == "" {
+			r.before = &state.Before{Verdict: r.Verdict, Reason: r.Reason} // its verdict never changes
+		}
+	}
 	return r, nil
 }
 

@@ -178,6 +178,9 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 	if e, err := reply.ParseEnhanced(code); err == nil && r.Enhanced == (reply.Enhanced{}) {
 		r.Enhanced = e
 	}
+	if r.Enhanced.Class > 0 {
+		s.Code = r.Enhanced.String()
+	}
 	m := c.Classify(r, reply.CommandIn(text), "")
 	silent := r.Code == 0 && r.Enhanced == (reply.Enhanced{})
 	if m.Suppresses() || m.Reason == verdict.Unclear && (m.Kind == reply.Hard || silent) {

@@ -18,6 +18,7 @@ type Entry struct {
 	Reason string    // hard_bounce, complaint, unsubscribe, manual, or a reason of a verdict
 	At     time.Time // zero if the list does not say
 	Reply  string    // what the server said; empty if the list does not say
+	Code   string    // the enhanced code of a bounce, as 5.1.1; empty if the list does not say
 }
 
 // The reasons that mail services give.
@@ -32,7 +33,7 @@ const (
 type Format string
 
 // The formats that are written; those of other services are read as well. Plain has an address on each line. CSV is our
-// own and loses only Reply.
+// own and loses only Reply and Code.
 const (
 	Plain     Format = "plain"
 	Columns   Format = "columns" // of no service that is known; for reading

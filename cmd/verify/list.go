@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,7 @@ type listFlags struct {
 	keep           days
 	unengaged      days
 	activityColumn string
+	night          nightFlags
 }
 
 // listPatience is how long a list waits for a network that goes down.
@@ -50,7 +52,7 @@ const listPatience = 10 * time.Minute
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
-		patience: listPatience,
+		patience: listPatience, night: defaultNightFlags(),
 	}
 }
 
@@ -98,6 +100,7 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.Var(&f.keep, "keep", "forget the history before this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
 	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
+	f.night.register(flags)
 	return c
 }
 
@@ -122,7 +125,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 			return fmt.Errorf("a temporary state file: %w", err)
 		}
 		o.State = filepath.Join(directory, "run.state")
-		again += " --state " + shellWord(o.State)
+		again += " --state " + shellWord(o.State) + " --list " + shellWord(o.List)
 		defer func() {
 			if !interrupted {
 				err = errors.Join(err, os.RemoveAll(directory))
@@ -158,7 +161,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	if trouble != nil {
 		return a.troubled(trouble)
 	}
-	return f.gates(summary)
+	return cmp.Or(f.gates(summary), f.night.gate(summary))
 }
 
 // troubled ends a command that could not do its work because of something on our side. What that is was said by the

@@ -50,6 +50,7 @@ func (a *app) options(input string, f listFlags) (job.Options, error) {
 	if o.NeedsState() && o.Output != "-" { // else it is a temporary one
 		o.State = o.Output + ".state"
 	}
+	f.night.into(&o, f.state != "")
 	return o, nil
 }
 
