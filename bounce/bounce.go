@@ -65,11 +65,11 @@ type Recipient struct {
 // Meaning classifies the reply in a [Report]. A delay is soft whatever the reply says, and a message that arrived
 // counts as accepted.
 func (r Recipient) Meaning(c *reply.Classifier) reply.Meaning {
-	asked := r.Reply
+	asked, command := r.Reply, r.Command
 	if r.Action == Delivered || r.Action == Relayed || r.Action == Expanded {
-		asked.Code = 250
+		asked.Code, command = 250, reply.RCPT // whichever command was answered, it is the recipient that was accepted
 	}
-	m := c.Classify(asked, r.Command, "")
+	m := c.Classify(asked, command, "")
 	if r.Action == Delayed && m.Kind == reply.Hard {
 		m.Kind = reply.Soft
 	}

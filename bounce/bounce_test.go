@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"presend/verify/reply"
+	"presend/verify/verdict"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -190,4 +191,19 @@ func ExampleRead() {
 	// Output:
 	// ann@corp.example hard mailbox_unknown
 	// bob@else.example hard mailbox_full
+}
+
+func TestAMessageThatArrivedIsAcceptedWhicheverCommandWasAnswered(t *testing.T) {
+	c, err := reply.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, action := range []Action{Delivered, Relayed, Expanded} {
+		for _, cmd := range []reply.Command{"", reply.MAIL, reply.RCPT, reply.DATA} {
+			r := Recipient{Action: action, Command: cmd, Reply: reply.Reply{Code: 250, Lines: []string{"Ok: queued as 4Wx"}}}
+			if m := r.Meaning(c); m.Reason != verdict.Accepted || m.Kind != reply.Info || m.Suppresses() {
+				t.Errorf("%s, %s: %+v", action, cmd, m)
+			}
+		}
+	}
 }

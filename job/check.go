@@ -96,7 +96,7 @@ func checkEach(
 	known, next := map[int]verify.Result{}, 0
 	for i, address := range addresses {
 		group.Go(func() error {
-			result, err := verifier.Check(ctx, address)
+			result, err := checkOne(ctx, verifier, address)
 			if err != nil {
 				return err
 			}
@@ -120,6 +120,26 @@ func checkEach(
 		err = errors.Join(err, show(known[i]))
 	}
 	return err
+}
+
+// checkOne verifies an address, and what it may mean if its server refuses it as it is written.
+func checkOne(ctx context.Context, verifier *verify.Verifier, address string) (verify.Result, error) {
+	result, err := verifier.Check(ctx, address)
+	if err != nil {
+		return result, err
+	}
+	parsed, _, final := verifier.Examine(address)
+	if final || parsed.Fallback == "" {
+		return result, nil
+	}
+	if !isRefused(result.Reason) {
+		return withSuggestion(rowResult{Result: result}, parsed.Fallback).Result, nil
+	}
+	meant, err := verifier.Check(ctx, parsed.Fallback)
+	if err == nil {
+		result, _ = meantInstead(result, meant)
+	}
+	return result, err
 }
 
 // checkWithState verifies the addresses that a state file does not know, all at once, and shows what is known then.
@@ -148,13 +168,18 @@ func checkWithState(
 		return err
 	}
 	stopped := isClosed(stop)
-	n := 0
-	for known, err := range run.Results(ctx) {
-		if err != nil {
+	next, end := iter.Pull2(run.Results(ctx))
+	defer end()
+	rows := &rowResults{next: next, path: o.State}
+	for i, address := range addresses {
+		if err := rows.read(int64(i + 1)); err != nil {
 			return err
 		}
-		row, err := knownRow(verifier, addresses[n], known, o.State)
-		n++
+		known, _ := rows.column(0)
+		row, err := knownRow(verifier, address, known, o.State)
+		if meant, ok := rows.column(state.FallbackColumn); ok && err == nil {
+			row = withMeant(row, meant)
+		}
 		if err != nil && stopped {
 			continue // the run was stopped before it was asked about
 		}
@@ -175,7 +200,7 @@ func checkWithState(
 func toAskOf(verifier *verify.Verifier, addresses []string) iter.Seq2[state.Entry, error] {
 	return func(yield func(state.Entry, error) bool) {
 		for i, address := range addresses {
-			if !yield(state.Entry{Row: int64(i + 1), Address: toAsk(verifier, address)}, nil) {
+			if !yieldEntries(int64(i+1), 0, toAsk(verifier, address), yield) {
 				return
 			}
 		}

@@ -60,7 +60,11 @@ func Estimate(ctx context.Context, verifier *verify.Verifier, o Options) (e *rep
 			return nil, err
 		}
 		for _, text := range addressesOf(row) {
-			if a := toAsk(verifier, text); a != nil && !had.before(a.String()) {
+			a := toAsk(verifier, text)
+			if a == nil {
+				continue
+			}
+			if same, _ := had.before(a.String()); !same {
 				counts[a.Domain]++
 			}
 		}

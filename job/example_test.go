@@ -25,6 +25,7 @@ func (quiet) Pass(int)                {}
 func (quiet) PassEnded()              {}
 func (quiet) WaitingUntil(time.Time)  {}
 func (quiet) Opened(lists.Understood) {}
+func (quiet) Note(string)             {}
 
 func (quiet) Estimated(*report.Estimate) {}
 

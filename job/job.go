@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -33,15 +32,22 @@ type Options struct {
 	Format Format
 	Split  string // folder for a list per verdict and suppress.csv; empty: none
 
+	Others []NamedPath // files that the caller writes or reads, of which no output may be one
+
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
-	State   string
-	File    *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
-	Probing bool          // the engine asks mail hosts
-	Fresh   bool          // ask again about everything
-	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
-	Keep    time.Duration // forget changes and runs that are older; 0: all but the newest
-	Wait    time.Duration // how long to wait for temporary answers that can be asked again
-	Quick   bool          // of providers that accept any address, ask about a sample only
+	State       string
+	File        *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
+	Probing     bool          // the engine asks mail hosts
+	Fresh       bool          // ask again about everything
+	MaxAge      time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
+	Keep        time.Duration // forget changes and runs that are older; 0: none
+	ForgetAfter time.Duration // forget addresses that are in no list for longer; 0: none
+	List        string        // the name by which the list is known from run to run; empty: that of its file, without digits
+	Suppress    string        // path of a state file whose suppression list holds, too; empty: none
+	Shrink      float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
+	Changes     string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
+	Wait        time.Duration // how long to wait for temporary answers that can be asked again
+	Quick       bool          // of providers that accept any address, ask about a sample only
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
 	Patience  time.Duration // how long to wait for a network that goes down
@@ -59,13 +65,13 @@ type Options struct {
 // Format is how outputs are written.
 type Format string
 
-// The formats: that of the list, text in the dialect of the list, a JSON object a line, and the workbook that the list
-// is.
+// The formats: that of the list, text in the dialect of the list, a JSON object a line, and a workbook: the one that
+// the list is, or a new one.
 const (
 	Same      Format = "" // a workbook where the list is one, else text
 	CSV       Format = "csv"
 	JSONLines Format = "jsonl"
-	Workbook  Format = "xlsx" // for a list that is a workbook
+	Workbook  Format = "xlsx"
 )
 
 // Observer learns of a job's progress. Its methods are called from several goroutines.
@@ -81,6 +87,8 @@ type Observer interface {
 	WaitingUntil(time.Time)
 	// Opened says how the list was understood. It comes first.
 	Opened(lists.Understood)
+	// Note says something about the list that its user should know, in a sentence without a full stop.
+	Note(string)
 }
 
 // Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address.
@@ -90,6 +98,10 @@ type Summary struct {
 	report.Figures
 	Plan    state.Plan `json:"plan"`    // what there was to do; zero without a state
 	Retried int        `json:"retried"` // temporary answers that were to be asked about again
+
+	Addresses int            `json:"addresses,omitempty"` // different ones; 0 without a state
+	Changes   *state.Changes `json:"changes,omitempty"`   // since the list's last run; nil: there was none
+	TakenOff  []TakenOff     `json:"taken_off,omitempty"` // the suppression list, since answers say so
 }
 
 // Text writes the summary for a person: first what is wrong on our side.
@@ -107,7 +119,10 @@ func (s Summary) Text(w io.Writer, now time.Time) error {
 			return err
 		}
 	}
-	return s.Figures.Text(w, now)
+	if err := s.Figures.Text(w, now); err != nil {
+		return err
+	}
+	return s.changesText(w)
 }
 
 // nothingAsked reports whether no row has an answer of a mail host.
@@ -162,43 +177,54 @@ func Run(
 			o.Format = Workbook
 		}
 	}
+	if err := errors.Join(o.checkPaths(), o.checkSplit()); err != nil {
+		return s, err
+	}
 	if o.Format == Workbook && understood.Format != lists.Workbook {
-		return s, &OptionsError{"a workbook is written only where the list is one"}
+		if err := reader.FitsSheet(); err != nil {
+			return s, err
+		}
+	}
+	var spine *spine
+	if o.State != "" {
+		if spine, err = o.openSpine(ctx, reader); err != nil {
+			return s, err
+		}
+		defer func() { err = errors.Join(err, spine.close()) }()
+		understood = reader.Understood()
 	}
 	observer.Opened(understood)
+	if spine != nil && spine.note != "" {
+		observer.Note(spine.note)
+	}
 	j := &job{Options: o, verifier: verifier, observer: observer, stop: stop, reader: reader, active: active}
 	j.watcher.observer = observer
 	if o.State == "" {
 		return j.survey(ctx)
 	}
-	return j.remembered(ctx)
+	return j.remembered(ctx, spine)
 }
 
 // NeedsState reports whether the job cannot be done without a State, and has none.
-func (o Options) NeedsState() bool { return o.State == "" && (o.Probing || o.Wait > 0) }
+func (o Options) NeedsState() bool {
+	return o.State == "" && (o.Probing || o.Wait > 0 || o.Suppress != "" || o.Changes != "")
+}
 
 // check finds options that cannot be.
 func (o Options) check() error {
 	if !slices.Contains([]Format{Same, CSV, JSONLines, Workbook}, o.Format) {
 		return &OptionsError{fmt.Sprintf("the format is csv, jsonl or xlsx, not %q", o.Format)}
 	}
-	if sameFile(o.Output, o.Input) {
-		return &OptionsError{fmt.Sprintf("the output would replace the list %s; give another one", o.Input)}
+	if err := o.checkPaths(); err != nil {
+		return err
 	}
 	if o.NeedsState() {
 		return &OptionsError{"a job that asks mail hosts needs a state file"}
 	}
-	return nil
-}
-
-// sameFile reports whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	one, err := os.Stat(a)
-	if err != nil {
-		return false
+	if o.State != "" && o.Input == "-" && o.List == "" {
+		return &OptionsError{"standard input has no name by which the list is known from run to run: give it one with --list"}
 	}
-	other, err := os.Stat(b)
-	return err == nil && os.SameFile(one, other)
+	return nil
 }
 
 // job is a job under way.
@@ -211,6 +237,9 @@ type job struct {
 	active   activity
 	watcher  watcher
 	lies     *verify.Trouble // DNS cannot be believed; nil: it can
+
+	previous *state.Previous // what the list's last run showed; nil: there was none
+	changes  state.Changes   // since then
 }
 
 // isClosed reports whether a channel is closed.
@@ -224,15 +253,9 @@ func isClosed(c <-chan struct{}) bool {
 }
 
 // remembered is the job whose spine is a state file.
-func (j *job) remembered(ctx context.Context) (s Summary, err error) {
-	file := j.File
-	if file == nil {
-		if file, err = state.Open(ctx, j.State); err != nil {
-			return s, err
-		}
-		defer func() { err = errors.Join(err, file.Close()) }()
-	}
-	run, err := file.Begin(ctx, j.Input, state.Policy{Fresh: j.Fresh, MaxAge: j.MaxAge, Probing: j.Probing})
+func (j *job) remembered(ctx context.Context, spine *spine) (s Summary, err error) {
+	file := spine.file
+	run, err := spine.begin(ctx, j.Options, j.reader)
 	if err != nil {
 		return s, err
 	}
@@ -243,6 +266,12 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if s.Plan, err = run.Plan(ctx); err != nil {
 		return s, err
 	}
+	if s.Addresses, err = run.Addresses(ctx); err != nil {
+		return s, err
+	}
+	if err := spine.last.size(s.Plan.Rows, s.Addresses, j.Shrink); err != nil {
+		return s, errors.Join(err, run.Abandon(ctx))
+	}
 	if err := j.estimate(ctx, run); err != nil {
 		return s, err
 	}
@@ -250,22 +279,41 @@ func (j *job) remembered(ctx context.Context) (s Summary, err error) {
 	if s.Retried, j.lies, err = p.tested(ctx, file, run); err != nil {
 		return s, err
 	}
-	answers, err := run.Answers(ctx)
-	if err != nil {
-		return s, err
-	}
-	next, end := iter.Pull2(run.Results(ctx))
-	defer end()
-	if s.Figures, err = j.write(&stateSource{job: j, next: next}, answers); err != nil {
+	if err := j.output(ctx, run, &s); err != nil {
 		return s, err
 	}
 	if err := run.Finish(ctx, s.forState()); err != nil {
 		return s, err
 	}
-	if err := file.Prune(ctx, j.Keep); err != nil {
+	if err := file.Prune(ctx, state.Retention{Changes: j.Keep, Left: j.ForgetAfter}); err != nil {
 		return s, err
 	}
 	return s, j.ended(&s)
+}
+
+// output writes the outputs of a run whose answers are known.
+func (j *job) output(ctx context.Context, run *state.Run, s *Summary) error {
+	off, err := run.Resuppress(ctx)
+	if err != nil {
+		return err
+	}
+	s.TakenOff = takenOff(off)
+	answers, err := run.Answers(ctx)
+	if err != nil {
+		return err
+	}
+	if j.previous, err = run.Previous(ctx); err != nil {
+		return err
+	}
+	next, end := iter.Pull2(run.Results(ctx))
+	defer end()
+	from := &stateSource{job: j, rows: &rowResults{next: next, path: j.State}, seen: newSeen()}
+	if s.Figures, err = j.write(from, answers); err != nil || j.previous == nil {
+		return err
+	}
+	s.Changes = &j.changes
+	s.Changes.Gone, err = run.Gone(ctx, j.previous)
+	return err
 }
 
 // ended puts what is wrong on our side into the summary, and returns it as an error.
@@ -281,7 +329,7 @@ func (j *job) ended(s *Summary) error {
 // forState is what the state keeps of the summary.
 func (s Summary) forState() state.Summary {
 	kept := state.Summary{
-		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Verdicts: s.Verdicts, Reasons: map[verify.Reason]int{},
+		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Addresses: s.Addresses, Changes: s.Changes, Verdicts: s.Verdicts, Reasons: map[verify.Reason]int{},
 		Expected: s.Forecast(report.All).Bounces,
 	}
 	for _, reasons := range s.Reasons {
@@ -320,6 +368,10 @@ func (j *job) surveyed(ctx context.Context) (known *verify.Survey, err error) {
 	}
 	for domain, reason := range known.Domains() {
 		j.watcher.saw(domain, reason)
+	}
+	if t := known.Trouble(); t != nil {
+		j.watcher.add(t)
+		return known, nil
 	}
 	j.lies, err = j.watcher.after(ctx, j.Preflight)
 	return known, err

@@ -12,10 +12,10 @@ import (
 
 func TestOptionsThatCannotBeAreRefusedBeforeAnythingIsOpened(t *testing.T) {
 	for name, o := range map[string]Options{
-		"the format":     {Input: "a.csv", Output: "b.csv", Format: "xml"},
-		"would replace":  {Input: "job_test.go", Output: "./job_test.go", Format: CSV},
-		"needs a state":  {Input: "a.csv", Output: "b.csv", Format: CSV, Probing: true},
-		"needs a state ": {Input: "a.csv", Output: "b.csv", Format: CSV, Wait: time.Second},
+		"the format":        {Input: "a.csv", Output: "b.csv", Format: "xml"},
+		"would be one file": {Input: "job_test.go", Output: "./job_test.go", Format: CSV},
+		"needs a state":     {Input: "a.csv", Output: "b.csv", Format: CSV, Probing: true},
+		"needs a state ":    {Input: "a.csv", Output: "b.csv", Format: CSV, Wait: time.Second},
 	} {
 		_, err := Run(t.Context(), nil, o, nil, nil)
 		var wrong *OptionsError
@@ -60,6 +60,32 @@ func TestWhatMayBeSuppressed(t *testing.T) {
 				t.Errorf("%v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+func TestWhatIsMeantCountsOnlyWhereTheLiteralAddressIsRefused(t *testing.T) {
+	for _, test := range []struct {
+		literal, meant verify.Reason
+		want           bool
+	}{
+		{verdict.MailboxUnknown, verdict.Accepted, true},
+		{verdict.MailboxDisabled, verdict.CatchAll, true},
+		{verdict.Refused, verdict.Greylisted, true},
+		{verdict.Accepted, verdict.Accepted, false},
+		{verdict.CatchAll, verdict.Accepted, false},
+		{verdict.Greylisted, verdict.Accepted, false},
+		{verdict.MailboxUnknown, verdict.MailboxUnknown, false},
+		{verdict.MailboxUnknown, verdict.Refused, false},
+		{verdict.MailboxUnknown, verdict.GaveUp, false},
+	} {
+		literal := verify.Result{Address: " 'sam@x.lab", Normalized: "'sam@x.lab", Reason: test.literal}
+		meant := verify.Result{Address: "sam@x.lab", Normalized: "sam@x.lab", Reason: test.meant}
+		literal.Judge()
+		meant.Judge()
+		got, ok := meantInstead(literal, meant)
+		if ok != test.want || got.Address != literal.Address || (got.Reason == test.meant) != (ok || test.literal == test.meant) {
+			t.Errorf("%s, meant %s: %+v, %v", test.literal, test.meant, got, ok)
+		}
 	}
 }
 

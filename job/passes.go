@@ -31,6 +31,9 @@ func Retry(
 	return retried, w.err()
 }
 
+// leastPause is how long a job waits at least, so that what can be asked again soon after is asked together.
+const leastPause = time.Minute
+
 // passes runs the engine over a run's work, and again for what can be asked again while the caller is willing to wait.
 type passes struct {
 	verifier *verify.Verifier
@@ -90,13 +93,20 @@ func (p passes) run(ctx context.Context, run *state.Run) (retried int, err error
 		if p.watcher.troubled() {
 			return retried, nil
 		}
+		if run.Doubted() { // what was accepted while another fact of its domain held
+			if err := run.Again(ctx); err != nil {
+				return retried, err
+			}
+			continue
+		}
 		due, err := run.NextRetry(ctx)
 		if err != nil || p.wait == 0 || due.IsZero() || due.After(deadline) {
 			return retried, err
 		}
-		p.observer.WaitingUntil(due)
+		pause := max(time.Until(due)+time.Second, leastPause) // the state counts whole seconds
+		p.observer.WaitingUntil(time.Now().Add(pause))
 		select {
-		case <-time.After(time.Until(due) + time.Second): // the state counts whole seconds
+		case <-time.After(pause):
 		case <-p.stop:
 			return retried, ErrStopped
 		case <-ctx.Done():

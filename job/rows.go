@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"iter"
 	"slices"
 	"strings"
@@ -20,7 +19,10 @@ import (
 type rowResult struct {
 	verify.Result
 	duplicate bool      // an earlier row holds the same address
+	mailbox   bool      // an earlier row holds another address of the same mailbox
 	since     time.Time // when its reason was found first, in a row; zero: not known
+
+	before *state.Before // what the list's last run showed of it; nil: it was not in it
 }
 
 // mayBeSuppressed reports whether the address belongs on a suppression list: nobody will get mail there.
@@ -90,7 +92,7 @@ func (j *job) entries() iter.Seq2[state.Entry, error] {
 				return
 			}
 			for n, address := range addressesOf(row) {
-				if !yield(state.Entry{Row: row.N, Column: n, Address: toAsk(j.verifier, address)}, nil) {
+				if !yieldEntries(row.N, n, toAsk(j.verifier, address), yield) {
 					return
 				}
 			}
@@ -126,32 +128,48 @@ func (j *job) domains() iter.Seq2[string, error] {
 // stateSource takes results from a state file.
 type stateSource struct {
 	job  *job
-	next func() (state.RowResult, error, bool)
+	rows *rowResults
+	seen *seen
 }
 
 func (s *stateSource) of(row lists.Row, column int, address string) (rowResult, error) {
-	known, err, more := s.next()
-	switch {
-	case err != nil:
-		return rowResult{}, err
-	case !more:
-		return rowResult{}, fmt.Errorf("the list has more rows than the state file %s; run the command again", s.job.State)
-	case known.Row != row.N || known.Column != column:
-		return rowResult{}, fmt.Errorf("line %d: the state file %s has row %d here; run the command again",
-			row.Line, s.job.State, known.Row)
+	if column == 0 {
+		if err := s.rows.read(row.N); err != nil {
+			return rowResult{}, err
+		}
 	}
+	known, ok := s.rows.column(column)
+	if !ok {
+		return rowResult{}, fmt.Errorf("line %d: the state file %s has another row here; run the command again",
+			row.Line, s.job.State)
+	}
+	var r rowResult
 	if s.job.lies != nil && known.Result == nil && known.Suppressed == nil {
-		return unasked(s.job.verifier, address, s.job.lies), nil
+		r = unasked(s.job.verifier, address, s.job.lies)
+	} else {
+		var err error
+		if r, err = knownRow(s.job.verifier, address, known, s.job.State); err != nil {
+			return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+		}
 	}
-	r, err := knownRow(s.job.verifier, address, known, s.job.State)
-	if err != nil {
-		return rowResult{}, fmt.Errorf("line %d: %w", row.Line, err)
+	if meant, ok := s.rows.column(column + state.FallbackColumn); ok {
+		if r = withMeant(r, meant); r.Normalized == meant.Address {
+			known = meant
+		}
+	}
+	r.duplicate, r.mailbox = s.seen.before(r.Normalized)
+	if s.job.previous != nil {
+		if before, was := s.job.previous.Of(known); was {
+			r.before = &before
+		} else if known.Address == "" {
+			r.before = &state.Before{Verdict: r.Verdict, Reason: r.Reason} // its verdict never changes
+		}
 	}
 	return r, nil
 }
 
 func (s *stateSource) end() error {
-	_, err, more := s.next()
+	more, err := s.rows.more()
 	if err == nil && more {
 		err = fmt.Errorf("the state file %s has more rows than the list; run the command again", s.job.State)
 	}
@@ -183,9 +201,9 @@ func (s *surveySource) of(_ lists.Row, _ int, address string) (rowResult, error)
 	if s.known == nil || s.job.lies != nil && fromDNSAlone(result.Reason) {
 		result = s.job.verifier.Conclude(parsed, verdict.DNSFailure, unbelieved(s.job.lies))
 	}
-	return rowResult{
-		Result: asGiven(result, address, parsed), duplicate: s.seen.before(result.Normalized),
-	}, nil
+	r := withSuggestion(rowResult{Result: asGiven(result, address, parsed)}, parsed.Fallback)
+	r.duplicate, r.mailbox = s.seen.before(r.Normalized)
+	return r, nil
 }
 
 func (s *surveySource) end() error { return nil }
@@ -196,12 +214,12 @@ func (s *surveySource) end() error { return nil }
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
 	// An address that is written as it goes on the wire was parsed when it came in; that is enough.
 	if known.Suppressed == nil && known.Result != nil && known.Result.Normalized == address {
-		r := rowResult{Result: *known.Result, duplicate: known.Duplicate, since: known.Since}
+		r := rowResult{Result: *known.Result, since: known.Since}
 		r.Address = address
 		return r, nil
 	}
 	parsed, result, final := examine(verifier, address)
-	r := rowResult{Result: result, duplicate: known.Duplicate, since: known.Since}
+	r := rowResult{Result: result, since: known.Since}
 	switch {
 	case final:
 		return r, nil
@@ -238,21 +256,4 @@ func asGiven(r verify.Result, address string, parsed syntax.Address) verify.Resu
 		r.Detail += " (repaired: " + strings.Join(parsed.Repairs, ", ") + ")"
 	}
 	return r
-}
-
-// seen remembers addresses by two hashes, which for the size of any list do not collide.
-type seen struct {
-	seeds [2]maphash.Seed
-	keys  map[[2]uint64]struct{}
-}
-
-func newSeen() *seen {
-	return &seen{[2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}, map[[2]uint64]struct{}{}}
-}
-
-func (s *seen) before(key string) bool {
-	hashed := [2]uint64{maphash.String(s.seeds[0], key), maphash.String(s.seeds[1], key)}
-	had := len(s.keys)
-	s.keys[hashed] = struct{}{}
-	return len(s.keys) == had
 }

@@ -397,7 +397,7 @@ func TestRetriesSayWhatIsWrongOnOurSide(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		run, err := file.BeginRetries(t.Context())
+		run, err := file.BeginRetries(t.Context(), state.Policy{})
 		if err != nil {
 			t.Fatal(err)
 		}

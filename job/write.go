@@ -56,6 +56,7 @@ type rowsWriter struct {
 	now     time.Time
 	counter report.Counter
 	times   timeWriter
+	changed bool // the row is in the file of changes
 
 	// What a row needs, to be used again for the next one.
 	cell    cellResult
@@ -68,6 +69,7 @@ func (w *rowsWriter) row(row lists.Row) error {
 	cells := row.Addresses()
 	explode := w.job.Explode && len(cells) == 1
 	w.best = w.best[:0]
+	w.changed = false
 	n := 0
 	for _, text := range cells {
 		w.cell = w.cell[:0]
@@ -103,7 +105,12 @@ func (w *rowsWriter) result(row lists.Row, column int, address string) (judged, 
 	if err := w.out.suppress.add(known); err != nil {
 		return judged{}, err
 	}
-	return w.job.judge(known, row, w.answers, w.now), nil
+	one := w.job.judge(known, row, w.answers, w.now)
+	if before, changed := w.job.compare(known, one); changed && !w.changed {
+		w.changed = true
+		return one, w.out.changes.add(row, one, before)
+	}
+	return one, nil
 }
 
 // write writes a row and counts it.
@@ -137,6 +144,9 @@ func (j *job) judge(r rowResult, row lists.Row, answers score.List, now time.Tim
 	result.Flags = slices.Clip(result.Flags)
 	if r.duplicate {
 		result.Flags = append(result.Flags, verdict.FlagDuplicate)
+	}
+	if r.mailbox {
+		result.Flags = append(result.Flags, verdict.FlagDuplicateMailbox)
 	}
 	if j.active.unengaged(row) {
 		result.Flags = append(result.Flags, verdict.FlagUnengaged)

@@ -141,6 +141,12 @@ func IsAddress(text string) bool {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\uff20", "@"))
 	if opened := strings.LastIndexByte(text, '<'); opened >= 0 {
 		if closed := strings.IndexByte(text[opened:], '>'); closed > 0 && strings.IndexByte(text[opened:], '@') >= 0 {
+			if opened > 0 && text[opened-1] == '=' {
+				return false // to=<ann@x.lab> in a log
+			}
+			if behind := text[opened+closed+1:]; strings.ContainsFunc(behind, unicode.IsLetter) && behind[0] != ' ' {
+				return false // <ann@x.lab>: user unknown
+			}
 			text = text[opened+1 : opened+closed]
 		} else if before := strings.TrimSpace(text[:opened]); strings.IndexByte(before, '@') >= 0 {
 			text = before
@@ -163,7 +169,8 @@ func looksLikeLocal(local string) bool {
 	if key, _, isPair := strings.Cut(local, "="); isPair && keyWords[strings.ToLower(key)] {
 		return false
 	}
-	return !strings.ContainsFunc(local, unicode.IsSpace) && !strings.ContainsAny(local, `@,;:()<>[]"\`) &&
+	isOther := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	return !strings.ContainsFunc(local, isOther) && !strings.ContainsAny(local, `@,;:()<>[]"\`) &&
 		!strings.Contains(local, "//")
 }
 
@@ -203,5 +210,21 @@ func holdsAddresses(cell string) bool {
 			return false
 		}
 	}
-	return len(parts) > 0
+	return len(parts) > 0 && !hasOtherWords(cell)
+}
+
+// hasOtherWords reports whether a cell of addresses holds words that belong to none of them.
+func hasOtherWords(cell string) bool {
+	words := false // that may be the name of the next address
+	for _, part := range splitParts(strings.TrimSpace(cell)) {
+		switch {
+		case !hasAt(part.text):
+			words = words || !NoAddress(part.text)
+		case words && strings.IndexByte(part.text, '<') < 0:
+			return true
+		default:
+			words = false
+		}
+	}
+	return words
 }

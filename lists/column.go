@@ -23,6 +23,9 @@ func (c column) holds() bool { return c.addresses > 0 && c.addresses*2 >= c.fill
 
 // isCandidate reports whether the column may be one of addresses.
 func (c column) isCandidate() bool {
+	if c.rank == secret {
+		return false
+	}
 	if c.rank < weak {
 		return c.addresses > 0 || c.filled == 0
 	}
@@ -89,6 +92,9 @@ func (r *Reader) chooseColumns(rows []sampled, options Options) error {
 	if len(candidates) == 0 {
 		return r.lastResort(all, rows, width)
 	}
+	if isWhole := len(rows) < enoughRecords; isWhole {
+		candidates = withoutEmpty(candidates)
+	}
 	best := bestColumn(candidates)
 	r.chosen, r.first = []int{best.index}, best
 	if options.AllColumns {
@@ -100,6 +106,16 @@ func (r *Reader) chooseColumns(rows []sampled, options Options) error {
 	}
 	r.nameOthers(candidates)
 	return nil
+}
+
+// withoutEmpty leaves out the columns of a whole list that hold no address, if another one that is named as well as them
+// or nearly so holds some: of a form that also has a column for who was logged in.
+func withoutEmpty(candidates []column) []column {
+	isFull := func(c column) bool { return c.rank <= own && c.addresses > 0 }
+	if !slices.ContainsFunc(candidates, isFull) {
+		return candidates
+	}
+	return slices.DeleteFunc(candidates, func(c column) bool { return c.addresses == 0 })
 }
 
 // bestColumn returns the address column of several candidates: the one with the best name; of equals the first that
@@ -208,7 +224,7 @@ func (r *Reader) findColumn(wanted string, width int) (int, error) {
 	case len(matches) == 1:
 		return matches[0], nil
 	case len(matches) > 1:
-		err := &AmbiguousColumnError{}
+		err := &AmbiguousColumnError{Wanted: wanted}
 		for _, i := range matches {
 			err.Candidates = append(err.Candidates, quoteName(r.columns, i))
 		}

@@ -126,18 +126,28 @@ func (d Dialect) fit(text []byte, wanted []string) (f fit) {
 		return fit{}
 	}
 	// Lines that hold nothing but addresses, each as many as it likes, are lists in themselves.
-	if t.header < 0 && (total == 1 || f.regular*10 < total*6) && onlyAddresses(t.rows(records)) {
-		return fit{}
+	if rows := t.rows(records); t.header < 0 && onlyAddresses(rows) {
+		if total == 1 || f.regular*10 < total*6 || !cellsAreAddresses(rows) {
+			return fit{}
+		}
 	}
 	return f
 }
 
+// onlyAddresses reports whether every line is one or several addresses as a whole, perhaps with names.
 func onlyAddresses(rows []sampled) bool {
 	for _, row := range rows {
-		if slices.ContainsFunc(row.filled(), func(cell string) bool { return !holdsAddresses(cell) }) {
+		if !holdsAddresses(string(row.raw)) {
 			return false
 		}
-		if len(row.filled()) < 2 && len(rows) == 1 {
+	}
+	return len(rows) > 0 && (len(rows) > 1 || len(rows[0].filled()) > 1)
+}
+
+// cellsAreAddresses reports whether every cell that is filled is one or several addresses.
+func cellsAreAddresses(rows []sampled) bool {
+	for _, row := range rows {
+		if slices.ContainsFunc(row.filled(), func(cell string) bool { return !holdsAddresses(cell) }) {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package lists
 
 import (
 	"bytes"
-	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/saintfish/chardet"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/japanese"
@@ -123,84 +121,6 @@ func detectLegacy(sample []byte) Encoding {
 	return single
 }
 
-// guess is an encoding that a text may have.
-type guess struct {
-	name       Encoding
-	named      bool    // a word for addresses is in the text
-	confidence int     // the detector's
-	common     float64 // the share of pairs of bytes that are characters in common use
-}
-
-// detectDoubleByte tells the encoding of text whose characters have several bytes. Of few characters the detector cannot
-// tell much; then a column's name does, and how common the characters are.
-func detectDoubleByte(text []byte) (Encoding, bool) {
-	found, err := chardet.NewTextDetector().DetectAll(text)
-	if err != nil {
-		return "", false // nothing fits
-	}
-	var guesses []guess
-	for _, f := range found {
-		name, ok := doubleByte[f.Charset]
-		if !ok {
-			continue
-		}
-		decoded, whole := decodes(text, codecs[name])
-		if !whole {
-			continue
-		}
-		folded := fold(string(decoded[:min(len(decoded), maxRecord)]))
-		named := slices.ContainsFunc(nameWords().parts, func(part string) bool { return strings.Contains(folded, part) })
-		guesses = append(guesses, guess{name, named, f.Confidence, commonShare(text, name)})
-	}
-	if len(guesses) == 0 {
-		return "", false
-	}
-	slices.SortFunc(guesses, func(a, b guess) int {
-		if a.named != b.named {
-			if a.named {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Or(cmp.Compare(b.confidence, a.confidence), cmp.Compare(b.common, a.common), cmp.Compare(a.name, b.name))
-	})
-	return guesses[0].name, true
-}
-
-// commonLeads are the first bytes of the characters in common use: kana and the first level of JIS X 0208, of GB 2312 and
-// of Big5, the syllables of KS X 1001.
-var commonLeads = map[Encoding]string{
-	ShiftJIS: "\x82\x83\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97",
-	EUCJP:    "\xa4\xa5" + leads(0xb0, 0xcf), GB18030: leads(0xb0, 0xd7), Big5: leads(0xa4, 0xc6), EUCKR: leads(0xb0, 0xc8),
-}
-
-func leads(from, to byte) string {
-	var all []byte
-	for b := from; b <= to; b++ {
-		all = append(all, b)
-	}
-	return string(all)
-}
-
-// commonShare is the share of the characters of two bytes that are in common use.
-func commonShare(text []byte, name Encoding) float64 {
-	all, common := 0, 0
-	for i := 0; i < len(text); i++ {
-		if text[i] < 0x80 {
-			continue
-		}
-		all++
-		if strings.IndexByte(commonLeads[name], text[i]) >= 0 {
-			common++
-		}
-		i++
-	}
-	if all == 0 {
-		return 0
-	}
-	return float64(common) / float64(all)
-}
-
 // decodes decodes text and reports whether it is whole in an encoding, but for its end.
 func decodes(text []byte, e encoding.Encoding) ([]byte, bool) {
 	decoded, err := e.NewDecoder().Bytes(text)
@@ -257,25 +177,38 @@ func dataLines(text string) (lines [][]string) {
 // detectSingleByte returns the encoding in which the most of the bytes beyond ASCII are letters of one language, and the
 // share of those.
 func detectSingleByte(text []byte) (Encoding, float64) {
-	best, most := Windows1252, -1.0
+	best, most, isNamed := Windows1252, -1.0, false
 	for _, a := range alphabets() {
-		if share := a.share(text); share > most+0.02 {
-			best, most = a.encoding, share
+		share := a.share(text)
+		if share > most+0.02 || share > most-0.02 && !isNamed && a.foreign && namesMail(text, codecs[a.encoding]) {
+			best, most, isNamed = a.encoding, share, a.foreign && namesMail(text, codecs[a.encoding])
 		}
 	}
 	return best, most
+}
+
+// namesMail reports whether a column's name for addresses is in a text, in an encoding.
+func namesMail(text []byte, e encoding.Encoding) bool {
+	decoded, err := e.NewDecoder().Bytes(text[:min(len(text), 1<<12)])
+	if err != nil {
+		return false
+	}
+	folded := fold(string(decoded))
+	return slices.ContainsFunc(nameWords().parts, func(part string) bool { return strings.Contains(folded, part) })
 }
 
 // share is the share of the bytes beyond ASCII that are letters of the alphabet. A capital behind a small letter counts
 // against it: KOI8-R read as Windows-1251 has the letters of Russian too, with the cases swapped. So does a letter
 // alone between others of another script.
 func (a alphabet) share(text []byte) float64 {
-	high, fit := 0, 0
+	high, fit, capitals, small := 0, 0, 0, 0
 	before := rune(0)
-	for _, b := range text {
+	for i, b := range text {
 		r := a.decode[b]
 		if b >= utf8.RuneSelf {
 			switch {
+			case unicode.ToLower(r) == 'õ' && (i+1 == len(text) || text[i+1]|0x20 != 'e'):
+				high++ // Portuguese has it before e alone; elsewhere it is the ő of Hungarian
 			case !a.letters[r] && strings.ContainsRune("\u00a0–—„“”‘’…«»°€§ªº№\u00ad", r):
 			case !a.letters[r]:
 				high++
@@ -286,14 +219,25 @@ func (a alphabet) share(text []byte) float64 {
 				high++
 				fit++
 			}
+			if unicode.IsUpper(r) {
+				capitals++
+			} else if unicode.IsLower(r) {
+				small++
+			}
 		}
 		before = r
 	}
 	if high == 0 {
 		return 0
 	}
+	if a.foreign && capitals == 0 && small >= enoughLetters {
+		return 0.9 * float64(fit) / float64(high) // Hebrew, read as Russian, has small letters only
+	}
 	return float64(fit) / float64(high)
 }
+
+// enoughLetters is how many letters of names hold a capital, in a script that has any.
+const enoughLetters = 30
 
 func isASCII(b []byte) bool {
 	for _, c := range b {

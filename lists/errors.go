@@ -11,11 +11,14 @@ import (
 var ErrChanged = errors.New("the list was changed while it was read; run the command again")
 
 // AmbiguousColumnError is returned when the column that was asked for is there more than once.
-type AmbiguousColumnError struct{ Candidates []string }
+type AmbiguousColumnError struct {
+	Wanted     string
+	Candidates []string
+}
 
 func (e *AmbiguousColumnError) Error() string {
-	return fmt.Sprintf("%d columns hold addresses: %s; say which one with --column",
-		len(e.Candidates), strings.Join(e.Candidates, " and "))
+	return fmt.Sprintf("%d columns are named %q: %s; give --column the number of one",
+		len(e.Candidates), e.Wanted, strings.Join(e.Candidates, " and "))
 }
 
 // NoColumnError is returned when the address column was not found.
@@ -26,10 +29,20 @@ type NoColumnError struct {
 
 func (e *NoColumnError) Error() string {
 	if e.Wanted != "" {
-		return fmt.Sprintf("there is no column %q; the columns are %s", e.Wanted, strings.Join(e.Columns, ", "))
+		return fmt.Sprintf("there is no column %q; the columns are %s", e.Wanted, listed(e.Columns))
 	}
 	return fmt.Sprintf("no column seems to hold addresses; the columns are %s; say which one with --column",
-		strings.Join(e.Columns, ", "))
+		listed(e.Columns))
+}
+
+// maxListed is how many columns a message names.
+const maxListed = 40
+
+func listed(names []string) string {
+	if len(names) > maxListed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
+	}
+	return strings.Join(names, ", ")
 }
 
 // NotAListError is returned for a file that cannot be read as a list of addresses.

@@ -97,8 +97,12 @@ var magics = []struct{ start, seems, do string }{
 	{"from ", "mail messages", "save the addresses as CSV, or give the file to verify explain"},
 	{"return-path:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
 	{"received:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"delivered-to:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"message-id:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
+	{"mime-version:", "a mail message", "save the addresses as CSV, or give the file to verify explain"},
 	{"insert into", "SQL statements", "export the table as CSV"},
 	{"create table", "SQL statements", "export the table as CSV"},
+	{"('", "SQL statements", "export the table as CSV"},
 	{"-- mysql dump", "SQL statements", "export the table as CSV"},
 	{"-- postgresql", "SQL statements", "export the table as CSV"},
 }
@@ -106,6 +110,19 @@ var magics = []struct{ start, seems, do string }{
 // refuse returns a *NotAListError for a file whose first bytes say that it is something else.
 func refuse(sample []byte) error {
 	start := bytes.TrimLeft(bytes.TrimPrefix(sample[:min(len(sample), 512)], utf8BOM), " \t\r\n")
+	if bytes.HasPrefix(start, []byte("PK\x03\x04")) && bytes.Contains(start, []byte("opendocument")) {
+		return &NotAListError{Seems: "an OpenDocument file (LibreOffice)", Do: "open it and save it as .xlsx or CSV"}
+	}
+	for bytes.HasPrefix(start, []byte("<!--")) {
+		_, behind, ok := bytes.Cut(start, []byte("-->"))
+		if !ok {
+			break
+		}
+		start = bytes.TrimLeft(behind, " \t\r\n")
+	}
+	if isMessage(start) {
+		return &NotAListError{Seems: "a mail message", Do: "save the addresses as CSV, or give the file to verify explain"}
+	}
 	for _, magic := range magics {
 		if !hasPrefixFold(start, magic.start) && !bytes.HasPrefix(start, []byte(magic.start)) {
 			continue
@@ -120,34 +137,85 @@ func refuse(sample []byte) error {
 	return nil
 }
 
+// isMessage reports whether a text begins with several header fields of a mail message, such as Date: and From:.
+func isMessage(start []byte) bool {
+	fields := 0
+	for line := range bytes.Lines(start) {
+		name, _, ok := bytes.Cut(line, []byte(": "))
+		if line[0] == ' ' || line[0] == '\t' {
+			continue
+		}
+		if !ok || !slices.Contains(messageFields, strings.ToLower(string(name))) {
+			break
+		}
+		fields++
+	}
+	return fields >= 3
+}
+
+var messageFields = []string{
+	"date", "from", "to", "cc", "subject", "reply-to", "sender", "message-id", "mime-version", "content-type", "x-mailer",
+	"return-path", "received", "delivered-to", "content-transfer-encoding", "user-agent", "thread-topic", "thread-index",
+}
+
 // seems says what a text is that does not read as a list; err is what reading it said. A column that was asked for is
 // trusted; so is one that may be in doubt.
 func (r *Reader) seems(text []byte, err error, options Options) error {
 	if err != nil && !isDoubt(err) || len(options.wanted()) > 0 || options.Doubtful {
 		return err
 	}
-	if err == nil && r.reads() {
+	other := identify(text)
+	if err == nil && r.reads() && (other == nil || !r.isDoubtful(text)) {
 		return nil
 	}
-	if other := identify(text); other != nil {
+	if other != nil {
 		return other
 	}
 	if err == nil && r.format == Text {
 		return &NotAListError{Seems: "text in which no line is an address", Do: asAList}
 	}
 	if err == nil {
-		return &NotAListError{
-			Seems: fmt.Sprintf("a table whose column %q holds no addresses", r.columnName(r.chosen[0])),
-			Do:    "say which column holds them with --column",
-		}
+		return r.noAddresses()
 	}
 	return err
+}
+
+func (r *Reader) noAddresses() error {
+	return &NotAListError{
+		Seems: fmt.Sprintf("a table whose column %q holds no addresses", r.columnName(r.chosen[0])),
+		Do:    "say which column holds them with --column",
+	}
+}
+
+// isDoubtful reports whether a list that seems to be something else reads as one by chance: it has one column, few of
+// whose cells are addresses; or no header, and its lines are keys and values, or fields with another sign between them.
+func (r *Reader) isDoubtful(text []byte) bool {
+	if r.sorter.columns <= 1 && !r.first.holds() {
+		return true
+	}
+	if r.header != nil {
+		return false
+	}
+	lines, with := linesOf(text)
+	if r.sorter.columns <= 1 && oddDelimiter(lines, with) != "" {
+		return len(lines) > 1 && strings.Count(with[0], oddDelimiter(lines, with)) > 1
+	}
+	pairs := 0
+	for _, line := range with {
+		if isPair(line) && !holdsAddresses(line) {
+			pairs++
+		}
+	}
+	return pairs*10 >= len(with)*6
 }
 
 // reads reports whether the address column reads as one: its name says so and its cells do not say otherwise, or most
 // of its cells are addresses.
 func (r *Reader) reads() bool {
 	c := r.first
+	if r.sorter.columns <= 1 && c.withAt*10 < c.filled*6 && c.filled > 2 {
+		return false // a text, some of whose lines hold an address
+	}
 	if c.rank < weak && r.format != Text {
 		return c.filled < 10 || c.withAt*20 >= c.filled
 	}
@@ -162,13 +230,7 @@ const identifyLines = 200
 
 // identify recognises texts that hold addresses in a way that is not read; nil: none of them.
 func identify(text []byte) error {
-	var lines []string
-	for line := range bytes.Lines(text) {
-		if trimmed := strings.TrimSpace(string(line)); trimmed != "" && len(lines) < identifyLines {
-			lines = append(lines, trimmed)
-		}
-	}
-	with := slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !hasAt(line) })
+	lines, with := linesOf(text)
 	if len(with) == 0 {
 		isTable := slices.ContainsFunc(lines, func(line string) bool { return strings.ContainsAny(line, delimiters) })
 		if len(lines) > 0 && !isTable {
@@ -200,6 +262,19 @@ func identify(text []byte) error {
 		return &NotAListError{Seems: "text that mentions addresses", Do: asAList}
 	}
 	return nil
+}
+
+// linesOf returns the first lines of a text, and those of them with an @.
+func linesOf(text []byte) (lines, with []string) {
+	for line := range bytes.Lines(text) {
+		if trimmed := strings.TrimSpace(string(line)); trimmed != "" {
+			lines = append(lines, trimmed)
+		}
+		if len(lines) == identifyLines {
+			break
+		}
+	}
+	return lines, slices.DeleteFunc(slices.Clone(lines), func(line string) bool { return !hasAt(line) })
 }
 
 // oddDelimiters are signs that some programs write between fields.
@@ -237,8 +312,13 @@ func isPair(line string) bool {
 			return true
 		}
 	}
-	key, value, ok := strings.Cut(line, ":")
-	return ok && isKey(strings.ReplaceAll(key, " ", "")) && IsAddress(value)
+	if key, value, ok := strings.Cut(line, "="); ok && isKey(strings.TrimSpace(key)) {
+		if value = strings.TrimSpace(value); IsAddress(strings.Trim(value, `"',;`)) {
+			return true // from = "ann@x.lab"
+		}
+	}
+	key, value, ok := strings.Cut(strings.TrimPrefix(line, "- "), ":")
+	return ok && isKey(strings.ReplaceAll(key, " ", "")) && holdsAddresses(value)
 }
 
 func isKey(word string) bool {

@@ -35,7 +35,6 @@ import (
 	"io"
 	"iter"
 	"slices"
-	"strings"
 
 	"golang.org/x/text/transform"
 )
@@ -79,6 +78,7 @@ type Reader struct {
 	width   int      // most fields of a row; 0: not measured yet
 	sheet   string   // of a workbook
 	sheets  []string // all of them
+	visible []string // those that are not hidden
 	sorter  sorter   // as it is at the first row
 
 	preamble []byte // what comes before the header or the first row
@@ -134,13 +134,13 @@ func (r *Reader) learn(options Options) error {
 	if r.format = formatOf(sample); r.format == CSV {
 		return r.learnText(sample, whole, options)
 	}
+	if r.format == Workbook {
+		return r.learnWorkbook(options)
+	}
 	if err := r.convert(options.Sheet); err != nil {
 		return err
 	}
-	if sample, _, err = r.sample(); err != nil {
-		return err
-	}
-	return r.learnTable(sample, options)
+	return r.learnTable(options)
 }
 
 // sample returns the first bytes of the text; whole: all of them.
@@ -176,13 +176,19 @@ func (r *Reader) learnText(sample []byte, whole bool, options Options) (err erro
 }
 
 // learnTable is learnText for a table that was made of another format.
-func (r *Reader) learnTable(sample []byte, options Options) error {
-	r.dialect = Dialect{Delimiter: ',', Encoding: UTF8, Newline: '\n'}
-	err := r.learnRecords(sample, options)
-	if len(r.sheets) > 1 && isDoubt(err) {
-		return fmt.Errorf("sheet %q: %w; --sheet takes another one: %s", r.sheet, err, strings.Join(r.sheets, ", "))
+func (r *Reader) learnTable(options Options) error {
+	sample, _, err := r.sample()
+	if err != nil {
+		return err
 	}
-	return err
+	r.dialect = Dialect{Delimiter: ',', Encoding: UTF8, Newline: '\n'}
+	if err := r.learnRecords(sample, options); err != nil {
+		return err
+	}
+	if len(options.wanted()) == 0 && !options.Doubtful && !r.reads() {
+		return r.noAddresses()
+	}
+	return nil
 }
 
 // lineOf returns where a record is in the file: its line, the row of a sheet, or the number of an entry, whose table
@@ -206,7 +212,7 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 	if !slices.ContainsFunc(records, func(s sampled) bool { return !s.blank() }) {
 		return errors.New("the file holds no rows")
 	}
-	t := findTable(records, r.dialect, options.wanted())
+	t := r.findTable(records, options.wanted())
 	for _, i := range t.others {
 		r.tables = append(r.tables, r.lineOf(records[i].line, int64(i)))
 	}
@@ -232,6 +238,14 @@ func (r *Reader) learnRecords(text []byte, options Options) error {
 	return r.chooseColumns(t.rows(records), options)
 }
 
+// findTable finds the table in the text. One that was made of entries has a header that names their fields.
+func (r *Reader) findTable(records []sampled, wanted []string) table {
+	if r.isExact() {
+		return table{d: r.dialect, header: 0, first: 1, end: len(records), named: true}
+	}
+	return findTable(records, r.dialect, wanted)
+}
+
 // decode takes the byte order mark away, and makes UTF-8 of UTF-16.
 func (r *Reader) decode(raw io.Reader) io.Reader {
 	if wide := r.dialect.wide(); wide != nil {
@@ -245,11 +259,7 @@ func (r *Reader) decode(raw io.Reader) io.Reader {
 
 // Close closes the list's file.
 func (r *Reader) Close() error {
-	err := r.source.close()
-	if r.text != r.source {
-		err = errors.Join(err, r.text.close())
-	}
-	return err
+	return errors.Join(r.source.close(), r.closeText())
 }
 
 // Columns returns the names of the list's columns; none where it has no header.

@@ -42,11 +42,13 @@ type rank int
 
 const (
 	exact    rank = iota // Email, E-Mail-Adresse, E-mail 1 - Value
+	several              // Emails, EmailAddresses
 	own                  // Work Email, billing_email
 	others               // Owner Email, Secondary Email, E-mail 2 - Value
 	weak                 // Address, From, userPrincipalName
 	nameless             // a name that says nothing, or none
 	never                // Email Status
+	secret               // Password
 )
 
 // NamesAddresses reports whether a column's name is one of a column of addresses: Email in many languages, also with other
@@ -69,6 +71,9 @@ func rankOf(name string) rank {
 		return others
 	}
 	mail := slices.IndexFunc(words, func(word string) bool { return kind("mail", word) })
+	if mail < 0 && slices.ContainsFunc(words, func(word string) bool { return kind("secret", word) }) {
+		return secret
+	}
 	part := slices.ContainsFunc(known.parts, holds)
 	if mail < 0 && !part && !kind("mail", folded) {
 		if slices.ContainsFunc(words, func(word string) bool { return kind("weak", word) }) && len(words) <= 10 {
@@ -76,16 +81,21 @@ func rankOf(name string) rank {
 		}
 		return nameless
 	}
+	if kind("mail", folded) && !kind("plural", folded) {
+		return exact
+	}
 	result := exact
 	for i, word := range words {
 		switch {
+		case result == exact && kind("plural", word):
+			result = several
 		case kind("mail", word), part && i == 0 && len(words) == 1:
 		case kind("never", word):
 			return never
 		case kind("other", word), isNumber(word) && word != "1":
 			result = others
 		case kind("neutral", word), word == "1", part && !isLatin(word):
-		case result == exact:
+		case result <= several:
 			result = own
 		}
 	}

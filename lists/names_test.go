@@ -13,6 +13,8 @@ func TestNamesOfColumnsAreRanked(t *testing.T) {
 			"Correo electrónico", "Indirizzo e-mail", "Endereço de e-mail", "E-mailadres", "Adres e-mail", "Эл. почта", "Адрес электронной почты", "E-posta adresi", "E-postadress", "E-mailová adresa",
 			"メールアドレス", "Eメール", "電子メール", "邮箱", "电子邮箱", "電子郵件地址", "이메일", "Email (you@company.com)", "What is your email address?", "Email *", "E-mail cím", "ｅメール",
 		},
+		several:  {"Emails", "Email Addresses", "E-Mails", "emailaddresses"},
+		secret:   {"password", "Passwort (neu)", "api_token"},
 		own:      {"Work Email", "Primary Email", "billing_email", "Customer Email", "Person - Email - Work", "Home Email", "User Email", "Email (Work)", "Mailadresse dienstl."},
 		others:   {"Owner Email", "Secondary Email", "Mum-email", "E-mail 2 - Value", "E-mail 2 Address", "Email2", "Alternate Email 1", "Account Owner: Email", "Manager's email", "alternateEmailAddress", "userPrincipalName", "Mutter E-Mail", "Reply-to email"},
 		weak:     {"Address", "Adresse", "From", "To", "Contact", "Login"},
@@ -32,7 +34,15 @@ func TestEveryWordOfTheDataNamesWhatItSays(t *testing.T) {
 		for _, word := range fields[1:] {
 			switch got := rankOf(word); fields[0] {
 			case "mail", "part":
-				if got != exact {
+				if got != exact && !nameWords().kinds["plural"][word] {
+					t.Errorf("%q has rank %d", word, got)
+				}
+			case "plural":
+				if got = rankOf("email " + word); got != several {
+					t.Errorf("%q behind email has rank %d", word, got)
+				}
+			case "secret":
+				if got != secret {
 					t.Errorf("%q has rank %d", word, got)
 				}
 			case "other":
@@ -52,7 +62,7 @@ func TestEveryWordOfTheDataNamesWhatItSays(t *testing.T) {
 					t.Errorf("%q has rank %d", word, got)
 				}
 			case "neutral":
-				if got = rankOf("email " + word); got != exact {
+				if got = rankOf("email " + word); got != exact && !nameWords().kinds["plural"][word] {
 					t.Errorf("%q behind email has rank %d", word, got)
 				}
 			default:
@@ -73,7 +83,7 @@ func TestEveryAlphabetTellsItsEncoding(t *testing.T) {
 		var text []byte
 		for _, r := range letters {
 			if b, ok := table.EncodeRune(r); ok {
-				text = append(text, ' ', b)
+				text = append(text, ' ', b, 'e') // õ counts before e alone
 			}
 		}
 		if share := a.share(text); share != 1 {

@@ -117,7 +117,7 @@ func cutEnd(record []byte, newline byte) (raw, end []byte) {
 	n := len(record)
 	if n > 0 && record[n-1] == newline {
 		n--
-		if newline == '\n' && n > 0 && record[n-1] == '\r' {
+		for newline == '\n' && n > 0 && record[n-1] == '\r' { // two of them where a program wrote \r\n as text
 			n--
 		}
 	}

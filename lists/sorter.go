@@ -40,8 +40,14 @@ func (s *sorter) sort(raw []byte, fields int) kind {
 	if s.other {
 		return isAside
 	}
+	if s.columns <= 1 && bytes.HasPrefix(raw, []byte("# ")) {
+		return isAside // a comment
+	}
 	at := cut{delimiter: '@', pairs: s.d.pairs()}
 	if at.find(raw) >= 0 || bytes.Contains(raw, []byte("\uff20")) {
+		if s.after && fields == 1 && s.columns > 1 && bytes.IndexByte(raw, ' ') >= 0 && !holdsAddresses(s.d.text(raw)) {
+			return maybe // Questions? Write to support@x.lab
+		}
 		s.after = false
 		return isRow
 	}
@@ -66,11 +72,18 @@ func (s *sorter) without(raw []byte, fields int) kind {
 		}
 	}
 	switch {
+	case s.columns > 1 && filled == 0: // ,,, is a row without an address, and "" is none
+		s.after = true
+		if fields < s.columns {
+			return isAside
+		}
+		return isRow
 	case s.after && s.columns > 1 && filled > 1 && namesColumns(cells):
 		s.other = true
 		return isAside
 	case isTotal(first),
-		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")):
+		s.columns > 1 && filled == 1 && (s.after || fields < s.columns && strings.Contains(first, " ")),
+		s.after && filled <= 2 && fields*2 < s.columns: // "2","record(s) downloaded"
 		s.after = true
 		return maybe
 	}

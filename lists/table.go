@@ -180,7 +180,7 @@ func headersIn(records []sampled) (headers []int) {
 		filled := record.filled()
 		// Behind a blank line or a title a table may begin anywhere, else near the top and before any address.
 		begins := i > 0 && (records[i-1].blank() || width > 1 && len(records[i-1].filled()) <= 1)
-		enough := len(filled) > 1 || len(filled) == 1 && width == 1
+		enough := len(filled) > 1 || len(filled) == 1 && (width == 1 || i == 0 && namesFirst(records))
 		if enough && (begins || fresh && i < headerRecords) && namesColumns(record.cells) {
 			if len(headers) == 0 || !sameCells(records[headers[len(headers)-1]], record) {
 				headers = append(headers, i)
@@ -191,6 +191,14 @@ func headersIn(records []sampled) (headers []int) {
 		}
 	}
 	return headers
+}
+
+// namesFirst reports whether the first record is the name of the first column alone, which holds the addresses.
+func namesFirst(records []sampled) bool {
+	if len(records) < 2 || len(records[0].cells) != 1 || records[1].blank() {
+		return false
+	}
+	return rankOf(records[0].cells[0]) == exact && records[1].addresses[0]
 }
 
 func sameCells(a, b sampled) bool { return slices.Equal(trimCells(a.cells), trimCells(b.cells)) }

@@ -12,6 +12,59 @@ import (
 	"github.com/xuri/excelize/v2"
 )
 
+// maxSheets is how many sheets are looked into for the one that holds the list.
+const maxSheets = 50
+
+// learnWorkbook learns what the sheet is that was asked for, else the first visible one. If that holds no list, as a cover
+// sheet does, and one other visible sheet does, that is the list.
+func (r *Reader) learnWorkbook(options Options) error {
+	err := r.learnSheet(options.Sheet, options)
+	if err == nil || len(r.sheets) < 2 || options.Sheet != "" {
+		return err
+	}
+	var found *Reader
+	n := 0
+	for _, name := range r.visible[:min(len(r.visible), maxSheets)] {
+		if name == r.sheet {
+			continue
+		}
+		other := &Reader{name: r.name, format: r.format, source: r.source, text: r.source}
+		if other.learnSheet(name, options) == nil && (other.first.holds() || len(options.wanted()) > 0) {
+			if n++; found == nil {
+				found = other
+				continue
+			}
+		}
+		if closed := other.closeText(); closed != nil {
+			return errors.Join(err, closed)
+		}
+	}
+	switch {
+	case n == 1:
+		closed := r.closeText()
+		*r = *found
+		return closed
+	case n > 1:
+		err = errors.Join(err, found.closeText())
+	}
+	return fmt.Errorf("sheet %q: %w; --sheet takes another one: %s", r.sheet, err, strings.Join(r.sheets, ", "))
+}
+
+func (r *Reader) learnSheet(sheet string, options Options) error {
+	if err := r.convertWorkbook(sheet); err != nil {
+		return err
+	}
+	return r.learnTable(options)
+}
+
+// closeText closes the table that was made of the list, if there is one.
+func (r *Reader) closeText() error {
+	if r.text == r.source {
+		return nil
+	}
+	return r.text.close()
+}
+
 // convertWorkbook makes a table of a sheet: a record for each of its rows, so that a record's number is the row's.
 func (r *Reader) convertWorkbook(wanted string) (err error) {
 	if r.source.gzipped {
@@ -29,7 +82,12 @@ func (r *Reader) convertWorkbook(wanted string) (err error) {
 	if err := done(); err != nil {
 		return err
 	}
-	r.sheets = book.GetSheetList()
+	r.sheets, r.visible = book.GetSheetList(), nil
+	for _, name := range r.sheets {
+		if visible, err := book.GetSheetVisible(name); err == nil && visible {
+			r.visible = append(r.visible, name)
+		}
+	}
 	if r.sheet, err = chooseSheet(book, wanted); err != nil {
 		return err
 	}

@@ -238,11 +238,41 @@ func TestASheetIsTakenByNameOrNumber(t *testing.T) {
 	}
 }
 
+func TestACoverSheetIsPassedOver(t *testing.T) {
+	for name, cover := range map[string][][]any{
+		"notes": {{"Notes", "Date"}, {"nothing here", "today"}, {"more", "today"}}, "an empty sheet": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := lists.Open(sheet(t, cover, nil), lists.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if got := addresses(t, r); r.Understood().Sheet != "Other" || !cmp.Equal(got, []string{"other@x.lab"}) {
+				t.Errorf("%q of sheet %s", got, r.Understood().Sheet)
+			}
+		})
+	}
+}
+
 func TestASheetWithoutAddressesNamesTheOthers(t *testing.T) {
-	path := sheet(t, [][]any{{"Notes", "Date"}, {"nothing here", "today"}, {"more", "today"}}, nil)
-	var none *lists.NoColumnError
-	if _, err := lists.Open(path, lists.Options{}); !errors.As(err, &none) || !strings.Contains(err.Error(), "Sheet1, Other") {
-		t.Errorf("error %v, want a NoColumnError with the names of the sheets", err)
+	notes := [][]any{{"Notes", "Date"}, {"nothing here", "today"}, {"more", "today"}}
+	for name, change := range map[string]func(*excelize.File) error{
+		"two others hold some": func(book *excelize.File) error {
+			_, err := book.NewSheet("Third")
+			return errors.Join(err, book.SetSheetRow("Third", "A1", &[]any{"third@x.lab"}))
+		},
+		"the other is hidden": func(book *excelize.File) error { return book.SetSheetVisible("Other", false) },
+	} {
+		path := sheet(t, notes, func(book *excelize.File) {
+			if err := change(book); err != nil {
+				t.Fatal(err)
+			}
+		})
+		var none *lists.NoColumnError
+		if _, err := lists.Open(path, lists.Options{}); !errors.As(err, &none) || !strings.Contains(err.Error(), "Sheet1, Other") {
+			t.Errorf("%s: error %v, want a NoColumnError with the names of the sheets", name, err)
+		}
 	}
 }
 

@@ -31,7 +31,8 @@ type Figures struct {
 	NoAddress  int `json:"no_address"` // rows without one, which count nowhere else
 	Duplicates int `json:"duplicates"`
 	Unengaged  int `json:"unengaged"`
-	LeftOut    int `json:"left_out"` // by --quick
+	LeftOut    int `json:"left_out"`    // by --quick
+	OverBudget int `json:"over_budget"` // not asked: the day's budget at a provider was used up
 
 	// UnengagedDays is after how many days without a sign of life a contact counts as Unengaged; 0: not known. The
 	// Counter leaves it alone.
@@ -69,6 +70,9 @@ func (c *Counter) Add(r Row) {
 	}
 	f.Reasons[r.Verdict][r.Reason]++
 	f.Actions[r.Action]++
+	if r.Reason == verdict.NotProbed && r.Action == verdict.RetryLater {
+		f.OverBudget++
+	}
 	if slices.Contains(r.Flags, verdict.FlagDuplicate) {
 		f.Duplicates++
 	}

@@ -41,6 +41,15 @@ func aged(n int, age time.Duration, reason verify.Reason, flags ...verify.Flag) 
 	return all
 }
 
+// budgeted are rows that were not asked since the budget of a day was used up.
+func budgeted(n int) []report.Row {
+	all := rows(n, verdict.NotProbed)
+	for i := range all {
+		all[i].Action, all[i].RetryAt = verdict.RetryLater, now.Add(24*time.Hour)
+	}
+	return all
+}
+
 func figures(lists ...[]report.Row) report.Figures {
 	var c report.Counter
 	for _, list := range lists {
@@ -60,6 +69,7 @@ var worlds = map[string]report.Figures{
 		rows(1, verdict.NoAddress), rows(3, verdict.Accepted, verdict.FlagUnengaged),
 	),
 	"blocked": figures(rows(500, verdict.SenderBlocked), rows(100, verdict.Accepted)),
+	"budget":  figures(rows(90, verdict.Accepted), budgeted(30)),
 	"old":     figures(aged(1000, 60*24*time.Hour, verdict.Accepted)),
 	"empty":   figures(rows(3, verdict.NoAddress)),
 	"one":     figures(rows(1, verdict.MailboxUnknown)),

@@ -13,11 +13,15 @@ const (
 	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
 )
 
+// FallbackColumn is the first of the columns that hold what an address may mean, and no address of the list. They are no
+// rows of the plan.
+const FallbackColumn = 1 << 15
+
 // Add takes the addresses of the list. No two of them have the same row and column. When Add returns, the work of the
 // run is laid out. It must not be called twice.
 func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
-	list, err := r.file.suppressionList(ctx)
-	if err != nil {
+	var err error
+	if r.list, err = r.suppressionList(ctx); err != nil {
 		return err
 	}
 	domains := map[string]int64{}
@@ -30,7 +34,7 @@ func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
 		if batch = append(batch, entry); len(batch) < addBatch {
 			continue
 		}
-		if err := r.addBatch(ctx, batch, domains, list); err != nil {
+		if err := r.addBatch(ctx, batch, domains); err != nil {
 			return err
 		}
 		batch = batch[:0]
@@ -38,19 +42,17 @@ func (r *Run) Add(ctx context.Context, entries iter.Seq2[Entry, error]) error {
 			clear(domains) // a cache, and bounded
 		}
 	}
-	if err := r.addBatch(ctx, batch, domains, list); err != nil {
+	if err := r.addBatch(ctx, batch, domains); err != nil {
 		return err
 	}
 	return r.plan(ctx)
 }
 
-func (r *Run) addBatch(
-	ctx context.Context, batch []Entry, domains map[string]int64, list suppressionList,
-) error {
+func (r *Run) addBatch(ctx context.Context, batch []Entry, domains map[string]int64) error {
 	return r.file.write(ctx, "adding rows", func(tx *sql.Tx) error {
-		forbids := tx.StmtContext(ctx, r.file.prepared.forbids)
+		s := statements{forbids: tx.StmtContext(ctx, r.file.prepared.forbids)}
 		for part := range slices.Chunk(batch, perStatement) {
-			suppressed := make([]int64, len(part))
+			suppressed := make([]forbidden, len(part))
 			for i, entry := range part {
 				if entry.Row < 1 || entry.Column < 0 || entry.Column > mostColumns {
 					return fmt.Errorf("row %d, column %d: there is no such place in a list", entry.Row, entry.Column)
@@ -59,7 +61,7 @@ func (r *Run) addBatch(
 					continue
 				}
 				var err error
-				if suppressed[i], err = list.forbids(ctx, forbids, *entry.Address); err != nil {
+				if suppressed[i], err = r.list.forbids(ctx, s, *entry.Address); err != nil {
 					return fmt.Errorf("row %d: %w", entry.Row, err)
 				}
 			}
@@ -73,7 +75,7 @@ func (r *Run) addBatch(
 
 // addRows adds entries, of which some are suppressed, with their addresses. Domains are ids that were found before.
 func (r *Run) addRows(
-	ctx context.Context, tx *sql.Tx, entries []Entry, suppressed []int64, domains map[string]int64,
+	ctx context.Context, tx *sql.Tx, entries []Entry, suppressed []forbidden, domains map[string]int64,
 ) error {
 	if err := findDomains(ctx, tx, entries, domains); err != nil {
 		return err
@@ -94,11 +96,17 @@ func (r *Run) addRows(
 		if entry.Address != nil {
 			address, addresses = addresses[0], addresses[1:]
 		}
-		rows = append(rows, entry.Row, entry.Column, address, suppressed[i])
+		rows = append(rows, entry.Row, entry.Column, address, suppressed[i].id)
 	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO rows (run, n, col, address, suppressed)
 		SELECT ?, v.column1, v.column2, v.column3, v.column4 FROM (`+values(len(entries), 4)+") AS v",
 		append([]any{r.id}, rows...)...)
+	for i, entry := range entries {
+		if err == nil && suppressed[i].ask > 0 { // seldom
+			_, err = tx.ExecContext(ctx, "UPDATE rows SET ask = $1 WHERE run = $2 AND n = $3 AND col = $4",
+				suppressed[i].ask, r.id, entry.Row, entry.Column)
+		}
+	}
 	return err
 }
 

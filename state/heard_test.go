@@ -253,7 +253,7 @@ func TestAQuestionThatMetATemporaryAnswerIsAskedAgainWithWhatWasHeard(t *testing
 			t.Errorf("plan %+v, %v; want nothing before its time", p, err)
 		}
 		time.Sleep(10 * time.Minute)
-		retries, err := f.BeginRetries(t.Context())
+		retries, err := f.BeginRetries(t.Context(), state.Policy{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -435,7 +435,7 @@ func TestPruneKeepsTheNewestChangeOfEachAddress(t *testing.T) {
 			finish(t, run)
 			time.Sleep(24 * time.Hour)
 		}
-		if err := f.Prune(t.Context(), time.Hour); err != nil {
+		if err := f.Prune(t.Context(), state.Retention{Changes: time.Hour}); err != nil {
 			t.Fatal(err)
 		}
 		for _, address := range []string{"a@one.lab", "b@one.lab"} {

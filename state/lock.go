@@ -1,6 +1,7 @@
 package state
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,7 +28,7 @@ type lock struct {
 
 // acquire takes the lock of a state file and writes into it which process holds it.
 func acquire(path string) (*lock, error) {
-	held := flock.New(path+".lock", flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o644))
+	held := flock.New(path+".lock", flock.SetFlag(os.O_RDWR|os.O_CREATE), flock.SetPermissions(0o600))
 	free, err := held.TryLock()
 	if err != nil {
 		var problem *fs.PathError
@@ -47,6 +48,27 @@ func acquire(path string) (*lock, error) {
 		return nil, errors.Join(fmt.Errorf("state file %s: %w", path, err), l.release())
 	}
 	return l, nil
+}
+
+// lockEvery is how often a lock that another process holds is tried again.
+const lockEvery = 100 * time.Millisecond
+
+// acquireWithin takes the lock of a state file as soon as it is free. The error is a *LockedError if it is not within
+// some time.
+func acquireWithin(ctx context.Context, path string, wait time.Duration) (*lock, error) {
+	deadline := time.Now().Add(wait)
+	for {
+		l, err := acquire(path)
+		var locked *LockedError
+		if !errors.As(err, &locked) || !time.Now().Before(deadline) {
+			return l, err
+		}
+		select {
+		case <-time.After(lockEvery):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // self names this process.
@@ -94,8 +116,11 @@ func readFrom(path string, offset int64) []byte {
 	return content[:n]
 }
 
-// release blanks the name and frees the lock.
+// release blanks the name and frees the lock. A nil lock is free.
 func (l *lock) release() error {
+	if l == nil {
+		return nil
+	}
 	var err error
 	if l.name != nil {
 		err = errors.Join(l.write(""), l.name.Close())

@@ -10,9 +10,10 @@ import (
 	"presend/verify/verdict"
 )
 
-// BeginRetries begins a run over all temporary answers that are ready to retry, of whatever list.
-func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
-	r, err := f.Begin(ctx, "", Policy{})
+// BeginRetries begins a run over the temporary answers that are ready to retry, of the addresses in the newest run of
+// each list. Of the policy only the suppression list holds.
+func (f *File) BeginRetries(ctx context.Context, policy Policy) (*Run, error) {
+	r, err := f.Begin(ctx, "", Policy{Suppression: policy.Suppression})
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +30,7 @@ func (f *File) BeginRetries(ctx context.Context) (*Run, error) {
 func (r *Run) plan(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list, err := r.file.suppressionList(ctx)
+	list, err := r.suppressionList(ctx)
 	if err != nil {
 		return err
 	}
@@ -60,16 +61,20 @@ func (r *Run) layOutRows(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
 		SELECT $1, domain, folded, address, why FROM (SELECT a.domain AS domain, lower(a.local) AS folded,
 		a.id AS address, `+why+` AS why FROM rows r JOIN addresses a ON a.id = r.address
-		LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND r.suppressed = 0) planned
+		LEFT JOIN results s ON s.address = a.id WHERE r.run = $1 AND (r.suppressed = 0 OR r.ask > 0)) planned
 		WHERE why >= 0 ON CONFLICT DO NOTHING`, args...)
 	return err
 }
+
+// listed are the addresses in the newest run of each list: of those that finished, or, where none did, of all.
+const listed = `SELECT address FROM rows WHERE run IN (SELECT coalesce(max(CASE WHEN finished > 0 THEN id END), max(id))
+	FROM runs WHERE list <> '' GROUP BY list)`
 
 // layOutRetries lays out the temporary answers that can be asked again. Who was suppressed meanwhile is left alone.
 func (r *Run) layOutRetries(ctx context.Context, tx *sql.Tx, list suppressionList) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO work (run, domain, folded, address, why)
 		SELECT $1, a.domain, lower(a.local), a.id, 1 FROM results s JOIN addresses a ON a.id = s.address
-		WHERE s.retry_at > 0 AND s.retry_at <= $2 ON CONFLICT DO NOTHING`, r.id, r.now)
+		WHERE s.retry_at > 0 AND s.retry_at <= $2 AND a.id IN (`+listed+`) ON CONFLICT DO NOTHING`, r.id, r.now)
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,7 @@ const tomorrow = 3600
 func (r *Run) why() (expression string, args []any) {
 	args = []any{r.id}
 	var e strings.Builder
-	e.WriteString("CASE WHEN s.address IS NULL THEN 0")
+	e.WriteString("CASE")
 	when := func(condition string, result int, values ...any) {
 		for _, value := range values {
 			args = append(args, value)
@@ -92,6 +97,9 @@ func (r *Run) why() (expression string, args []any) {
 		}
 		fmt.Fprintf(&e, " WHEN %s THEN %d", condition, result)
 	}
+	when("r.ask > ?", -1, r.now) // suppressed, and not asked yet
+	when(`r.ask > 0 AND (s.address IS NULL OR s.checked_at < r.ask AND s.retry_at = 0 AND s.tried_at < ?)`, 2, r.begun)
+	when("s.address IS NULL", 0)
 	when("s.retry_at > 0 AND s.retry_at <= ?", 1, r.now)
 	when("s.checked_at > ?", 2, r.now+tomorrow) // a clock was wrong once
 	if r.policy.Fresh {
@@ -101,7 +109,7 @@ func (r *Run) why() (expression string, args []any) {
 		when("s.reason = ?", 2, string(verdict.NotProbed))
 	}
 	if r.policy.MaxAge > 0 {
-		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-int64(r.policy.MaxAge.Seconds()))
+		when("s.retry_at = 0 AND s.checked_at < ?", 2, r.begun-r.policy.oldest())
 	}
 	when("s.retry_at = 0 AND s.due_at <= ? AND s.tried_at < ?", 2, r.now, r.begun)
 	e.WriteString(" ELSE -1 END")
@@ -111,13 +119,17 @@ func (r *Run) why() (expression string, args []any) {
 // Plan returns what is left to do of what was laid out when the rows were added or Again was called. What was done
 // since counts as Reused.
 func (r *Run) Plan(ctx context.Context) (p Plan, err error) {
+	r.mu.Lock()
+	now := r.now
+	r.mu.Unlock()
 	var addresses int
 	err = r.file.db.QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1) AS a),
-		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed > 0) AS b),
-		(SELECT count(DISTINCT address) FROM rows WHERE run = $1 AND address > 0 AND suppressed = 0),
+		(SELECT count(*) FROM (SELECT DISTINCT n FROM rows WHERE run = $1 AND suppressed <> 0 AND col < 32768) AS b),
+		(SELECT count(DISTINCT r.address) FROM rows r WHERE r.run = $1 AND r.address > 0 AND
+			(r.suppressed = 0 OR r.ask > 0 AND r.ask <= $2)),
 		(SELECT count(*) FROM work WHERE run = $1 AND why = 0), (SELECT count(*) FROM work WHERE run = $1 AND why = 1),
-		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id).
+		(SELECT count(*) FROM work WHERE run = $1 AND why = 2)`, r.id, now).
 		Scan(&p.Rows, &p.Suppressed, &addresses, &p.New, &p.Due, &p.Stale)
 	if err != nil {
 		return p, fmt.Errorf("state: counting the work: %w", err)
@@ -133,7 +145,7 @@ func (r *Run) NextRetry(ctx context.Context) (time.Time, error) {
 		WHERE r.run = $1 AND s.retry_at > 0 AND r.suppressed = 0`
 	args := []any{r.id}
 	if r.all {
-		query, args = "SELECT min(retry_at) FROM results WHERE retry_at > 0", nil
+		query, args = "SELECT min(retry_at) FROM results WHERE retry_at > 0 AND address IN ("+listed+")", nil
 	}
 	err := r.file.db.QueryRowContext(ctx, query, args...).Scan(&at)
 	if err != nil {

@@ -18,19 +18,19 @@ import (
 func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rows, err := r.file.prepared.domains.QueryContext(ctx, r.id, r.oldest, r.cursor.pending, r.cursor.domain, max)
+	rows, err := r.file.prepared.domains.QueryContext(ctx, r.id, r.facts, r.cursor.pending, r.cursor.domain, max)
 	if err != nil {
 		return nil, fmt.Errorf("state: taking domains: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var d verify.Domain
-		var known string
-		if err := rows.Scan(&r.cursor.pending, &r.cursor.domain, &d.Name, &known); err != nil {
+		var fact string
+		if err := rows.Scan(&r.cursor.pending, &r.cursor.domain, &d.Name, &fact); err != nil {
 			return nil, fmt.Errorf("state: taking domains: %w", err)
 		}
 		d.Pending = -int(r.cursor.pending)
-		if c := catchall.Answer(known); c == catchall.Yes || c == catchall.No {
+		if c := catchall.Answer(fact); known(c) {
 			d.CatchAll = c
 		}
 		r.ids[d.Name] = r.cursor.domain
@@ -44,8 +44,8 @@ func (r *Run) Domains(ctx context.Context, max int) (out []verify.Domain, err er
 func (r *Run) Lease(ctx context.Context, domain string, max int) ([]verify.Task, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	id, known := r.ids[domain]
-	if !known {
+	id, out := r.ids[domain]
+	if !out {
 		return nil, nil
 	}
 	tasks, places, err := r.waiting(ctx, domain, id, max+1)
@@ -121,14 +121,47 @@ func (r *Run) Record(ctx context.Context, done []verify.Done, facts []verify.Fac
 			}
 		}
 		for _, f := range facts {
-			_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
-			if err != nil {
+			if err := r.learn(ctx, s, f, laidOut); err != nil {
 				return fmt.Errorf("domain %s: %w", f.Name, err)
 			}
 		}
 		return nil
 	})
 }
+
+// learn keeps what was learned of a domain. Where it is no longer, or has become, a catch-all, what it accepted before
+// is to be asked again in this run.
+func (r *Run) learn(ctx context.Context, s statements, f verify.Facts, laidOut int64) error {
+	if known(f.CatchAll) {
+		var before catchall.Answer
+		if err := s.known.QueryRowContext(ctx, f.Name).Scan(&before); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if known(before) && before != f.CatchAll {
+			doubted, err := s.doubt.ExecContext(ctx, f.Name, laidOut,
+				string(verdict.Accepted), string(verdict.CatchAll), string(verdict.CatchAllUnknown))
+			if err != nil {
+				return err
+			}
+			n, err := doubted.RowsAffected()
+			if err != nil {
+				return err
+			}
+			if n > 0 {
+				r.doubted.Store(true)
+			}
+		}
+	}
+	_, err := s.fact.ExecContext(ctx, f.Name, f.Provider, f.MX, string(f.CatchAll), f.CheckedAt.Unix())
+	return err
+}
+
+// known reports whether the catch-all question is answered.
+func known(c catchall.Answer) bool { return c == catchall.Yes || c == catchall.No }
+
+// Doubted reports whether facts of domains have changed since it was called last, so that results of this run's
+// addresses are to be asked again in this run: call [Run.Again].
+func (r *Run) Doubted() bool { return r.doubted.Swap(false) }
 
 func (r *Run) record(ctx context.Context, s statements, d verify.Done, laidOut int64) error {
 	replaced, err := s.record(ctx, d, laidOut)

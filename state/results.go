@@ -23,6 +23,8 @@ type RowResult struct {
 	Since      time.Time      // when a missing domain was first found missing, in a row; zero: for other reasons
 	Duplicate  bool           // an earlier row, or an earlier address of the row, is the same
 	Suppressed *Suppressed    // the entry that forbids the row's address; nil: none
+
+	id int64 // of the address; 0: none
 }
 
 // Results returns what is known of every row, in order. A result that is still provisional is catch_all_unknown with a
@@ -31,7 +33,7 @@ func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 	return func(yield func(RowResult, error) bool) {
 		// A row's place in the list is one number: 65,536 addresses fit into a row.
 		rows, err := r.file.db.QueryContext(ctx, `SELECT r.n, r.col, f.first, a.local, d.name,
-			x.name, x.reason, x.source, x.at,
+			r.address, r.suppressed, x.name, x.reason, x.source, x.at, x.origin, x.enhanced,
 			CASE WHEN s.reason = $2 THEN (SELECT max(h.at) FROM history h WHERE h.address = s.address) END, `+resultColumns+`
 			FROM rows r LEFT JOIN suppression x ON x.id = r.suppressed LEFT JOIN addresses a ON a.id = r.address
 			LEFT JOIN domains d ON d.id = a.domain LEFT JOIN results s ON s.address = r.address
@@ -44,7 +46,7 @@ func (r *Run) Results(ctx context.Context) iter.Seq2[RowResult, error] {
 		}
 		defer rows.Close()
 		for rows.Next() {
-			row, err := scanRow(rows)
+			row, err := r.scanRow(ctx, rows)
 			if err != nil {
 				err = fmt.Errorf("state: reading results: %w", err)
 			}
@@ -86,25 +88,37 @@ func flagsOf(text string) []verdict.Flag {
 	return flags
 }
 
-func scanRow(rows *sql.Rows) (row RowResult, err error) {
-	var first, at, since sql.NullInt64
-	var local, domain, name, why, origin sql.NullString
+func (r *Run) scanRow(ctx context.Context, rows *sql.Rows) (row RowResult, err error) {
+	var first, at, since, suppressed sql.NullInt64
+	var local, domain, name, why, source, origin, enhanced sql.NullString
 	var s storedResult
 	targets := append([]any{
-		&row.Row, &row.Column, &first, &local, &domain, &name, &why, &origin, &at, &since,
+		&row.Row, &row.Column, &first, &local, &domain, &row.id, &suppressed, &name, &why, &source, &at, &origin,
+		&enhanced, &since,
 	}, s.targets()...)
 	if err := rows.Scan(targets...); err != nil {
 		return RowResult{}, err
 	}
 	row.Duplicate = first.Valid && first.Int64 < row.Row*65536+int64(row.Column)
 	row.Since = fromUnix(since.Int64)
-	if name.Valid {
-		row.Suppressed = &Suppressed{Name: name.String, Reason: why.String, Source: origin.String, At: fromUnix(at.Int64)}
+	switch {
+	case name.Valid:
+		row.Suppressed = &Suppressed{
+			Name: name.String, Reason: why.String, Source: source.String, At: fromUnix(at.Int64),
+			Origin: Origin(origin.String), Enhanced: enhanced.String,
+		}
+	case suppressed.Int64 < 0:
+		if row.Suppressed, err = r.list.entry(ctx, suppressed.Int64); err != nil {
+			return RowResult{}, err
+		}
 	}
 	if local.Valid {
 		row.Address = local.String + "@" + domain.String
 	}
 	row.Result, err = s.result(row.Address)
+	if suppressed.Int64 != 0 && row.Suppressed == nil && row.Result == nil { // nobody asked, and now it is too late
+		row.Suppressed = &Suppressed{Name: row.Address, Reason: "taken off during this run", At: fromUnix(r.begun)}
+	}
 	if row.Result != nil {
 		s.unconfirmed(row.Result)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"presend/verify/syntax"
@@ -14,14 +15,36 @@ import (
 
 const day = 24 * time.Hour
 
-// factLife is how long what is known of a catch-all domain is used.
-const factLife = 30 * day
+const (
+	factLife  = 7 * day  // how long it is not asked again whether a domain is a catch-all
+	heardLife = 30 * day // how long an address that was accepted while that was open is not asked again
+)
 
 // Policy says which known results are good enough.
 type Policy struct {
 	Fresh   bool          // ignore what is known
 	MaxAge  time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Probing bool          // ask about what was never probed, since this run probes
+
+	Suppression *File // another file, whose suppression list holds, too; nil: none. It is open while the run is.
+}
+
+// slack is by how much a day is shorter here: a nightly run may begin earlier than the night before.
+const slack = 4 * time.Hour
+
+// oldest returns MaxAge in seconds; one of days begins some hours earlier.
+func (p Policy) oldest() int64 {
+	if p.MaxAge >= day {
+		return int64((p.MaxAge - slack).Seconds())
+	}
+	return int64(p.MaxAge.Seconds())
+}
+
+// List is what is known of a list before its rows are.
+type List struct {
+	Name    string   // by which it is known from run to run; empty: addresses of no list
+	Input   string   // its path
+	Columns []string // its address columns
 }
 
 // Plan says what a run has to do.
@@ -49,10 +72,16 @@ type Entry struct {
 type Run struct {
 	file   *File
 	id     int64
-	input  string
-	begun  int64 // when the run began first, if it goes on with one that was broken off
-	oldest int64 // what was learned before of catch-all domains and open questions is not used
-	all    bool  // the run is over retries of every list, not over rows
+	source List
+	last   *PastRun        // the list's last run that finished; nil: none
+	also   *File           // whose suppression list holds, too
+	begun  int64           // when the run began first, if it goes on with one that was broken off
+	oldest int64           // what was heard before is not used
+	facts  int64           // what was learned before of catch-all domains is not used
+	all    bool            // the run is over retries of every list, not over rows
+	list   suppressionList // as it was when the rows were added
+
+	doubted atomic.Bool // facts have changed
 
 	mu     sync.Mutex
 	now    int64 // when the work was laid out
@@ -75,39 +104,47 @@ type cursor struct{ pending, domain int64 }
 // start is the cursor before all domains.
 var start = cursor{pending: -1 << 62}
 
-// Begin begins a run over a list, input, which is empty for addresses of no list. If the last run over the list did
-// not finish, Begin goes on with it. The rows of earlier runs over it are removed, those of the run that goes on too,
-// so Add them; results stay.
+// Begin begins a run over a list that is known by a name, which is empty for addresses of no list.
+func (f *File) Begin(ctx context.Context, name string, policy Policy) (*Run, error) {
+	return f.BeginList(ctx, List{Name: name, Input: name}, policy)
+}
+
+// BeginList begins a run over a list. If the last run over the list did not finish, the run goes on with it, so Add its
+// rows again; results stay. The rows of the last run that finished stay until this one does.
 //
 // Runs over different lists may be open at the same time, and any number of runs over none. The error is [ErrUnderWay]
 // until the run over the same list that is open is closed.
-func (f *File) Begin(ctx context.Context, input string, policy Policy) (*Run, error) {
+func (f *File) BeginList(ctx context.Context, list List, policy Policy) (*Run, error) {
+	if f.lock == nil {
+		return nil, fmt.Errorf("state: %s: %w", f.path, ErrBeside)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, other := range f.open {
-		if input != "" && other == input {
-			return nil, fmt.Errorf("state: %s: %w", input, ErrUnderWay)
+		if list.Name != "" && other == list.Name {
+			return nil, fmt.Errorf("state: %s: %w", list.Name, ErrUnderWay)
 		}
 	}
-	r := &Run{file: f, input: input, policy: policy}
+	r := &Run{file: f, source: list, policy: policy, also: policy.Suppression}
 	r.reset()
 	err := f.write(ctx, "beginning a run", func(tx *sql.Tx) error {
 		if err := r.identify(ctx, tx); err != nil {
 			return err
 		}
-		return f.makeRoom(ctx, tx, input)
+		return f.makeRoom(ctx, tx, list.Name, r.last)
 	})
 	if err != nil {
 		return nil, err
 	}
-	r.oldest = r.now - int64(factLife.Seconds())
+	r.oldest, r.facts = r.now-int64(heardLife.Seconds()), r.now-int64(factLife.Seconds())
 	if policy.MaxAge > 0 {
-		r.oldest = max(r.oldest, r.begun-int64(policy.MaxAge.Seconds()))
+		oldest := r.begun - policy.oldest()
+		r.oldest, r.facts = max(r.oldest, oldest), max(r.facts, oldest)
 	}
 	if policy.Fresh {
-		r.oldest = r.begun
+		r.oldest, r.facts = r.begun, r.begun
 	}
-	f.open[r.id] = input
+	f.open[r.id] = list.Name
 	return r, nil
 }
 
@@ -118,26 +155,35 @@ func (r *Run) reset() {
 
 // identify gives the run its id: that of the last run over its list if it was broken off, so that what was verified
 // then counts as new, or that of a new run. A run over no list has nothing to go on with.
-func (r *Run) identify(ctx context.Context, tx *sql.Tx) error {
-	err := sql.ErrNoRows
-	if r.input != "" {
-		err = tx.QueryRowContext(ctx, `SELECT id, started FROM runs
-			WHERE id = (SELECT max(id) FROM runs WHERE input = $1) AND finished = 0`, r.input).Scan(&r.id, &r.begun)
+func (r *Run) identify(ctx context.Context, tx *sql.Tx) (err error) {
+	columns, err := json.Marshal(r.source.Columns)
+	if err != nil {
+		return err
+	}
+	err = sql.ErrNoRows
+	if r.source.Name != "" {
+		if r.last, err = lastRun(ctx, tx, r.source.Name); err != nil {
+			return err
+		}
+		err = tx.QueryRowContext(ctx, `UPDATE runs SET input = $1, columns = $2
+			WHERE id = (SELECT max(id) FROM runs WHERE list = $3) AND finished = 0 RETURNING id, started`,
+			r.source.Input, string(columns), r.source.Name).Scan(&r.id, &r.begun)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		r.begun = r.now
-		err = tx.QueryRowContext(ctx, "INSERT INTO runs (input, started, finished) VALUES ($1, $2, 0) RETURNING id",
-			r.input, r.now).Scan(&r.id)
+		err = tx.QueryRowContext(ctx, `INSERT INTO runs (input, started, finished, list, columns)
+			VALUES ($1, $2, 0, $3, $4) RETURNING id`, r.source.Input, r.now, r.source.Name, string(columns)).Scan(&r.id)
 	}
 	return err
 }
 
-// makeRoom removes the rows and the work of all runs over a list that are not open.
-func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, input string) error {
-	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE input = $1 AND (
+// makeRoom removes the rows and the work of all runs over a list that are not open, but for the rows of the last one
+// that finished, if there is one.
+func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, list string, last *PastRun) error {
+	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list = $1 AND (
 		EXISTS (SELECT 1 FROM rows WHERE rows.run = runs.id) OR
 		EXISTS (SELECT 1 FROM work WHERE work.run = runs.id) OR
-		EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id))`, input)
+		EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id))`, list)
 	if err != nil {
 		return err
 	}
@@ -145,7 +191,12 @@ func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, input string) error {
 		if _, open := f.open[id]; open {
 			continue
 		}
-		if err := removeRows(ctx, tx, id); err != nil {
+		if last != nil && id == last.ID {
+			err = removeWork(ctx, tx, id)
+		} else {
+			err = removeRows(ctx, tx, id)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -154,9 +205,15 @@ func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, input string) error {
 
 // removeRows removes the rows and the work of a run.
 func removeRows(ctx context.Context, tx *sql.Tx, run int64) error {
-	for _, statement := range []string{
-		"DELETE FROM rows WHERE run = $1", "DELETE FROM work WHERE run = $1", "DELETE FROM batches WHERE run = $1",
-	} {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM rows WHERE run = $1", run); err != nil {
+		return err
+	}
+	return removeWork(ctx, tx, run)
+}
+
+// removeWork removes the work of a run.
+func removeWork(ctx context.Context, tx *sql.Tx, run int64) error {
+	for _, statement := range []string{"DELETE FROM work WHERE run = $1", "DELETE FROM batches WHERE run = $1"} {
 		if _, err := tx.ExecContext(ctx, statement, run); err != nil {
 			return err
 		}
@@ -189,15 +246,36 @@ func (r *Run) Close() {
 	delete(r.file.open, r.id)
 }
 
-// Finish notes that the run is complete, with what it came to, and closes it.
+// Finish notes that the run is complete, with what it came to, and closes it. The rows of the list's earlier runs go.
 func (r *Run) Finish(ctx context.Context, summary Summary) error {
 	text, err := json.Marshal(summary)
 	if err != nil {
 		return fmt.Errorf("state: ending the run: %w", err)
 	}
 	err = r.file.write(ctx, "ending the run", func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET finished = $1, summary = $2 WHERE id = $3",
-			time.Now().Unix(), string(text), r.id)
+		now := time.Now().Unix()
+		_, err := tx.ExecContext(ctx, "UPDATE runs SET finished = $1, summary = $2 WHERE id = $3", now, string(text), r.id)
+		if err != nil {
+			return err
+		}
+		if err := r.noteLeaving(ctx, tx, now); err != nil || r.last == nil {
+			return err
+		}
+		return removeRows(ctx, tx, r.last.ID)
+	})
+	if err == nil {
+		r.Close()
+	}
+	return err
+}
+
+// Abandon forgets the run and its rows, as if it had never begun, and closes it. What it recorded stays.
+func (r *Run) Abandon(ctx context.Context) error {
+	err := r.file.write(ctx, "abandoning the run", func(tx *sql.Tx) error {
+		if err := removeRows(ctx, tx, r.id); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "DELETE FROM runs WHERE id = $1", r.id)
 		return err
 	})
 	if err == nil {

@@ -100,7 +100,7 @@ func TestARunThatWasBrokenOffGoesOnAfterOneOverAnotherList(t *testing.T) {
 	work(t, other, accepted)
 	finish(t, other)
 	other.Close()
-	retries, err := f.BeginRetries(t.Context())
+	retries, err := f.BeginRetries(t.Context(), state.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,8 @@
 // A result keeps its last conclusive verdict: a night on which nothing answers is noted next to it and replaces
 // nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
-// One process at a time holds a file; a second one gets a [*LockedError] that names the first. The schema has a
+// One process at a time holds a file for runs; a second one gets a [*LockedError] that names the first. What is short
+// works next to it: see [OpenBeside]. The schema has a
 // version and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and
 // what only SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
@@ -34,6 +35,8 @@ var (
 	ErrNewer = errors.New("written by a newer version of this program")
 	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
+	// ErrBeside: the file was opened with OpenBeside, and no run can begin in it.
+	ErrBeside = errors.New("opened next to runs, and not for one")
 	// ErrUnderWay: a run over the same list is open.
 	ErrUnderWay = errors.New("a run over this list is under way")
 )
@@ -42,7 +45,7 @@ var (
 type File struct {
 	path     string
 	db       *sql.DB
-	lock     *lock
+	lock     *lock // nil: it is open next to runs of other processes
 	prepared statements
 
 	// writing is held by the one transaction that may write at a time. The database would make others wait, too, but

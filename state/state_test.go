@@ -45,7 +45,7 @@ func rows(addresses ...string) iter.Seq2[state.Entry, error] {
 
 func begin(t testing.TB, f *state.File, p state.Policy, addresses ...string) *state.Run {
 	t.Helper()
-	run, err := f.Begin(t.Context(), "list.csv", p)
+	run, err := f.Begin(t.Context(), "list", p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
 	added, err := f.Suppress(t.Context(), entries(
 		state.Suppressed{Name: "Ann@One.lab", Reason: "unsubscribe", Source: "manual"},
 		state.Suppressed{Name: "@two.lab", Reason: "manual", Source: "manual"},
-		state.Suppressed{Name: "ann@one.lab", Reason: "hard_bounce", Source: "sendgrid"},
+		state.Suppressed{Name: "ann@one.lab", Reason: "complaint", Source: "sendgrid"},
 	))
 	if err != nil || added != 2 {
 		t.Errorf("added %d, %v; want 2", added, err)
@@ -259,7 +259,7 @@ func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
 			t.Errorf("%s: plan %+v, %v; want 3 suppressed", how, p, err)
 		}
 		got := results(t, run)
-		for i, want := range []string{"hard_bounce", "hard_bounce", "", "manual", ""} {
+		for i, want := range []string{"complaint", "complaint", "", "manual", ""} {
 			if s := got[i].Suppressed; (s == nil) != (want == "") || s != nil && s.Reason != want {
 				t.Errorf("%s: %s is %+v, want %q", how, list[i], s, want)
 			}
@@ -280,6 +280,31 @@ func TestSuppressedAddressesAreNeverWorkWhetherKeptPlainOrHashed(t *testing.T) {
 	}
 	if err := f.Unsuppress(t.Context(), "ann@one.lab"); !errors.Is(err, state.ErrNotFound) {
 		t.Errorf("error %v, want ErrNotFound", err)
+	}
+}
+
+func TestAHashIsNotHashedAgain(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	hash := "sha256:" + strings.Repeat("ab", 32)
+	for name := range strings.FieldsSeq("ann@one.lab " + hash) {
+		if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: name, Reason: "manual"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.HashSuppression(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	kept, n := false, 0
+	for s, err := range f.SuppressionList(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept = kept || s.Name == hash
+		n++
+	}
+	if !kept || n != 2 {
+		t.Errorf("%d entries, the hash kept: %v", n, kept)
 	}
 }
 
@@ -312,7 +337,7 @@ func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
 	if err != nil || len(months) != 1 || months[0].Rows != 1 {
 		t.Errorf("%+v, %v; want one month with one row", months, err)
 	}
-	if err := f.Prune(t.Context(), 150*24*time.Hour); err != nil {
+	if err := f.Prune(t.Context(), state.Retention{Changes: 150 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	if changes, err = f.History(t.Context(), ann); err != nil || len(changes) != 1 {

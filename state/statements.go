@@ -14,12 +14,12 @@ type statements struct {
 	// Handing out work.
 	domains, lease *sql.Stmt
 	// Recording.
-	keep, try, newest, change, finish, forget, fact *sql.Stmt
+	keep, try, newest, change, finish, forget, fact, known, doubt *sql.Stmt
 }
 
 // each calls a function with each statement and its text.
 func (s *statements) each(do func(statement **sql.Stmt, text string)) {
-	do(&s.forbids, "SELECT id FROM suppression WHERE name IN ($1, $2) ORDER BY name LIMIT 1")
+	do(&s.forbids, "SELECT id, due_at FROM suppression WHERE name IN ($1, $2, $3, $4) ORDER BY due_at > 0, name LIMIT 1")
 
 	do(&s.domains, `SELECT b.pending, d.id, d.name, CASE WHEN d.checked_at > $2 THEN d.catch_all ELSE '' END
 		FROM batches b JOIN domains d ON d.id = b.domain WHERE b.run = $1 AND (b.pending, b.domain) > ($3, $4)
@@ -58,6 +58,11 @@ func (s *statements) each(do func(statement **sql.Stmt, text string)) {
 	do(&s.fact, `UPDATE domains SET provider = $2, mx = $3,
 		catch_all = CASE WHEN $4 <> '' THEN $4 ELSE catch_all END,
 		checked_at = CASE WHEN $4 <> '' THEN $5 ELSE checked_at END WHERE name = $1`)
+	do(&s.known, "SELECT catch_all FROM domains WHERE name = $1")
+	// What was accepted while another fact held is older than its shelf life now.
+	do(&s.doubt, `UPDATE results SET due_at = $2 WHERE address IN
+		(SELECT a.id FROM addresses a JOIN domains d ON d.id = a.domain WHERE d.name = $1)
+		AND checked_at < $2 AND retry_at = 0 AND reason IN ($3, $4, $5)`)
 }
 
 // prepare prepares all statements. Those that it has prepared when it fails are closed by close.

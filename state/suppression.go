@@ -15,12 +15,14 @@ import (
 	"presend/verify/syntax"
 )
 
-// Suppressed is an entry of the suppression list: an address or domain never to be written to.
+// Suppressed is an entry of the suppression list: an address or domain that is not written to.
 type Suppressed struct {
-	Name   string    // an address, or @domain for a whole domain; sha256:HASH where only hashes are kept
-	Reason string    // hard_bounce, unsubscribe, complaint, manual, or a reason of a verdict
-	Source string    // who said so: sendgrid, mailgun, ..., manual
-	At     time.Time // zero in Suppress: now
+	Name     string    // an address, or @domain for a whole domain; sha256:HASH where only hashes are kept
+	Reason   string    // hard_bounce, unsubscribe, complaint, manual, or a reason of a verdict
+	Source   string    // who said so: sendgrid, mailgun, ..., manual
+	At       time.Time // zero in Suppress: now
+	Origin   Origin    // empty in Suppress: what the reason says
+	Enhanced string    // of a bounce: its enhanced code; empty: not known
 }
 
 // Hashed says whether the entry is kept as a hash only.
@@ -51,60 +53,9 @@ func suppressionName(name string) (string, error) {
 
 func addressName(a syntax.Address) string { return strings.ToLower(a.Local) + "@" + a.Domain }
 
-// Suppress puts entries on the list. An entry that is there already keeps its date and gets the newer reason and
-// source. It returns how many were not there before.
-func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error]) (added int, err error) {
-	salt, err := f.salt(ctx)
-	if err != nil {
-		return 0, err
-	}
-	err = f.write(ctx, "suppressing", func(tx *sql.Tx) error {
-		before, err := countSuppressed(ctx, tx)
-		if err != nil {
-			return err
-		}
-		insert, err := tx.PrepareContext(ctx, `INSERT INTO suppression (name, reason, source, at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (name) DO UPDATE SET reason = excluded.reason, source = excluded.source`)
-		if err != nil {
-			return err
-		}
-		defer insert.Close()
-		for entry, err := range entries {
-			if err != nil {
-				return err
-			}
-			name := entry.Name
-			if !strings.HasPrefix(name, hashMark) {
-				if name, err = suppressionName(name); err != nil {
-					return err
-				}
-				name = salt.name(name)
-			}
-			if entry.At.IsZero() {
-				entry.At = time.Now()
-			}
-			if _, err := insert.ExecContext(ctx, name, entry.Reason, entry.Source, entry.At.Unix()); err != nil {
-				return err
-			}
-		}
-		after, err := countSuppressed(ctx, tx)
-		added = after - before
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return added, nil
-}
-
-func countSuppressed(ctx context.Context, tx *sql.Tx) (n int, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM suppression").Scan(&n)
-	return n, err
-}
-
 // Unsuppress takes an address or @domain off the list. The error is ErrNotFound where it is not on it.
 func (f *File) Unsuppress(ctx context.Context, name string) error {
-	salt, err := f.salt(ctx)
+	salts, err := f.salts(ctx)
 	if err != nil {
 		return err
 	}
@@ -113,7 +64,7 @@ func (f *File) Unsuppress(ctx context.Context, name string) error {
 		return err
 	}
 	return f.write(ctx, "taking "+name+" off the suppression list", func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "DELETE FROM suppression WHERE name IN ($1, $2)", plain, salt.name(plain))
+		done, err := tx.ExecContext(ctx, "DELETE FROM suppression WHERE name IN ($1, $2, $3)", salts.names(plain)...)
 		if err != nil {
 			return err
 		}
@@ -128,7 +79,8 @@ func (f *File) Unsuppress(ctx context.Context, name string) error {
 // SuppressionList returns the entries, by name.
 func (f *File) SuppressionList(ctx context.Context) iter.Seq2[Suppressed, error] {
 	return func(yield func(Suppressed, error) bool) {
-		rows, err := f.db.QueryContext(ctx, "SELECT name, reason, source, at FROM suppression ORDER BY name")
+		rows, err := f.db.QueryContext(ctx,
+			"SELECT name, reason, source, at, origin, enhanced FROM suppression ORDER BY name")
 		if err != nil {
 			yield(Suppressed{}, fmt.Errorf("state: reading the suppression list: %w", err))
 			return
@@ -137,7 +89,7 @@ func (f *File) SuppressionList(ctx context.Context) iter.Seq2[Suppressed, error]
 		for rows.Next() {
 			var s Suppressed
 			var at int64
-			err := rows.Scan(&s.Name, &s.Reason, &s.Source, &at)
+			err := rows.Scan(&s.Name, &s.Reason, &s.Source, &at, &s.Origin, &s.Enhanced)
 			s.At = fromUnix(at)
 			if !yield(s, err) {
 				return
@@ -160,30 +112,53 @@ func (s salt) name(plain string) string {
 	return hashMark + hex.EncodeToString(sum[:])
 }
 
-const saltName = "suppression_salt"
+// salts are those of a file's suppression list: of all names, and of those that were forgotten.
+type salts struct{ all, forgotten salt }
 
-func (f *File) salt(ctx context.Context) (salt, error) {
-	var value string
-	err := f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = $1", saltName).Scan(&value)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("state: reading the salt: %w", err)
+// The names of the salts in meta.
+const (
+	saltName      = "suppression_salt"
+	forgottenSalt = "forgotten_salt"
+)
+
+// Forgot is the reason of an entry that is the hash of a name that was forgotten.
+const Forgot = "forgotten"
+
+// names returns the three names under which a name may be kept: as it is, hashed as all are, and hashed as one that was
+// forgotten.
+func (s salts) names(plain string) []any {
+	return []any{plain, s.all.name(plain), s.forgotten.name(plain)}
+}
+
+func (f *File) salts(ctx context.Context) (s salts, err error) {
+	for name, into := range map[string]*salt{saltName: &s.all, forgottenSalt: &s.forgotten} {
+		err := f.db.QueryRowContext(ctx, "SELECT value FROM meta WHERE name = $1", name).Scan(into)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return s, fmt.Errorf("state: reading the salt: %w", err)
+		}
 	}
-	return salt(value), nil
+	return s, nil
 }
 
 // HashSuppression makes the list keep salted hashes only, from now on and of what is on it. There is no way back.
 func (f *File) HashSuppression(ctx context.Context) error {
-	have, err := f.salt(ctx)
-	if err != nil || have != "" {
+	have, err := f.salts(ctx)
+	if err != nil || have.all != "" {
 		return err
 	}
-	fresh := salt(rand.Text())
+	return f.hashSuppression(ctx, salt(rand.Text()))
+}
+
+// hashSuppression makes the list keep hashes with a salt.
+func (f *File) hashSuppression(ctx context.Context, fresh salt) error {
 	var names []string
 	for entry, err := range f.SuppressionList(ctx) {
 		if err != nil {
 			return err
 		}
-		names = append(names, entry.Name)
+		if !entry.Hashed() { // by another state file, whose salt is not known here
+			names = append(names, entry.Name)
+		}
 	}
 	return f.write(ctx, "hashing the suppression list", func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, "INSERT INTO meta (name, value) VALUES ($1, $2)", saltName, string(fresh))
@@ -196,83 +171,13 @@ func (f *File) HashSuppression(ctx context.Context) error {
 		}
 		defer rename.Close()
 		for _, name := range names {
+			if strings.HasPrefix(name, hashMark) {
+				continue // it was forgotten, or comes from another file
+			}
 			if _, err := rename.ExecContext(ctx, fresh.name(name), name); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-}
-
-// suppressionList answers for a run's rows; empty lists cost nothing.
-type suppressionList struct {
-	empty bool
-	salt  salt
-}
-
-func (f *File) suppressionList(ctx context.Context) (l suppressionList, err error) {
-	var some bool
-	if err := f.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM suppression)").Scan(&some); err != nil {
-		return l, fmt.Errorf("state: reading the suppression list: %w", err)
-	}
-	l.empty = !some
-	l.salt, err = f.salt(ctx)
-	return l, err
-}
-
-// forbids returns which entry forbids an address; 0 for none.
-func (l suppressionList) forbids(ctx context.Context, find *sql.Stmt, a syntax.Address) (id int64, err error) {
-	if l.empty {
-		return 0, nil
-	}
-	err = find.QueryRowContext(ctx, l.salt.name(addressName(a)), l.salt.name("@"+a.Domain)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
-	}
-	return id, err
-}
-
-// strike takes suppressed addresses out of the work of a run. They are not retried any more.
-func (l suppressionList) strike(ctx context.Context, tx *sql.Tx, s statements, run int64) error {
-	if l.empty {
-		return nil
-	}
-	struck, err := l.struck(ctx, tx, s, run)
-	if err != nil {
-		return err
-	}
-	for _, id := range struck {
-		if _, err := s.finish.ExecContext(ctx, run, id); err != nil {
-			return err
-		}
-		if _, err := s.forget.ExecContext(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// struck returns the addresses in the work of a run that are suppressed.
-func (l suppressionList) struck(ctx context.Context, tx *sql.Tx, s statements, run int64) (ids []int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address
-		JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var a syntax.Address
-		if err := rows.Scan(&id, &a.Local, &a.Domain); err != nil {
-			return nil, err
-		}
-		entry, err := l.forbids(ctx, s.forbids, a)
-		if err != nil {
-			return nil, err
-		}
-		if entry > 0 {
-			ids = append(ids, id)
-		}
-	}
-	return ids, rows.Err()
 }

@@ -234,7 +234,7 @@ const leftovers = `SELECT run, count(*) FROM rows GROUP BY run UNION ALL SELECT 
 
 	UNION ALL SELECT run, 2000 + count(*) FROM batches GROUP BY run ORDER BY 1, 2`
 
-func TestRowsStayUntilTheNextRunOverTheirListBegins(t *testing.T) {
+func TestRowsStayUntilTheNextRunOverTheirListHasFinished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	f := open(t, path)
 	defer f.Close()
@@ -252,30 +252,32 @@ func TestRowsStayUntilTheNextRunOverTheirListBegins(t *testing.T) {
 	c := start(t, f, "c.csv", "a@one.lab")
 	check("another list began", "1 2", "1 2001", "2 1", "2 1001", "2 2001", "3 1")
 	a = start(t, f, "a.csv", "b@one.lab")
-	check("the same list began", "2 1", "2 1001", "2 2001", "3 1", "4 1")
+	check("the same list began", "1 2", "2 1", "2 1001", "2 2001", "3 1", "4 1")
 	b.Close()
 	b = start(t, f, "b.csv", "b@one.lab", "n@one.lab")
-	check("a list that was broken off goes on", "2 2", "2 1001", "2 2001", "3 1", "4 1")
+	check("a list that was broken off goes on", "1 2", "2 2", "2 1001", "2 2001", "3 1", "4 1")
 
 	// What was begun over no list is not gone on with.
 	one := start(t, f, "", "x@two.lab")
 	two := start(t, f, "", "x@two.lab")
 	one.Close()
 	three := start(t, f, "", "x@two.lab")
-	check("one of two over no list is closed", "2 2", "2 1001", "2 2001", "3 1", "4 1", "6 1", "6 1001", "6 2001", "7 1", "7 1001", "7 2001")
+	check("one of two over no list is closed", "1 2", "2 2", "2 1001", "2 2001", "3 1", "4 1", "6 1", "6 1001", "6 2001", "7 1", "7 1001", "7 2001")
 
 	// Forgetting runs leaves those that are open.
 	withSQL(t, path, "UPDATE runs SET started = 1")
 	for _, run := range []*state.Run{a, c, two, three} {
 		run.Close()
 	}
-	if err := f.Prune(t.Context(), day); err != nil {
+	if err := f.Prune(t.Context(), state.Retention{Changes: day}); err != nil {
 		t.Fatal(err)
 	}
-	check("pruned", "2 2", "2 1001", "2 2001", "7 1", "7 1001", "7 2001")
+	check("pruned", "1 2", "2 2", "2 1001", "2 2001", "7 1", "7 1001", "7 2001")
 	if got := work(t, b, accepted); !slices.Equal(got, []string{"n@one.lab"}) {
 		t.Errorf("the run that is open has %v to do", got)
 	}
+	finish(t, start(t, f, "a.csv", "b@one.lab"))
+	check("the same list has finished", "2 2", "2 2001", "7 1", "7 1001", "7 2001", "8 1")
 }
 
 func TestWhatWasKnownBeforeIsReplacedAndWhatWasFoundSinceIsNot(t *testing.T) {
@@ -335,7 +337,7 @@ func TestAFileIsCompactedWhenNoRunIsOpen(t *testing.T) {
 	run := start(t, f, "short.csv", "a@one.lab")
 	unused := func() string {
 		t.Helper()
-		if err := f.Prune(t.Context(), day); err != nil {
+		if err := f.Prune(t.Context(), state.Retention{Changes: day}); err != nil {
 			t.Fatal(err)
 		}
 		return query(t, path, "PRAGMA freelist_count")[0]

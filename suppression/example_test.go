@@ -19,7 +19,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	list, err := suppression.Open("-", strings.NewReader(bounces), classifier)
+	list, err := suppression.Open("-", suppression.Options{Stdin: strings.NewReader(bounces)}, classifier)
 	if err != nil {
 		panic(err)
 	}

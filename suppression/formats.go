@@ -29,7 +29,14 @@ type csvEntry struct {
 }
 
 func (e csvEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
-	return Entry{Name: e.Email, Reason: e.Reason, At: moment(e.At)}, ""
+	s := Entry{Name: e.Email, Reason: e.Reason, At: moment(e.At)}
+	switch saying(e.Reason) {
+	case soft:
+		return s, "a soft bounce"
+	case no:
+		return s, "no suppression but a delivery, a subscription or the like"
+	}
+	return s, "" // any word of the user's own counts
 }
 
 // sendGridEntry is a record of bounces, blocks or invalid emails (with a reason), of spam reports (with an IP) or of
@@ -95,20 +102,6 @@ func (e postmarkEntry) entry(func(string) bool, *reply.Classifier) (Entry, strin
 	return s, ""
 }
 
-type sesEntry struct {
-	EmailAddress   string `csv:"EmailAddress"`
-	Reason         string `csv:"Reason"` // BOUNCE or COMPLAINT
-	LastUpdateTime string `csv:"LastUpdateTime"`
-}
-
-func (e sesEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
-	s := Entry{Name: e.EmailAddress, Reason: HardBounce, At: moment(e.LastUpdateTime)}
-	if strings.EqualFold(strings.TrimSpace(e.Reason), "COMPLAINT") {
-		s.Reason = Complaint
-	}
-	return s, ""
-}
-
 // mailchimpEntry is a record of the cleaned or of the unsubscribed members of an audience.
 type mailchimpEntry struct {
 	EmailAddress string `csv:"Email Address"`
@@ -159,7 +152,22 @@ func (e hubSpotEntry) entry(_ func(string) bool, c *reply.Classifier) (Entry, st
 // sender, the message or the moment, since they are no evidence about the address. If they say too little, the service
 // is believed.
 func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
-	s.Reason, s.Reply = HardBounce, text
+	if s.Reply = text; reasonIn(s.Reason) == "" {
+		s.Reason = HardBounce
+	}
+	switch ownWordsIn(text, code) {
+	case hard, manual:
+		return s, ""
+	case complaint:
+		s.Reason = Complaint
+		return s, ""
+	case unsubscribe:
+		s.Reason = Unsubscribe
+		return s, ""
+	}
+	if text == "" && isCode(code) {
+		text = code
+	}
 	r, err := reply.Parse(text)
 	if err != nil {
 		return s, "" // no words at all
@@ -170,8 +178,12 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 	if e, err := reply.ParseEnhanced(code); err == nil && r.Enhanced == (reply.Enhanced{}) {
 		r.Enhanced = e
 	}
+	if r.Enhanced.Class > 0 {
+		s.Code = r.Enhanced.String()
+	}
 	m := c.Classify(r, reply.CommandIn(text), "")
-	if m.Suppresses() || m.Reason == verdict.Unclear && m.Kind == reply.Hard {
+	silent := r.Code == 0 && r.Enhanced == (reply.Enhanced{})
+	if m.Suppresses() || m.Reason == verdict.Unclear && (m.Kind == reply.Hard || silent) {
 		return s, ""
 	}
 	return s, fmt.Sprintf("the bounce is not about the address (%s)", m.Reason)
@@ -181,20 +193,70 @@ func bounced(s Entry, text, code string, c *reply.Classifier) (Entry, string) {
 type service struct {
 	format Format
 	marks  [][]string // a list with all columns of one of these has the format
+	alone  bool       // and no column that the format does not have
+	names  func() ([]string, error)
 	decode func(*recordBatch) ([]typed, error)
 }
 
-// services are tried in this order.
+// services are tried in this order. What their columns mean cannot be told by name: that a list of addresses with dates
+// is one of unsubscribes, or who asked for a manual suppression.
 var services = []service{
-	{Postmark, [][]string{{"SuppressionReason"}}, decode[postmarkEntry]},
-	{SES, [][]string{{"EmailAddress", "LastUpdateTime"}, {"EmailAddress", "Reason"}}, decode[sesEntry]},
-	{Mailchimp, [][]string{{"Email Address", "CLEAN_TIME"}, {"Email Address", "UNSUB_TIME"}}, decode[mailchimpEntry]},
-	{HubSpot, [][]string{
-		{"Email", "Portal Bounce"}, {"Email", "Portal Unsubscribe"}, {"Email", "Portal Spam Report"},
-	}, decode[hubSpotEntry]},
-	{Mailgun, [][]string{{"address", "created_at"}, {"address", "error"}}, decode[mailgunEntry]},
-	{SendGrid, [][]string{{"email", "created"}}, decode[sendGridEntry]},
-	{CSV, [][]string{{"email", "reason"}}, decode[csvEntry]},
+	{Postmark, [][]string{{"SuppressionReason"}}, false, columnNames[postmarkEntry], decode[postmarkEntry]},
+	{
+		Mailchimp,
+		[][]string{{"Email Address", "CLEAN_TIME"}, {"Email Address", "UNSUB_TIME"}},
+		false, columnNames[mailchimpEntry], decode[mailchimpEntry],
+	},
+	{
+		HubSpot,
+		[][]string{{"Email", "Portal Bounce"}, {"Email", "Portal Unsubscribe"}, {"Email", "Portal Spam Report"}},
+		false, columnNames[hubSpotEntry], decode[hubSpotEntry],
+	},
+	{
+		Mailgun,
+		[][]string{{"address", "created_at"}, {"address", "error"}},
+		true, columnNames[mailgunEntry], decode[mailgunEntry],
+	},
+	{SendGrid, [][]string{{"email", "created"}}, true, columnNames[sendGridEntry], decode[sendGridEntry]},
+	{CSV, [][]string{{"email", "reason", "date"}}, true, columnNames[csvEntry], decode[csvEntry]},
+}
+
+// marks are columns by which an export of a service is known whose columns say by their names what they mean. The format
+// is the source that is remembered.
+var marks = []struct {
+	format  Format
+	columns string
+}{
+	{"mandrill", "email,reason,expired"},
+	{SES, "EmailAddress,LastUpdateTime"},
+	{SES, "EmailAddress,Reason"},
+	{SES, "notificationType"},
+	{SES, "eventType,mail.messageId"},
+	{"sparkpost", "recipient,non_transactional"},
+	{"sparkpost", "rcpt_to,bounce_class"},
+	{"brevo", "email,senderEmail"},
+	{"brevo", "contacts.email,contacts.reason.code"},
+	{"brevo", "email,reason.code"},
+	{"brevo", "EMAIL,EMAIL_BLACKLISTED"},
+	{"klaviyo", "attributes.email,attributes.subscriptions.email.marketing.suppression.reason"},
+	{Postmark, "Email,BouncedAt"},
+	{Postmark, "Email,Inactive"},
+	{SendGrid, "email,sg_event_id"},
+	{Mailgun, "recipient,delivery-status.code"},
+	{Mailgun, "recipient,event"},
+	{"mailjet", "email,mj_contact_id"},
+	{"mailchimp", "email_address,unsubscribe_reason"},
+}
+
+// formatOf recognises a service by the names of the columns; Columns if it is none of them.
+func formatOf(columns []string) Format {
+	for _, mark := range marks {
+		missing := func(m string) bool { return indexOf(columns, m) < 0 }
+		if !slices.ContainsFunc(strings.Split(mark.columns, ","), missing) {
+			return mark.format
+		}
+	}
+	return Columns
 }
 
 // columnNames returns the names of the columns of T's fields.
@@ -231,6 +293,11 @@ func decode[T typed](b *recordBatch) ([]typed, error) {
 // serviceOf recognises the format by the names of the columns.
 func serviceOf(columns []string) (service, bool) {
 	for _, s := range services {
+		names, err := s.names()
+		isOther := func(c string) bool { return indexOf(names, c) < 0 }
+		if err != nil || s.alone && slices.ContainsFunc(columns, isOther) {
+			continue
+		}
 		for _, mark := range s.marks {
 			if !slices.ContainsFunc(mark, func(m string) bool { return indexOf(columns, m) < 0 }) {
 				return s, true
@@ -249,14 +316,18 @@ func indexOf(columns []string, name string) int {
 // moments are the layouts in which services write a time, other than seconds since 1970.
 var moments = []string{
 	time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02 15:04:05 -0700 MST", "2006-01-02 15:04:05 MST",
+	"2006-01-02 15:04:05-07:00", "2006-01-02 15:04:05 -0700", "2006-01-02 15:04",
 	time.DateOnly, time.RFC1123, time.RFC1123Z, "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700",
 }
 
 // moment parses a time. It returns zero for text that is none.
 func moment(text string) time.Time {
 	text = strings.TrimSpace(text)
-	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds > 0 {
-		return time.Unix(seconds, 0).UTC()
+	if seconds, err := strconv.ParseFloat(text, 64); err == nil && seconds > 1e8 && seconds < 1e14 {
+		if seconds > 1e11 { // milliseconds
+			seconds /= 1000
+		}
+		return time.Unix(int64(seconds), 0).UTC()
 	}
 	for _, layout := range moments {
 		if t, err := time.Parse(layout, text); err == nil {

@@ -6,7 +6,9 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 
+	"presend/lists"
 	"presend/verify/reply"
 	"presend/verify/syntax"
 )
@@ -18,41 +20,77 @@ type Row struct {
 	Left string // why the row is left out; empty if it counts
 }
 
+// Options say what is known of a list beforehand.
+type Options struct {
+	Stdin  io.Reader // what path "-" reads
+	Column string    // the address column: its name, or its number from 1; empty: found out
+	Says   string    // the column that says which addresses are suppressed, named likewise; empty: found out
+	All    bool      // every address of the list is suppressed
+}
+
+// WhichColumnError is returned for a list of which no column says which of its addresses are suppressed.
+type WhichColumnError struct{ Columns []string }
+
+func (e *WhichColumnError) Error() string {
+	return fmt.Sprintf("no column says which of the addresses are suppressed, such as a reason or a status. "+
+		"Which one is it? Name it with --says, or say with --all that every address is; the columns are %s",
+		strings.Join(e.Columns, ", "))
+}
+
 // Reader is an open suppression list. Close it.
 type Reader struct {
 	path       string
 	records    *records
 	service    service
+	decider    *decider // nil: the service's columns are read
 	classifier *reply.Classifier
 }
 
-// Open opens a list in any of the formats, as CSV or as the JSON of a service's API, and recognises the format by the
-// columns. In any other list with an address column every address counts, with the reason [Manual]. So does a record of
-// a known format without a reason. The path "-" is stdin. The classifier decides which bounces are about the address.
-func Open(path string, stdin io.Reader, c *reply.Classifier) (*Reader, error) {
-	rows, err := openRecords(path, stdin)
+// Open opens a list in any format that package lists reads. The columns decide which addresses are suppressed: those of a
+// service's export have the meaning that it documents, those of any other list the meaning of their names and words. In
+// a list of addresses alone each counts, with the reason [Manual]. For another list whose columns do not say which
+// address is suppressed, the error is a [*WhichColumnError]. The path "-" is Options.Stdin. The classifier decides which
+// bounces are about the address.
+func Open(path string, o Options, c *reply.Classifier) (*Reader, error) {
+	rows, err := openRecords(path, o)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows.columns) == 0 && rows.second("BOUNCE", "COMPLAINT") {
-		rows.columns = []string{"EmailAddress", "Reason"}
-	}
+	r := &Reader{path: path, records: rows, classifier: c}
 	s, ok := serviceOf(rows.columns)
-	if !ok {
-		rows.keep(rows.address, "email")
-		s = service{format: Plain, decode: decode[csvEntry]}
+	if isAsked := o.Says != "" || o.All; ok && !isAsked {
+		r.service = s
+		return r, nil
 	}
-	return &Reader{path, rows, s, c}, nil
+	r.service = service{format: rows.format()}
+	r.decider = &decider{addresses: rows.addresses(), asked: -1}
+	switch {
+	case o.All, rows.plain() && o.Says == "":
+		r.service.format = Plain
+		return r, nil
+	}
+	r.decider = rows.decider(decider{classifier: c, now: time.Now()})
+	if r.decider == nil {
+		err := fmt.Errorf("list %s: %w", path, &WhichColumnError{rows.describe()})
+		if closed := r.Close(); closed != nil {
+			return nil, closed
+		}
+		return nil, err
+	}
+	return r, nil
 }
 
 // Format returns the format of the list.
 func (r *Reader) Format() Format { return r.service.format }
 
 // Close closes the list's file.
-func (r *Reader) Close() error { return r.records.close() }
+func (r *Reader) Close() error { return r.records.list.Close() }
 
 // Rows yields all rows of the list, also those that are left out. It ends at the first error.
 func (r *Reader) Rows() iter.Seq2[Row, error] {
+	if r.decider != nil {
+		return r.decided()
+	}
 	return func(yield func(Row, error) bool) {
 		has := func(column string) bool { return indexOf(r.records.columns, column) >= 0 }
 		for batch, err := range r.records.batches() {
@@ -74,6 +112,48 @@ func (r *Reader) Rows() iter.Seq2[Row, error] {
 			}
 		}
 	}
+}
+
+// decided yields the rows of a list whose columns decide, one for each address of a row.
+func (r *Reader) decided() iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for one, err := range r.records.rows() {
+			if err != nil {
+				yield(Row{}, err)
+				return
+			}
+			row := Row{Line: one.line}
+			if len(r.decider.roles) > 0 {
+				row.Entry, row.Left = r.decider.row(one.cells)
+			}
+			for _, name := range r.decider.names(one.cells) {
+				row.Name = name
+				if !yield(checked(row), nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// names returns the addresses of a row; an empty one if it has none.
+func (d *decider) names(cells []string) (names []string) {
+	for _, group := range d.addresses {
+		for _, i := range group {
+			if i >= len(cells) || strings.TrimSpace(cells[i]) == "" {
+				continue
+			}
+			if strings.Count(cells[i], "@") > 1 {
+				names = append(names, lists.SplitCell(cells[i])...)
+				continue
+			}
+			names = append(names, cells[i])
+		}
+		if names != nil {
+			return names
+		}
+	}
+	return []string{""}
 }
 
 // checked marks a row as left out if it is not about an address or a domain.

@@ -62,7 +62,7 @@ func FuzzImport(f *testing.F) {
 
 // imported returns the rows of a list, up to the error that ends it.
 func imported(text []byte, c *reply.Classifier) (rows []suppression.Row, f suppression.Format, err error) {
-	list, err := suppression.Open("-", bytes.NewReader(text), c)
+	list, err := suppression.Open("-", suppression.Options{Stdin: bytes.NewReader(text)}, c)
 	if err != nil {
 		return nil, "", err
 	}

@@ -23,7 +23,7 @@ func readSuppression(t *testing.T, path, stdin string) (suppression.Format, []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := suppression.Open(path, strings.NewReader(stdin), c)
+	list, err := suppression.Open(path, suppression.Options{Stdin: strings.NewReader(stdin)}, c)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stdin)
 	}
@@ -106,7 +106,6 @@ func TestSuppressionListsOfMailServicesAreRead(t *testing.T) {
 		{"our own", "email,reason,date\nann@corp.lab,unsubscribe,2026-01-01T00:00:00Z\n@gone.lab,hard_bounce,\n", suppression.CSV, []string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z", "3 @gone.lab hard_bounce"}},
 		{"a plain list", "ann@corp.lab\nbob@corp.lab\n", suppression.Plain, []string{"1 ann@corp.lab manual", "2 bob@corp.lab manual"}},
 		{"a plain list of domains", "@corp.lab\n@gone.lab\n", suppression.Plain, []string{"1 @corp.lab manual", "2 @gone.lab manual"}},
-		{"any list with addresses", "Name;E-Mail\nAnn;ann@corp.lab\n", suppression.Plain, []string{"2 ann@corp.lab manual"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -134,16 +133,16 @@ func TestWhatIsNoSuppressionListIsAnError(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"":                           "empty",
-		`{"items":[]}`:               "no column",
+		`{"items":[]}`:               "no entries",
 		`{"items":[`:                 "no JSON",
-		"[]":                         "no records",
+		"[]":                         "no entries",
 		"name,phone\nAnn,1\nBob,2\n": "no column",
 	} {
-		if _, err := suppression.Open("-", strings.NewReader(text), c); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := suppression.Open("-", suppression.Options{Stdin: strings.NewReader(text)}, c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := suppression.Open(t.TempDir(), nil, c); err == nil || !strings.Contains(err.Error(), "folder") {
+	if _, err := suppression.Open(t.TempDir(), suppression.Options{}, c); err == nil || !strings.Contains(err.Error(), "folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }

@@ -46,6 +46,7 @@ type lane struct {
 	ceiling  int // sessions allowed now; adapts between 1 and the cap of the table
 	met      bool
 	limiter  *rate.Limiter // nil: no limit
+	strain   strain
 
 	paused time.Time // nothing is asked before
 	pauses int       // in a row
@@ -78,9 +79,7 @@ func newDestination(name string, limits smtpprobe.Limits, sources int) *destinat
 	for i := range d.lanes {
 		l := &d.lanes[i]
 		l.ceiling = limits.Sessions
-		if limits.Rate > 0 {
-			l.limiter = rate.NewLimiter(rate.Limit(limits.Rate), limits.Recipients)
-		}
+		l.limiter = tableLimiter(limits)
 	}
 	d.ceiling = limits.Sessions * sources
 	return d
@@ -94,6 +93,11 @@ func (d *destination) forget(now time.Time) {
 	d.learnedAt, d.limits = time.Time{}, d.table
 	d.slowsOnErrors, d.toleratesErrors, d.small = false, false, false
 	d.mails, d.rcptDomains, d.tarpit = 0, 0, false
+	for i := range d.lanes {
+		if l := &d.lanes[i]; l.strain.learned {
+			l.limiter, l.strain = tableLimiter(d.table), strain{}
+		}
+	}
 }
 
 // learned notes that the destination's limits differ from the table's.
@@ -120,7 +124,7 @@ func (d *destination) plain() bool {
 	for i := range d.lanes {
 		l := &d.lanes[i]
 		if l.circuit != nil || l.refusals > 0 || l.pauses > 0 || l.ceiling != d.table.Sessions || l.limiter != nil ||
-			d.table.Day > 0 && l.asked > 0 {
+			l.heard || d.table.Day > 0 && l.asked > 0 {
 			return false
 		}
 	}
@@ -142,12 +146,16 @@ func (l *lane) pause(now time.Time) (time.Duration, bool) {
 }
 
 // answered counts a flight that met an honest answer and no sign of strain.
-func (l *lane) answered(most int) {
+func (l *lane) answered(now time.Time, table smtpprobe.Limits) {
 	l.refusals, l.pauses, l.circuit, l.trial = 0, 0, nil, false
 	l.quiet++
-	if l.quiet%quietFlights == 0 && l.ceiling < most {
+	if l.quiet%quietFlights != 0 {
+		return
+	}
+	if l.ceiling < table.Sessions && !l.slow() {
 		l.ceiling++
 	}
+	l.raise(now, table)
 }
 
 // refused counts a flight, or an attempt to open a session, in which the server refused us. It reports whether that

@@ -189,8 +189,9 @@ func (s *share) mustAsk() bool {
 	return len(s.held)+len(s.doubts) >= heldMost && (s.domain.wantsQuestion() || s.domain.asking || s.wantsTest())
 }
 
-// askable returns how much of the share a session from a source could ask now: recipients and the question.
-func (s *share) askable(source int) int {
+// askable returns how much of the share a session from a source could ask now: recipients, the question and, where its
+// budget allows for one, a test.
+func (s *share) askable(source int, mayTest bool) int {
 	n := 0
 	if !s.mustAsk() {
 		n = len(s.ready)
@@ -206,7 +207,7 @@ func (s *share) askable(source int) int {
 	if s.domain.wantsQuestion() && s.domain.mayAsk(source) && (n > 0 || s.asksOnly()) {
 		n++
 	}
-	if n == 0 && s.wantsTest() {
+	if n == 0 && mayTest && s.wantsTest() {
 		n = min(len(s.doubts), flightMost) + testOthers
 	}
 	return n
@@ -250,13 +251,14 @@ func (d *domain) exhausted(p *plan) evidence {
 		if e.reason == verdict.NotProbed { // about us: nothing else is to be concluded
 			return e
 		}
-		ours = ours || e.ours
 		if first == nil {
 			first = &e
+		} else {
+			ours = ours || e.ours
 		}
 	}
 	if first != nil {
-		first.ours = ours
+		first.blame(ours)
 		return *first
 	}
 	return evidence{reason: verdict.DomainNotServed, detail: "none of its mail hosts carries mail for " + d.name}

@@ -21,6 +21,26 @@ func (p *plan) since(r *runState) time.Time {
 	return r.begun
 }
 
+// useSurest lets a failure that was met on several ways be the one of which most is known: on a way on which others
+// answer, else on one that is not given up.
+func (p *plan) useSurest(r *runState, e *evidence) {
+	rank := func(x evidence) int {
+		switch {
+		case p.certain(r, x):
+			return 2
+		case *x.via != anyWay && p.reachOf(*x.via).state != shutWay:
+			return 1
+		}
+		return 0
+	}
+	for _, x := range e.met {
+		x.answer = e.answer
+		if rank(x) > rank(*e) {
+			e.reason, e.detail, e.via, e.ours = x.reason, x.detail, x.via, x.ours
+		}
+	}
+}
+
 // certain reports whether a failure to connect is known to be the destination's own: others answered since.
 func (p *plan) certain(r *runState, e evidence) bool {
 	dest, since := e.answer.Destination, p.since(r)
@@ -36,6 +56,7 @@ func (p *plan) certain(r *runState, e evidence) bool {
 // doubts reports whether it is not known yet whether a failure is ours. Where its way was given up, it is: then it puts
 // that trouble into the evidence.
 func (p *plan) doubts(r *runState, e *evidence) bool {
+	p.useSurest(r, e)
 	if *e.via != anyWay {
 		if w := p.reachOf(*e.via); w.state == shutWay {
 			*e = instead(*e, w.trouble)

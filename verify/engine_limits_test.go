@@ -3,6 +3,7 @@ package verify_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"presend/verify"
 	"presend/verify/smtpprobe"
+	"presend/verify/verdict"
 )
 
 // countingProber counts the sessions that are being opened, or ask.
@@ -100,6 +102,38 @@ func TestAnAddressThatLooksLikeATrapIsNeverAsked(t *testing.T) {
 		}
 		if got := l.Count().Rcpts; got != 0 {
 			t.Errorf("%d recipients were asked, want none", got)
+		}
+	})
+}
+
+func TestAParkedDomainIsASuspectedTrapAndNeverAsked(t *testing.T) {
+	const declaration = "host mail.h-email.net\nhost mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab\n" +
+		"domain typo.lab mx=mail.h-email.net catchall\ndomain both.lab mx=mx.corp.lab,mail.h-email.net\nmailbox ann@both.lab\n"
+	cases := map[string]bool{"mail hosts are asked": true, "mail hosts are not asked": false}
+	bubbles(t, cases, func(t *testing.T, probes bool) {
+		l, v := memoryWorld(t, declaration, func(c *verify.Config) {
+			if !probes {
+				c.Prober = nil
+			}
+		})
+		results := verifyAll(t, v, []string{"ann@typo.lab", "ann@both.lab", "ann@corp.lab"})
+		checked, err := v.Check(t.Context(), "bob@typo.lab")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []verify.Result{results[0], checked} {
+			if r.Verdict != "risky" || r.Reason != "spam_trap_suspect" || r.Action != verdict.DoNotSend ||
+				!slices.Contains(r.Flags, verify.FlagParked) || !strings.Contains(r.Detail, "mail.h-email.net") {
+				t.Errorf("%s: %s (%s), %s, %v", r.Normalized, r.Reason, r.Detail, r.Action, r.Flags)
+			}
+		}
+		for _, r := range results[1:] {
+			if probes != (r.Reason == "accepted") || slices.Contains(r.Flags, verify.FlagParked) {
+				t.Errorf("%s: %s (%s), %v", r.Normalized, r.Reason, r.Detail, r.Flags)
+			}
+		}
+		if n := l.Probes("ann@typo.lab") + l.Probes("bob@typo.lab"); n != 0 {
+			t.Errorf("%d recipients were asked, want none", n)
 		}
 	})
 }

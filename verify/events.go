@@ -23,6 +23,7 @@ type (
 	begin struct {
 		run      runID
 		patience time.Duration // how long it waits for a network that is down
+		spent    []Spent       // what was asked today before, as its Queue remembers it
 	}
 	// found brings a domain whose mail hosts are worth asking, with the first of its tasks; more are with the Queue.
 	found struct {
@@ -131,6 +132,7 @@ type (
 		done     []finding
 		facts    []Facts
 		troubles []*Trouble
+		spent    []Spent
 		last     bool // the run is over
 	}
 	releaseOrder struct {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"slices"
+	"time"
 
 	"presend/verify/catchall"
 	"presend/verify/reply"
@@ -42,8 +43,8 @@ func (c *control) sample(t *task) {
 	}
 }
 
-// inDoubt reports whether the question is to be asked to learn the words for an address that does not exist, although its
-// own answer may be known.
+// inDoubt reports whether the question is to be asked to learn the words for an address that does not exist, although
+// its own answer may be known.
 func (d *domain) inDoubt() bool {
 	c := &d.control
 	if c.off || c.words != "" || c.accepted == "" || d.answer.Provider.AcceptsAll {
@@ -67,6 +68,11 @@ func (s *share) wantsTest() bool {
 	return len(s.doubts) > 0 || len(s.held) > 0 && d.inquiry.Answer() == catchall.Open
 }
 
+// beingRead reports whether the control experiment is under way, or about to be.
+func (d *domain) beingRead() bool {
+	return d.inDoubt() || slices.ContainsFunc(d.shares, (*share).wantsTest)
+}
+
 // decide ends the doubts that the experiment cannot lift.
 func (p *plan) decide(d *domain) {
 	c := &d.control
@@ -84,6 +90,10 @@ func (p *plan) decide(d *domain) {
 	if c.failed >= testsMost || d.dest.limits.Recipients < testLeast || d.answer.Provider.AcceptsAll ||
 		c.accepted == "" && (!busy || doubts >= heldMost) {
 		c.off = true
+	}
+	if !c.off && c.words != "" && !p.affordsTest(d) { // accepted addresses are asked again with the question tomorrow
+		c.off = true
+		d.prevented, d.retryAt = true, d.dest.budgetSpent(p.now).retryAt
 	}
 	for _, s := range d.shares {
 		list := s.doubts
@@ -104,6 +114,19 @@ func (p *plan) decide(d *domain) {
 	}
 }
 
+// mayTest reports whether the budget of the day lets a source ask enough for a test.
+func (d *destination) mayTest(n int, now time.Time) bool { return d.leftToday(n, now) >= testLeast }
+
+// affordsTest reports whether any source may ask enough today for a test of a domain.
+func (p *plan) affordsTest(d *domain) bool {
+	for n := range p.sources {
+		if d.dest.mayTest(n, p.now) {
+			return true
+		}
+	}
+	return false
+}
+
 // dropDoubts gives what is in doubt for runs that are stopping the result that it has without a test.
 func (p *plan) dropDoubts(s *share) {
 	s.doubts = slices.DeleteFunc(s.doubts, func(x doubt) bool {
@@ -119,7 +142,7 @@ func (p *plan) composeTest(s *session, dom *domain, sh *share, passes int) *tran
 	d := s.dest
 	t := &transaction{domain: dom, share: sh, test: true, alone: true, last: dom.control.accepted}
 	most := min(d.maxRefusals(load{})-testOthers, d.limits.Recipients-testOthers, d.limits.PerSession-testOthers)
-	most = max(1, min(most, passes-testOthers))
+	most = max(1, min(most, passes-testOthers)) // passes are enough for one
 	n := min(most, len(sh.doubts))
 	for _, x := range sh.doubts[:n] {
 		t.groups = append(t.groups, []*task{x.task})
@@ -139,6 +162,9 @@ func (p *plan) hearTest(s *session, t *transaction, x saidTransaction, m *met) {
 		s.load.served++
 		if !a.ok() {
 			s.load.refused++
+		}
+		if !a.limit() {
+			m.passed++
 		}
 	}
 	if x.refused != nil {

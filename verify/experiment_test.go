@@ -192,11 +192,12 @@ func TestARefusalThatNobodyReadsBringsTheQuestionAlongWhereTheAnswerIsKnown(t *t
 				t.Fatal(err)
 			}
 			reasons := all("mailbox_unknown", bad)
-			for _, a := range good {
-				reasons[a] = map[catchall.Answer]string{catchall.No: "accepted", catchall.Yes: "catch_all"}[fact]
+			for _, a := range good { // two sessions have refused the impossible address: it is no catch-all any more
+				reasons[a] = "accepted"
 			}
-			if fact == catchall.No {
-				wantReasons(t, queue.list(), reasons)
+			wantReasons(t, queue.list(), reasons)
+			if got := queue.facts["corp.lab"].CatchAll; got != catchall.No {
+				t.Errorf("what is kept of the domain: %q", got)
 			}
 			if n := questions(l, append(good, bad...))["corp.lab"]; n != 2 {
 				t.Errorf("the question was asked %d times, want twice", n)
@@ -211,6 +212,57 @@ func TestClearWordsNeedNoControl(t *testing.T) {
 		verifyAll(t, v, append(bad, good...))
 		if c := l.Count(); c.Rcpts != 11 || c.Connections != 1 {
 			t.Errorf("%d recipients in %d sessions, want 11 in one", c.Rcpts, c.Connections)
+		}
+	})
+}
+
+func TestATestThatMeetsALimitIsMadeAgainAndOneThatNeverEndsIsGivenUp(t *testing.T) {
+	const reply = "550 the moon is closed"
+	good, bad := numbered("good", "corp.lab", 5), numbered("bad", "corp.lab", 4)
+	type world struct {
+		spoils string // what the real address gets in a test that comes last there
+		tests  int    // that get it
+		bad    string
+		asked  int // tests at most
+	}
+	bubbles(t, map[string]world{
+		"one limit":                {"450 4.7.1 slow down", 1, "mailbox_unknown", 3}, // the next one is careful
+		"two limits":               {"450 4.7.1 slow down", 2, "mailbox_unknown", 6},
+		"a limit every time":       {"450 4.7.1 slow down", 100, "refused", 3},
+		"the session ends once":    {"421 4.3.2 closing", 1, "mailbox_unknown", 2},
+		"it ends every time":       {"421 4.3.2 closing", 100, "refused", 3},
+		"a refusal is no accident": {"550 5.1.1 User unknown", 1, "refused", 1},
+	}, func(t *testing.T, w world) {
+		tests, test := 0, 0
+		_, v := scripted(t, "", good, func(v lab.Visit) (string, time.Duration) {
+			switch {
+			case v.Command != "RCPT":
+				return "", 0
+			case v.Asked == 0 && !v.Known && !strings.HasPrefix(v.Recipient, "bad"):
+				tests++
+				test = v.Session
+			}
+			if v.Session == test && v.Known && tests <= w.tests {
+				return w.spoils, 0
+			}
+			if !v.Known {
+				return reply, 0
+			}
+			return "", 0
+		}, nil)
+		reasons := all(w.bad, bad)
+		for _, a := range good {
+			reasons[a] = "accepted"
+		}
+		got := verifyAll(t, v, append(bad, good...))
+		for _, r := range got {
+			if strings.HasPrefix(r.Normalized, "good") && w.bad == "refused" && r.Reason == "catch_all_unknown" {
+				reasons[r.Normalized] = "catch_all_unknown" // nothing told what the words mean
+			}
+		}
+		wantReasons(t, got, reasons)
+		if tests > w.asked || tests == 0 {
+			t.Errorf("%d tests, want %d at most", tests, w.asked)
 		}
 	})
 }

@@ -16,6 +16,7 @@ type flight struct {
 	transactions []*transaction
 	recipients   int // in all of them, questions included
 	large        bool
+	begun        time.Time
 }
 
 // transaction is MAIL and the RCPTs of one domain.
@@ -114,6 +115,9 @@ func (p *plan) fill(s *session) *flight {
 		passes = max(1, int(lim.TokensAt(p.now)))
 	}
 	passes = min(passes, d.leftToday(s.source, p.now))
+	if s.lane().strain.careful {
+		passes = min(passes, p.least(s, p.servers[s.addr]))
+	}
 	f := &flight{}
 	for (len(f.transactions) == 0 || s.pipelines) && !d.spentMails(s, len(f.transactions)) {
 		srv := p.servers[s.addr]
@@ -180,6 +184,26 @@ func (q *queue) front(fresh bool) *domain {
 	return q.domains.Front().Value.(*domain)
 }
 
+// least returns how many recipients the next flight of a fresh session from a queue holds at least.
+func (q *queue) least() int {
+	sh := q.front(true).share(q.flow)
+	if takes, asks := sh.offers(q.source, true); !takes && !asks && sh.wantsTest() {
+		return testLeast
+	}
+	return 1
+}
+
+// least returns how many recipients the next flight of a session at a server holds at least.
+func (p *plan) least(s *session, srv *server) int {
+	if srv == nil || s.load.served > 0 {
+		return 1
+	}
+	if q := srv.choose(s.dest, s.source); q != nil {
+		return q.least()
+	}
+	return 1
+}
+
 // offers reports whether a session from a source could ask real recipients of a share, and the catch-all question. What
 // goes alone does so in a fresh session, in which nothing was asked, so that its end can be nobody else's doing.
 func (s *share) offers(source int, fresh bool) (takes, asks bool) {
@@ -194,9 +218,12 @@ func (p *plan) compose(s *session, dom *domain, fl *flow, l load, passes int, fi
 	t := &transaction{domain: dom, share: sh}
 	takes, asks := sh.offers(s.source, fresh)
 	if fresh && first && !takes && !asks && sh.wantsTest() {
+		if passes < testLeast {
+			return nil
+		}
 		return p.composeTest(s, dom, sh, passes)
 	}
-	if takes && d.limits.Recipients == 1 {
+	if takes && min(d.limits.Recipients, passes) == 1 {
 		asks = false // it goes by itself, when the real recipients have been asked
 	}
 	if !takes && !asks {
@@ -314,6 +341,7 @@ func sameMailbox(a, b *task, ignoresCase bool) bool {
 func (p *plan) fly(s *session, f *flight) {
 	d := s.dest
 	s.flight, s.state, s.until = f, flyingSession, time.Time{}
+	f.begun = p.now
 	list := make([]flyTransaction, len(f.transactions))
 	for i, t := range f.transactions {
 		list[i] = flyTransaction{t.recipients(), t.domain.answer.Provider.Name, t.domain.hostAt(s.addr, s.host)}
@@ -326,12 +354,7 @@ func (p *plan) fly(s *session, f *flight) {
 	if f.transactions[0].test {
 		most = math.MaxInt // its last recipient is the one that tells
 	}
-	if l := s.lane(); d.table.Day > 0 {
-		l.asked += f.recipients
-		if d.leftToday(s.source, p.now) == 0 {
-			p.touchAll(d) // what waits has its result
-		}
-	}
+	p.spend(s, f.recipients)
 	p.say(flyOrder{s.id, list, s.load.refused, most})
 	p.update(d)
 }

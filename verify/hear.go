@@ -49,6 +49,7 @@ type met struct {
 	strain   string    // the server asks for a slower pace, in these words
 	heard    int       // recipients answered, questions not counted
 	refused  int       // of them refused
+	passed   int       // recipients answered, questions too, other than by a request for a slower pace
 }
 
 // heard takes the answers to a flight.
@@ -96,6 +97,7 @@ func (p *plan) heard(ev heard) {
 		p.broke(s, f, b, at, blamed, &m)
 	}
 	p.learnErrorLimit(s, ev, before)
+	s.lane().strain.count(p.now, f.begun, m.passed, m.strain == "")
 	p.react(s, m)
 	if m.heard > 0 {
 		l := s.lane()
@@ -166,6 +168,9 @@ func (p *plan) hear(s *session, t *transaction, x saidTransaction, m *met) {
 		s.load.served++
 		if !a.ok() {
 			s.load.refused++
+		}
+		if !a.limit() {
+			m.passed++
 		}
 		at := position{i, accepted}
 		if a.ok() {
@@ -432,11 +437,19 @@ func (p *plan) react(s *session, m met) {
 	case m.refusal != nil:
 		p.refusesUs(s, *m.refusal)
 	case m.hourly != nil:
-		p.nextHour(s, *m.hourly)
+		p.nextHour(s, m.hourly.detail)
 	case m.strain != "":
+		if p.now.Before(s.lane().paused) { // the same as another session met
+			s.lane().heardMore(p.now, s.dest.table)
+			return
+		}
+		if p.strained(s) {
+			p.nextHour(s, m.strain)
+			return
+		}
 		p.pause(s, m.strain)
 	case m.answered:
-		s.lane().answered(s.dest.table.Sessions)
+		s.lane().answered(p.now, s.dest.table)
 		src := &p.sources[s.source]
 		src.answered = true
 		clear(src.refusing)

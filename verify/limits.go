@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"presend/verify/reply"
@@ -41,6 +42,7 @@ func (p *plan) learnSessionLimits(s *session, ev heard) {
 	}
 	if doubles(ev.transactions) {
 		d.tarpit = true
+		d.learned(p.now)
 		d.limitErrors(p.now, tarpitRefusals)
 	}
 }
@@ -193,6 +195,9 @@ func (d *destination) budgetSpent(now time.Time) evidence {
 	}
 }
 
+// saysBudget reports whether the detail of a result is that of a budget that is used up. A state file keeps no more of it.
+func saysBudget(detail string) bool { return strings.HasPrefix(detail, notAsked+"today's budget") }
+
 // slower notes that the server asks for a slower pace.
 func (m *met) slower(a said) {
 	if a.meaning.Rule == hourlyLimit {
@@ -202,12 +207,12 @@ func (m *met) slower(a said) {
 	m.strain = a.evidence.detail
 }
 
-// nextHour leaves what waits at a destination with an hourly limit to the next hour.
-func (p *plan) nextHour(s *session, e evidence) {
+// nextHour leaves what waits at a destination to the next hour, since it has an hourly limit or lets nothing pass.
+func (p *plan) nextHour(s *session, said string) {
 	l := s.lane()
 	l.circuit = &evidence{
 		reason:  verdict.RateLimited,
-		detail:  notAsked + fmt.Sprintf("%s has an hourly limit, it said: %s", s.dest.name, e.detail),
+		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one, it said: %s", s.dest.name, said),
 		retryAt: p.now.Add(circuitFor + time.Minute),
 	}
 	l.circuitAt, l.trial = p.now, false

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"presend/internal/lab"
@@ -140,4 +141,27 @@ func TestATarpitCostsTwoRefusalsASession(t *testing.T) {
 		}, 270 * time.Second, 30, true}
 	}
 	bubbles(t, cases, func(t *testing.T, w limited) { wantLimit(t, 6, 40, w) })
+}
+
+func TestAHostThatAnsweredBeforeIsNotTakenForOneThatPutsOffFirstVisitors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := numbered("good", "corp.lab", 5)
+		down := false
+		l, v := scripted(t, "", good, func(v lab.Visit) (string, time.Duration) {
+			if v.Command == "RCPT" && down {
+				return "450 4.3.2 Service currently unavailable", 0
+			}
+			return "", 0
+		}, nil)
+		wantReasons(t, verifyAll(t, v, append(good[:1:1], "bad@corp.lab")), map[string]string{
+			good[0]: "accepted", "bad@corp.lab": "mailbox_unknown",
+		})
+		down = true
+		wantReasons(t, verifyAll(t, v, good[1:]), all("server_unavailable", good[1:]))
+		for _, a := range good[1:] {
+			if n := l.Probes(a); n != 1 {
+				t.Errorf("%s was asked %d times, want once", a, n)
+			}
+		}
+	})
 }

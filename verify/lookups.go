@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,15 @@ func temporary(err error) bool {
 	return errors.As(err, &failed)
 }
 
+// silent reports whether a look-up failed because no resolver said anything.
+func silent(err error) bool {
+	var failed *mx.TemporaryError
+	return errors.As(err, &failed) && (failed.Kind == "timeout" || failed.Kind == "network")
+}
+
+// silence is the trouble of a run without a test of DNS in which no resolver said anything.
+func silence(detail string) *Trouble { return &Trouble{Kind: DNSDown, Detail: detail} }
+
 // words says that DNS is waited for; empty where it is not.
 func (l *lookups) words() string {
 	l.mu.Lock()
@@ -71,11 +81,16 @@ func (l *lookups) ready(ctx context.Context) (*Trouble, error) {
 	}
 }
 
-// took notes an answer, and returns the domains whose failures are their own now.
+// took notes an answer, and returns the domains whose failures are their own now. While DNS is tested there are none:
+// the answer may have been on its way before DNS went away, and the test decides.
 func (l *lookups) took() (settled []unresolved) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.answered, l.row = true, 0
+	l.answered = true
+	if l.testing != nil {
+		return nil
+	}
+	l.row = 0
 	settled, l.waiting = l.waiting, nil
 	return settled
 }
@@ -93,11 +108,12 @@ func (l *lookups) failed(u unresolved, testable bool) (tests bool) {
 	return false
 }
 
-// overflow returns domains that can wait no longer, and whether anything was answered.
+// overflow returns domains that can wait no longer, and whether anything was answered. While DNS is tested all of them
+// wait for that; no look-up begins meanwhile.
 func (l *lookups) overflow(most int) (list []unresolved, answered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if n := len(l.waiting) - most; n > 0 {
+	if n := len(l.waiting) - most; n > 0 && l.testing == nil {
 		list, l.waiting = l.waiting[:n:n], l.waiting[n:]
 	}
 	return list, l.answered
@@ -177,9 +193,14 @@ func (r *run) concludeAll(ctx context.Context, list []unresolved, ours bool) err
 	if err != nil {
 		return err
 	}
+	said := func(u unresolved) bool { return !u.evidence.silent }
+	silent := ours && r.config.Preflight == nil && !slices.ContainsFunc(list, said)
 	for _, u := range list {
 		e := u.evidence
 		e.ours = ours
+		if silent {
+			e.trouble = silence(e.detail)
+		}
 		if trouble != nil {
 			e.ours, e.trouble = true, trouble
 		}

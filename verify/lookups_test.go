@@ -24,12 +24,16 @@ type brittle struct {
 func (b *brittle) down() bool { return !time.Now().Before(b.from) && time.Now().Before(b.till) }
 
 func (b *brittle) Lookup(ctx context.Context, domain string) (mx.Answer, error) {
+	takes, late := 20*time.Millisecond, strings.HasPrefix(domain, "answered")
+	if late { // asked before DNS went away, and answered later
+		takes = 20 * time.Second
+	}
 	select {
-	case <-time.After(20 * time.Millisecond):
+	case <-time.After(takes):
 	case <-ctx.Done():
 		return mx.Answer{}, ctx.Err()
 	}
-	if b.down() || strings.HasPrefix(domain, "bad") {
+	if b.down() && !late || strings.HasPrefix(domain, "bad") {
 		return mx.Answer{}, &mx.TemporaryError{Kind: "timeout", Err: errors.New("no resolver answered")}
 	}
 	if strings.HasPrefix(domain, "gone") {
@@ -92,6 +96,41 @@ func TestDNSThatGoesAwayIsWaitedFor(t *testing.T) {
 		}
 		if !seen.heard("DNS") {
 			t.Error("nobody was told that DNS is waited for")
+		}
+	})
+}
+
+func TestALateAnswerSettlesNothingWhileDNSIsTested(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &brittle{from: time.Now().Add(100 * time.Millisecond), till: time.Now().Add(3 * time.Minute)}
+		list := append(domains("answered", 1), domains("d", 400)...)
+		for _, r := range lookedUp(t, b, verify.RunOptions{Patience: 10 * time.Minute}, list...) {
+			if r.Reason == "dns_failure" {
+				t.Fatalf("%s: %s (%s)", r.Normalized, r.Reason, r.Detail)
+			}
+		}
+	})
+}
+
+func TestDomainsAboveTheBoundWaitForTheTestOfDNSToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &brittle{from: time.Now(), till: time.Now().Add(3 * time.Minute)}
+		v, err := verify.New(verify.Config{Resolver: b, Lookups: 2000, Preflight: b.preflight})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var addresses []string
+		for _, d := range domains("d", 2000) {
+			addresses = append(addresses, "ann@"+d)
+		}
+		queue := newNotebook(t, addresses)
+		if err := v.Run(t.Context(), queue, verify.RunOptions{Patience: 10 * time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range queue.list() {
+			if r.Reason == "dns_failure" {
+				t.Fatalf("%s: %s (%s)", r.Normalized, r.Reason, r.Detail)
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"presend/verify/smtpprobe"
 )
@@ -62,6 +63,21 @@ func TestATestThatIsBrokenOffSaysSo(t *testing.T) {
 		}
 		if got := d.test(t.Context(), testOrder{targets: make([]smtpprobe.Target, 1)}); got.gaveUp || got.took != testFor {
 			t.Errorf("%+v; its time was over", got)
+		}
+	})
+}
+
+func TestLargeHostsHaveTheirOwnTimeWhereKnownOnesHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &dispatcher{prober: opening{}, outside: func(ctx context.Context, _ netip.Addr, _ bool) (Greeting, error) {
+			if left, ok := ctx.Deadline(); !ok || time.Until(left) != testFor {
+				t.Errorf("%v left for large hosts", time.Until(left))
+			}
+			return Greeting{}, ctx.Err()
+		}}
+		got := d.test(t.Context(), testOrder{targets: make([]smtpprobe.Target, 1)})
+		if got.err != nil || got.gaveUp || got.took != testFor {
+			t.Errorf("%+v; large hosts answered", got)
 		}
 	})
 }

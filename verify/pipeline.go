@@ -74,7 +74,14 @@ func (v *Verifier) Run(ctx context.Context, queue Queue, options RunOptions) err
 		concluded: make(chan Done, 2*concludeOne), facts: make(chan Facts, concludeOne),
 	}
 	r.port = newPort(func(n int) { r.room.Release(int64(n)) })
-	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience} }, r.port)
+	var spent []Spent
+	if ledger, ok := queue.(Ledger); ok {
+		var err error
+		if spent, err = ledger.Spent(ctx, time.Now().UTC().Truncate(wholeDay)); err != nil {
+			return fmt.Errorf("verify: reading what was asked today: %w", err)
+		}
+	}
+	r.id = v.engine.join(func(id runID) event { return begin{id, options.Patience, spent} }, r.port)
 	looking, stopLooking := context.WithCancel(ctx)
 	defer stopLooking()
 	select {
@@ -331,6 +338,7 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 	for last := false; !last || concluded != nil || len(r.facts) > 0; {
 		var done []Done
 		var facts []Facts
+		var spent []Spent
 		collected := false
 		take := func(o resultsOrder) {
 			collected, last = true, o.last
@@ -347,6 +355,7 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 					observer.Troubled(t)
 				}
 			}
+			spent = o.spent
 		}
 		select {
 		case o := <-r.port.results:
@@ -375,6 +384,12 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 			}
 			break
 		}
+		if ledger, ok := r.queue.(Ledger); ok && failed == nil && len(spent) > 0 {
+			if failed = ledger.Spend(ctx, spent); failed != nil {
+				stopLooking()
+				r.tell(gone{r.id})
+			}
+		}
 		if failed == nil && len(done)+len(facts) > 0 {
 			if o := r.options.Observer; o != nil {
 				for _, d := range done {
@@ -402,10 +417,14 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 	switch {
 	case err != nil:
 		e.reason, e.detail = dnsEvidence(domain, err)
-		e.unanswered = temporary(err)
+		e.unanswered, e.silent = temporary(err), silent(err)
 		e.ours = e.reason == verdict.DNSFailure // for all that one domain tells
 	case v.config.Reference != nil && v.config.Reference.Disposable(domain):
 		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"
+	case answer.Provider.Parked:
+		e.reason = verdict.SpamTrapSuspect
+		e.detail = fmt.Sprintf("%s is for sale or waits for typos: its mail host %s takes mail for anybody at such names",
+			domain, answer.Hosts[0].Name)
 	default:
 		e.reason, e.detail = verdict.NotProbed, "the domain takes mail; no server was asked about the mailbox"
 		worth = true

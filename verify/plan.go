@@ -91,7 +91,9 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	case begin:
 		p.addRun(&runState{
 			id: ev.run, flow: &flow{id: int64(ev.run)}, patience: ev.patience, shares: map[*share]struct{}{},
+			spent: map[account]struct{}{},
 		})
+		p.remember(ev.spent)
 	case found:
 		p.found(ev)
 	case tasks:

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"presend/verify/smtpprobe"
 )
 
 const slowTable = "[default]\nsessions = 2\nrecipients = 20\nsession = 500\nerrors = 9\nrate = 5.0\n"
@@ -135,7 +137,7 @@ func TestPausesDoubleUpToAMinute(t *testing.T) {
 		t.Errorf("ceiling %d, want 1", l.ceiling)
 	}
 	for i := range 4 * quietFlights {
-		l.answered(3)
+		l.answered(simEpoch, smtpprobe.Limits{Sessions: 3})
 		if want := min(3, 1+(i+1)/quietFlights); l.ceiling != want {
 			t.Errorf("ceiling %d after %d quiet flights, want %d", l.ceiling, i+1, want)
 		}
@@ -222,7 +224,7 @@ func TestAnAnswerBetweenRefusalsBeginsTheRowAnew(t *testing.T) {
 		l := lane{ceiling: 1}
 		for _, f := range tt.flights {
 			if f == 'a' {
-				l.answered(4)
+				l.answered(simEpoch, smtpprobe.Limits{Sessions: 4})
 			} else {
 				l.refused(simEpoch, "a.lab", e)
 			}

@@ -56,7 +56,8 @@ type simHost struct {
 	utf8     bool
 	mail     func(from netip.Addr, domain string) string // empty: MAIL is accepted
 	rcpt     func(s *simSession, recipient string) string
-	most     int // sessions seen at a time
+	takes    func(s *simSession) time.Duration // over a refusal; nil: no time
+	most     int                               // sessions seen at a time
 	now      int
 	garbled  bool
 	closedTo netip.Addr // no connection from there
@@ -74,6 +75,7 @@ type simSession struct {
 	addr     netip.Addr
 	target   smtpprobe.Target
 	asked    int // recipients
+	refused  int // of them
 	position int // in the transaction
 	flights  int
 	flying   bool
@@ -527,7 +529,11 @@ func (w *sim) answer(s *simSession, o flyOrder, took time.Duration) heard {
 			}
 			at.answers = append(at.answers, saidAnswer{said: x})
 			if !x.ok() {
+				if s.host.takes != nil {
+					at.answers[len(at.answers)-1].took = s.host.takes(s)
+				}
 				refused++
+				s.refused++
 			}
 			if s.ended || s.host.stepwise && refused >= o.most {
 				return h

@@ -145,6 +145,25 @@ func TestAFailureCountsOnlyWhereAnotherDestinationAnswered(t *testing.T) {
 	})
 }
 
+func TestAHostThatIsDownForTheSourceThatWorksIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		declaration, addresses := hosts(2, 3, "latency=2s")
+		declaration += "host mx.dead.lab dead\ndomain dead.lab mx=mx.dead.lab\n"
+		n, v := networkWorld(t, declaration, false, func(c *verify.Config) { c.Sources = three[:2] })
+		n.set(func(source, _ netip.Addr) error {
+			if source == three[0] {
+				return syscall.EHOSTUNREACH
+			}
+			return nil
+		})
+		for _, r := range verifyAll(t, v, append([]string{"bob@dead.lab"}, addresses...)) {
+			if r.Normalized == "bob@dead.lab" && (r.Reason != "unreachable" || r.Ours || !strings.Contains(r.Detail, "refused")) {
+				t.Errorf("%s (%s), ours %v; want what was met from the source that works", r.Reason, r.Detail, r.Ours)
+			}
+		}
+	})
+}
+
 func TestWhatThisMachineLacksIsNoTry(t *testing.T) {
 	const six = "host mx.six.lab 2001:db8:1::1\ndomain six.lab mx=mx.six.lab\nmailbox ann@six.lab\n"
 	const both = "host four.lab 127.0.1.1 dead\nhost six2.lab 2001:db8:1::2\nname mx.both.lab four.lab,six2.lab\n" +

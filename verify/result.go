@@ -46,5 +46,8 @@ func (r *Result) Judge() {
 	if r.Reason == NotProbed && saysTrouble(r.Detail) {
 		r.Action, r.Advice = verdict.FixSender, "This machine could not ask. Fix that first, then run again."
 	}
+	if r.Reason == NotProbed && saysBudget(r.Detail) {
+		r.Action, r.Advice = verdict.RetryLater, "Today's budget at its provider is used up. It is asked again tomorrow."
+	}
 	r.Score = score.Round(score.Of(score.Evidence{Reason: r.Reason, Flags: r.Flags}, score.List{}))
 }

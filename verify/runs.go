@@ -19,6 +19,7 @@ type runState struct {
 	stopping   bool
 	gone       bool // stopping, and what is in flight is not awaited
 	shares     map[*share]struct{}
+	spent      map[account]struct{} // budgets that were used since its recorder was told
 	outbox     []finding
 	facts      []Facts
 	collecting bool
@@ -227,8 +228,8 @@ func (p *plan) report(d *domain, t *task, e evidence, provisional bool) {
 // the same, so that they are not lost, and will be settled.
 func (p *plan) settle(d *domain) {
 	answer := d.inquiry.Answer()
-	if d.asking {
-		answer = catchall.Open // a refused real address answered it, which what is out may overrule
+	if d.asking || d.inquiry.Remembered() && d.beingRead() {
+		answer = catchall.Open // of a refused real address, or from before: what is out may overrule it
 	}
 	for _, s := range d.shares {
 		if answer != catchall.Open {
@@ -417,12 +418,13 @@ func (p *plan) flush(r *runState) {
 	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.waitsForTest(r); waits {
 		done = false
 	}
-	over := done && len(r.doubtful) == 0 && (r.check || r.stopping || !p.testsGreeting()) && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
+	tested := r.check || r.stopping || !p.testsGreeting()
+	over := done && tested && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
 	if len(r.outbox)+len(r.facts)+len(r.troubles) == 0 && !over {
 		return
 	}
 	r.collecting = false
-	p.say(resultsOrder{r.id, r.outbox, r.facts, r.troubles, over})
+	p.say(resultsOrder{run: r.id, done: r.outbox, facts: r.facts, troubles: r.troubles, spent: p.accounts(r), last: over})
 	r.outbox, r.facts, r.troubles = nil, nil, nil
 	if over {
 		delete(p.runs, r.id)

@@ -101,7 +101,7 @@ const guestsMost = 32
 // receivers count what is asked there by the address. It is treated by the same limits, and has shown none of its own.
 // nil if there is none.
 func (s *server) guest(d *destination, source int, now time.Time) *queue {
-	if d.table.Rate > 0 {
+	if d.lanes[source].limiter != nil {
 		return nil
 	}
 	for _, q := range s.queues[:min(len(s.queues), guestsMost)] {
@@ -184,7 +184,7 @@ func (p *plan) place(d *domain) {
 		addrs := p.reach(p.scratch[:0], d, n)
 		p.scratch = addrs[:0]
 		for _, s := range d.shares {
-			weight := s.askable(n)
+			weight := s.askable(n, d.dest.mayTest(n, p.now))
 			if weight == 0 {
 				continue
 			}

@@ -84,15 +84,16 @@ func (p *plan) laneFor(d *destination) int {
 			p.remind(d, until)
 			continue
 		}
-		if wait := p.rateWait(d, n, 1); wait > 0 {
-			p.remind(d, p.now.Add(wait))
-			continue
-		}
 		srv := p.serverFor(d, n)
 		if srv == nil {
 			continue
 		}
-		check := d.checks > 0 && srv.choose(d, n).flow == p.checks
+		q := srv.choose(d, n)
+		if wait := p.rateWait(d, n, q.least()); wait > 0 {
+			p.remind(d, p.now.Add(wait))
+			continue
+		}
+		check := d.checks > 0 && q.flow == p.checks
 		if best < 0 || check && !serves || check == serves && p.fewer(d, n, best) {
 			best, serves = n, check
 		}
@@ -428,7 +429,7 @@ func (p *plan) worthwhile(s *session, srv *server) int {
 	if q := srv.choose(s.dest, s.source); q != nil && q.flow == p.checks {
 		n = 1
 	}
-	return max(1, n)
+	return max(n, p.least(s, srv))
 }
 
 // expects reports whether work for a session is on its way from a Queue.

@@ -92,6 +92,21 @@ func (v *Verifier) onDomain(ctx context.Context, name string) evidence {
 	return e
 }
 
+// Trouble returns what is wrong with DNS where no resolver said anything about any domain; nil where one did.
+func (s *Survey) Trouble() *Trouble {
+	var detail string
+	for _, e := range s.domains {
+		if !e.silent {
+			return nil
+		}
+		detail = e.detail
+	}
+	if detail == "" {
+		return nil
+	}
+	return silence(detail)
+}
+
 // Result returns what is known of an address. A domain that was not among those looked up is looked up now. Not safe
 // for concurrent use. The error is that of ctx.
 func (s *Survey) Result(ctx context.Context, a syntax.Address) (Result, error) {

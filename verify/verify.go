@@ -186,11 +186,13 @@ type evidence struct {
 	allGone  bool // every real address of the domain is said not to exist
 	open     bool // the catch-all question met a temporary answer: worth another try
 
-	at         time.Time // when it was found out; zero: now
-	ours       bool      // it may be our own doing, and counts as no try
-	trouble    *Trouble  // what is wrong on our side; nil: nothing is known to be
-	unanswered bool      // DNS gave no answer about the domain
-	via        *way      // of a failure to connect or to resolve: where something must answer for it to count
+	at         time.Time  // when it was found out; zero: now
+	ours       bool       // it may be our own doing, and counts as no try
+	trouble    *Trouble   // what is wrong on our side; nil: nothing is known to be
+	unanswered bool       // DNS gave no answer about the domain
+	silent     bool       // no resolver said anything at all
+	via        *way       // of a failure to connect or to resolve: where something must answer for it to count
+	met        []evidence // of such a failure: what was met on each way, where there are several
 
 	name *nameFacts // nil: not looked at yet
 }
@@ -205,6 +207,9 @@ func (v *Verifier) nameFacts(domain string) *nameFacts {
 	facts := nameFacts{suggestion: syntax.Suggest(domain)}
 	if ref := v.config.Reference; ref != nil {
 		facts.free, facts.disposable = ref.Free(domain), ref.Disposable(domain)
+	}
+	if facts.free {
+		facts.suggestion = "" // a provider in its own right is no slip
 	}
 	return &facts
 }
@@ -225,7 +230,7 @@ func (v *Verifier) result(t Task, e evidence) Result {
 	if e.name == nil {
 		e.name = v.nameFacts(t.Address.Domain)
 	}
-	if e.name.suggestion != "" {
+	if e.name.suggestion != "" && !isAtProvider(e.answer, e.name.suggestion) {
 		r.Suggestion = t.Address.Local + "@" + e.name.suggestion
 	}
 	r.RetryAt, r.Reason, r.Detail = schedule(t, now, e)
@@ -254,7 +259,8 @@ func (v *Verifier) flags(a syntax.Address, e evidence) []Flag {
 	add(verdict.FlagSMTPUTF8, a.SMTPUTF8)
 	add(verdict.FlagSubaddress, a.Subaddress)
 	add(verdict.FlagImplicitMX, e.answer.Implicit)
-	add(verdict.FlagTypo, e.name.suggestion != "")
+	add(verdict.FlagTypo, e.name.suggestion != "" && !isAtProvider(e.answer, e.name.suggestion))
+	add(verdict.FlagParked, e.answer.Provider.Parked)
 	add(verdict.FlagDomainRefusesAll, e.allGone)
 	return slices.Clip(flags)
 }

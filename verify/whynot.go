@@ -3,6 +3,7 @@ package verify
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"presend/verify/mx"
 	"presend/verify/verdict"
@@ -18,28 +19,34 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 		}
 	}
 	var down, ours *evidence
+	var met []evidence
 	for n := range p.sources {
 		for _, addr := range h.Addrs {
 			r := route{n, addr}
 			if said, ok := d.down[r]; ok {
 				return said
 			}
-			met, ok := p.troubleAt(r)
+			was, ok := p.troubleAt(r)
 			if !ok || p.reachOf(wayTo(n, addr)).state == shutWay {
 				continue
 			}
-			e := &evidence{reason: met.reason, detail: notAsked + met.detail, via: met.via, ours: met.ours}
-			switch {
-			case e.reason == verdict.NotProbed:
+			e := &evidence{reason: was.reason, detail: notAsked + was.detail, via: was.via, ours: was.ours}
+			if e.reason == verdict.NotProbed {
 				ours = cmp.Or(ours, e)
-			case down == nil || p.surer(e, down):
+				continue
+			}
+			if e.via != nil {
+				met = append(met, *e)
+			}
+			if down == nil || e.via == nil { // where something answered, that is surer
 				down = e
 			}
 		}
 	}
 	shut := p.shutEvidence(h.Addrs)
-	if down != nil && (shut == nil || p.answeredVia(down)) {
-		down.ours = down.ours || !p.allTried(h)
+	if down != nil && (shut == nil || down.via == nil || slices.ContainsFunc(met, p.answeredVia)) {
+		down.met = met
+		down.blame(!p.allTried(h))
 		return *down
 	}
 	if e := cmp.Or(shut, ours); e != nil {
@@ -48,13 +55,18 @@ func (p *plan) whyNot(d *domain, h mx.Host) evidence {
 	return evidence{reason: verdict.NotProbed, detail: notAsked + p.noRoute(h), via: &anyWay}
 }
 
-// answeredVia reports whether anything answers on the way by which a failure was met.
-func (p *plan) answeredVia(e *evidence) bool {
-	return e.via == nil || p.reachOf(*e.via).answered(p.now.Add(-answerFor))
+// blame notes that a failure may be our own doing, on whichever way it was met.
+func (e *evidence) blame(ours bool) {
+	e.ours = e.ours || ours
+	for i := range e.met {
+		e.met[i].ours = e.met[i].ours || ours
+	}
 }
 
-// surer reports whether a failure was met on a way on which others answer, and another one was not.
-func (p *plan) surer(a, b *evidence) bool { return p.answeredVia(a) && !p.answeredVia(b) }
+// answeredVia reports whether anything answers on the way by which a failure was met.
+func (p *plan) answeredVia(e evidence) bool {
+	return p.reachOf(*e.via).answered(p.now.Add(-answerFor))
+}
 
 // allTried reports whether each address of a host could be tried from one of our addresses.
 func (p *plan) allTried(h mx.Host) bool {

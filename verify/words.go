@@ -69,5 +69,7 @@ const (
 	FlagUnconfirmed = verdict.FlagUnconfirmed
 	FlagUnengaged   = verdict.FlagUnengaged
 
+	FlagDuplicateMailbox = verdict.FlagDuplicateMailbox
+	FlagParked           = verdict.FlagParked
 	FlagDomainRefusesAll = verdict.FlagDomainRefusesAll
 )

@@ -66,6 +66,7 @@ func measure(rows, domains int, json string) (err error) {
 	table.Add("domains", float64(domains), "")
 	table.Add("time", took, "s")
 	table.Add("rows a second", float64(rows)/took, "1/s")
+	table.Add("processor time", (run.ProcessState.UserTime() + run.ProcessState.SystemTime()).Seconds(), "s")
 	if peak, ok := figures.PeakMemory(run.ProcessState); ok {
 		table.Add("peak memory", float64(peak)/(1<<20), "MiB")
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -25,11 +28,12 @@ type checkFlags struct {
 func checkCommand(a *app) *cobra.Command {
 	var f checkFlags
 	c := &cobra.Command{
-		Use:   "check ADDRESS...",
+		Use:   "check ADDRESS...|-",
 		Short: "Verify addresses and show the evidence",
 		Long: `Verify addresses and show the evidence.
 
-Several addresses are asked about at the same time, and their results are shown in the order of the arguments.
+Several addresses are asked about at the same time, and their results are shown in the order of the arguments. For -
+they are read from standard input, one a line.
 
 Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
@@ -51,6 +55,9 @@ Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses,
 func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 	rules, err := a.flags.treatRules()
 	if err != nil {
+		return err
+	}
+	if addresses, err = withStdin(addresses, a.stdin); err != nil {
 		return err
 	}
 	if f.json && a.flags.verbose > 1 {
@@ -99,6 +106,35 @@ func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 		return &exitError{code: worst}
 	}
 	return nil
+}
+
+// maxChecks is how many addresses may come from standard input. For more of them verify list - is made.
+const maxChecks = 10000
+
+// withStdin puts the lines of standard input, blank ones aside, in the place of an address that is -.
+func withStdin(addresses []string, stdin io.Reader) ([]string, error) {
+	at := slices.Index(addresses, "-")
+	if at < 0 {
+		return addresses, nil
+	}
+	var read []string
+	lines := bufio.NewScanner(stdin)
+	for lines.Scan() {
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\ufeff"))
+		if line == "" {
+			continue
+		}
+		if read = append(read, line); len(read) > maxChecks {
+			return nil, usagef("standard input holds more than %d addresses; give it to verify list -", maxChecks)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	if len(read) == 0 {
+		return nil, usagef("standard input holds no address")
+	}
+	return slices.Replace(slices.Clone(addresses), at, at+1, read...), nil
 }
 
 // printable keeps text from servers and lists from steering the terminal.

@@ -24,7 +24,6 @@ func TestContribRunsCommandsThatTheProgramHas(t *testing.T) {
 				continue
 			}
 			found++
-			command, _, _ = strings.Cut(command, ">>")
 			c, rest, err := rootCommand(&app{}).Find(strings.Fields(command))
 			if err != nil {
 				t.Fatalf("%s: %v", file, err)

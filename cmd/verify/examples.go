@@ -33,6 +33,10 @@ var examples = map[string]string{
   verify runs --state crm.db --format json`,
 	"verify trend": `  verify trend --state crm.db
   verify trend --state crm.db --format csv`,
+	"verify forget": `  verify forget alice@example.com --state crm.db
+  verify forget @example.org --suppress-hash --state crm.db`,
+	"verify backup": `  verify backup crm.backup.db --state crm.db
+  verify backup crm.backup.db --restore --state crm.db`,
 	"verify pace": `  verify pace > pace.toml                                   a start for your own table
   verify pace --pace pace.toml                              checks it
   verify pace --estimate contacts.csv                       how long a list takes at least`,

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,15 +13,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/state"
-	"presend/verify"
 	"presend/verify/syntax"
-	"presend/verify/verdict"
 )
 
 // table is what the commands on the past print: as text with columns, as JSON lines, or as CSV.
 type table struct {
 	names []string
 	rows  [][]any
+	below *table // printed below, as text only; nil: none
 }
 
 func (a *app) printTable(t table, format string) error {
@@ -33,7 +31,11 @@ func (a *app) printTable(t table, format string) error {
 		for _, row := range t.rows {
 			fmt.Fprintln(w, strings.Join(t.cells(row), "\t"))
 		}
-		return w.Flush()
+		if err := w.Flush(); err != nil || t.below == nil {
+			return err
+		}
+		fmt.Fprintln(a.stdout)
+		return a.printTable(*t.below, format)
 	case "csv":
 		w := csv.NewWriter(a.stdout)
 		if err := w.Write(t.names); err != nil {
@@ -83,7 +85,7 @@ func (t table) cells(row []any) []string {
 func pastCommand(a *app, c *cobra.Command, read func(c *cobra.Command, file *state.File, args []string) (table, error)) *cobra.Command {
 	var path, format string
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		file, err := openState(c, path)
+		file, err := openBeside(c, path)
 		if err != nil {
 			return err
 		}
@@ -94,7 +96,11 @@ func pastCommand(a *app, c *cobra.Command, read func(c *cobra.Command, file *sta
 		}
 		return a.printTable(t, format)
 	}
-	stateFlag(c, &path)
+	if c.Name() == "list" {
+		listFlag(c, &path)
+	} else {
+		stateFlag(c, &path)
+	}
 	c.Flags().StringVar(&format, "format", "text", "text, json or csv")
 	return c
 }
@@ -118,67 +124,5 @@ func historyCommand(a *app) *cobra.Command {
 			t.rows = append(t.rows, []any{change.At, change.Run, change.Verdict, change.Reason})
 		}
 		return t, err
-	})
-}
-
-func runsCommand(a *app) *cobra.Command {
-	return pastCommand(a, &cobra.Command{
-		Use:   "runs --state FILE",
-		Short: "List the runs of the past",
-		Args:  arguments(cobra.NoArgs),
-	}, func(c *cobra.Command, file *state.File, _ []string) (table, error) {
-		t := table{names: []string{"run", "started", "finished", "input", "rows", "new", "due", "stale", "reused", "suppressed", "retried", "deliverable", "risky", "invalid", "unknown", "expected_bounces"}}
-		for r, err := range file.Runs(c.Context()) {
-			if err != nil {
-				return t, err
-			}
-			s := r.Summary
-			row := []any{r.ID, r.Started, r.Finished, r.Input, s.Rows, s.Plan.New, s.Plan.Due, s.Plan.Stale, s.Plan.Reused, s.Plan.Suppressed, s.Retried}
-			for _, v := range verdict.Verdicts() {
-				row = append(row, s.Verdicts[v])
-			}
-			t.rows = append(t.rows, append(row, s.Expected))
-		}
-		return t, nil
-	})
-}
-
-func trendCommand(a *app) *cobra.Command {
-	return pastCommand(a, &cobra.Command{
-		Use:   "trend --state FILE",
-		Short: "Show month by month how a list ages",
-		Long:  "Show month by month how a list ages: its size at the month's last run, the share of each verdict and reason in percent, how many addresses became invalid, and that in percent of the size.",
-		Args:  arguments(cobra.NoArgs),
-	}, func(c *cobra.Command, file *state.File, _ []string) (table, error) {
-		t := table{names: []string{"month", "rows", "deliverable", "risky", "invalid", "unknown", "newly_invalid", "ageing"}}
-		months, err := file.Trend(c.Context())
-		if err != nil {
-			return t, err
-		}
-		var reasons []verify.Reason
-		for _, m := range months {
-			for reason := range m.Reasons {
-				if !slices.Contains(reasons, reason) {
-					reasons = append(reasons, reason)
-				}
-			}
-		}
-		slices.Sort(reasons)
-		for _, reason := range reasons {
-			t.names = append(t.names, string(reason))
-		}
-		for _, m := range months {
-			share := func(n int) float64 { return 100 * float64(n) / float64(max(1, m.Rows)) }
-			row := []any{m.Month, m.Rows}
-			for _, v := range verdict.Verdicts() {
-				row = append(row, share(m.Verdicts[v]))
-			}
-			row = append(row, m.NewlyInvalid, m.Ageing)
-			for _, reason := range reasons {
-				row = append(row, share(m.Reasons[reason]))
-			}
-			t.rows = append(t.rows, row)
-		}
-		return t, nil
 	})
 }

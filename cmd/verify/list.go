@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,8 +16,6 @@ import (
 	"presend/job"
 	"presend/lists"
 	"presend/report"
-	"presend/verify"
-	"presend/verify/verdict"
 )
 
 // listFlags are those of verify list.
@@ -43,6 +42,7 @@ type listFlags struct {
 	keep           days
 	unengaged      days
 	activityColumn string
+	night          nightFlags
 }
 
 // listPatience is how long a list waits for a network that goes down.
@@ -52,7 +52,7 @@ const listPatience = 10 * time.Minute
 func defaultListFlags() listFlags {
 	return listFlags{
 		failOver: -1, failOverOf: string(report.Sendable), failUnknown: -1, keep: 400 * day, unengaged: 180 * day,
-		patience: listPatience,
+		patience: listPatience, night: defaultNightFlags(),
 	}
 }
 
@@ -93,74 +93,15 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries below the forecast")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
 	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the list)")
+	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the ending of the output says, or as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
 	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
 	flags.Var(&f.keep, "keep", "forget the history before this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
 	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
+	f.night.register(flags)
 	return c
-}
-
-// options turns the flags into a job's options: where the output and the state go by default is decided here.
-func (a *app) options(input string, f listFlags) (job.Options, error) {
-	rules, err := a.flags.treatRules()
-	if err != nil {
-		return job.Options{}, err
-	}
-	only, err := f.verdicts()
-	if err != nil {
-		return job.Options{}, err
-	}
-	o := job.Options{
-		Input: input, Stdin: a.stdin, Output: f.output, Stdout: a.stdout, Format: job.Format(f.format), Split: f.split,
-		State: f.state, Probing: !a.flags.noSMTP, Fresh: f.fresh, MaxAge: time.Duration(f.maxAge),
-		Keep: time.Duration(f.keep), Wait: f.wait, Columns: f.columns, AllColumns: f.allColumns, Sheet: f.sheet,
-		Explode: f.explode, Unengaged: time.Duration(f.unengaged), ActivityColumn: f.activityColumn, Treat: rules,
-		Only: only, Quick: f.quick,
-	}
-	if f.quick && a.flags.noSMTP {
-		return job.Options{}, usagef("--quick is about mail hosts, and --no-smtp asks none")
-	}
-	if o.Output == "" && input == "-" {
-		o.Output = "-"
-	} else if o.Output == "" {
-		base := strings.TrimSuffix(input, ".gz")
-		ending := "." + f.format
-		if f.format == "" {
-			ending = ".csv"
-			if strings.EqualFold(filepath.Ext(base), ".xlsx") {
-				ending = ".xlsx"
-			}
-		}
-		o.Output = strings.TrimSuffix(base, filepath.Ext(base)) + ".verified" + ending
-	}
-	if o.NeedsState() && o.Output != "-" { // else it is a temporary one
-		o.State = o.Output + ".state"
-	}
-	return o, nil
-}
-
-// verdicts returns the verdicts that --only and --drop leave; none: all of them, and rows without an address.
-func (f listFlags) verdicts() (left []verify.Verdict, err error) {
-	for _, word := range slices.Concat(f.only, f.drop) {
-		if !slices.Contains(verdict.Verdicts(), verify.Verdict(word)) {
-			return nil, usagef("--only and --drop take %v, not %q", verdict.Verdicts(), word)
-		}
-	}
-	for _, v := range verdict.Verdicts() {
-		if (len(f.only) == 0 || slices.Contains(f.only, string(v))) && !slices.Contains(f.drop, string(v)) {
-			left = append(left, v)
-		}
-	}
-	switch len(left) {
-	case 0:
-		return nil, usagef("--only and --drop leave no row")
-	case len(verdict.Verdicts()):
-		return nil, nil
-	}
-	return left, nil
 }
 
 func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
@@ -184,7 +125,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 			return fmt.Errorf("a temporary state file: %w", err)
 		}
 		o.State = filepath.Join(directory, "run.state")
-		again += " --state " + shellWord(o.State)
+		again += " --state " + shellWord(o.State) + " --list " + shellWord(o.List)
 		defer func() {
 			if !interrupted {
 				err = errors.Join(err, os.RemoveAll(directory))
@@ -220,7 +161,7 @@ func (a *app) list(ctx context.Context, input string, f listFlags) (err error) {
 	if trouble != nil {
 		return a.troubled(trouble)
 	}
-	return f.gates(summary)
+	return cmp.Or(f.gates(summary), f.night.gate(summary))
 }
 
 // troubled ends a command that could not do its work because of something on our side. What that is was said by the

@@ -39,6 +39,9 @@ func (p *progress) Opened(list lists.Understood) {
 	p.app.say(list.String())
 }
 
+// Note implements job.Observer.
+func (p *progress) Note(sentence string) { p.app.say("Note: " + sentence + ".") }
+
 // Pass implements job.Observer.
 func (p *progress) Pass(total int) {
 	p.mu.Lock()

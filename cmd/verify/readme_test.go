@@ -30,6 +30,10 @@ var volatile = []struct {
 	{regexp.MustCompile(`time=\S+`), "time=2026-11-24T02:30:00.125Z"},
 	{regexp.MustCompile(`took=\S+`), "took=124ms"},
 	{regexp.MustCompile(`since \d{4}-\d\d-\d\d`), "since 2026-05-28"},
+	{ // what falls due goes by the day and the second of the run
+		regexp.MustCompile(`(?m)^day +due\n(\d{4}-\d\d-\d\d +\d+\s*)+`),
+		"day         due\n2026-11-24  0\n2026-11-25  1\n2026-11-26  0\n2026-11-27  0\n2026-11-28  0\n2026-11-29  0\n2026-11-30  0\n",
+	},
 	{regexp.MustCompile(`next try ([A-Z].. \d+ [A-Z].. )?\d\d:\d\d`), "next try 14:20"},
 }
 

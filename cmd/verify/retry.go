@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -13,13 +14,13 @@ import (
 )
 
 func retryCommand(a *app) *cobra.Command {
-	var path string
+	var path, list string
 	var wait time.Duration
 	patience := listPatience
 	c := &cobra.Command{
 		Use:   "retry --state FILE",
 		Short: "Ask again about temporary answers whose time has come",
-		Long:  "Ask again about temporary answers whose time has come, of every list in the state file. The next verify list on the same file writes what came of it.",
+		Long:  "Ask again about temporary answers whose time has come, of the addresses in the newest run of every list in the state file. The next verify list on the same file writes what came of it.",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := openState(c, path)
@@ -32,7 +33,14 @@ func retryCommand(a *app) *cobra.Command {
 				return err
 			}
 			defer resolver.Close() // it only frees sockets
-			run, err := file.BeginRetries(c.Context())
+			also, err := openSuppression(c.Context(), list)
+			if err != nil {
+				return err
+			}
+			if also != nil {
+				defer func() { err = errors.Join(err, also.Close()) }()
+			}
+			run, err := file.BeginRetries(c.Context(), state.Policy{Suppression: also})
 			if err != nil {
 				return err
 			}
@@ -56,6 +64,7 @@ func retryCommand(a *app) *cobra.Command {
 		},
 	}
 	stateFlag(c, &path)
+	c.Flags().StringVar(&list, "suppress", "", "a `FILE` with a suppression list that holds, too; see verify suppress")
 	a.flags.registerEngine(c.Flags())
 	registerPatience(c.Flags(), &patience)
 	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
@@ -67,10 +76,26 @@ func stateFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVar(path, "state", "", "state `FILE`")
 }
 
-// openState opens the file of --state, which must be there.
+// openState opens the file of --state, which must be there, for a command that nothing else may use meanwhile.
 func openState(c *cobra.Command, path string) (*state.File, error) {
 	if path == "" {
 		return nil, usagef("--state is missing: the file that verify list --state wrote; see %s --help", c.CommandPath())
 	}
 	return state.OpenExisting(c.Context(), path)
+}
+
+// openBeside opens the file of --state, which must be there, next to a run that may be under way.
+func openBeside(c *cobra.Command, path string) (*state.File, error) {
+	if path == "" {
+		return nil, usagef("--state is missing: the file that verify list --state wrote; see %s --help", c.CommandPath())
+	}
+	return state.OpenExistingBeside(c.Context(), path)
+}
+
+// openSuppression opens the file of --suppress; nil where there is none.
+func openSuppression(ctx context.Context, path string) (*state.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	return state.OpenBeside(ctx, path)
 }

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,6 +34,7 @@ type simulation struct {
 	midnight  time.Time
 	stop      chan struct{} // the first interrupt
 	ctx       context.Context
+	calendar  *lab.Nights // of a world whose truth changes by night
 }
 
 // simulate runs a test in a bubble. The lab is what declaration says.
@@ -106,7 +108,10 @@ func (s *simulation) begin(stdout, stderr io.Writer, args ...string) int {
 	if a.dial == nil {
 		a.dial = s.lab.Dial
 	}
-	return a.run(s.ctx, append(args, "--helo", "probe.lab", "--from", "check@probe.lab"))
+	if slices.Contains([]string{"list", "check", "retry"}, args[0]) { // the others ask nobody
+		args = append(args, "--helo", "probe.lab", "--from", "check@probe.lab")
+	}
+	return a.run(s.ctx, args)
 }
 
 // night waits for a midnight, runs verify list on a list with the state of the nights before, and returns its rows by
@@ -177,6 +182,16 @@ func (s *simulation) tried(address string) (t tried) {
 		t.Since = time.Unix(since, 0).UTC()
 	}
 	return t
+}
+
+// change runs a statement on the state.
+func (s *simulation) change(statement string) error {
+	db, err := sql.Open("sqlite", s.path("crm.db"))
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(s.Context(), statement)
+	return errors.Join(err, db.Close())
 }
 
 // probes are how often the addresses of a list were asked about.

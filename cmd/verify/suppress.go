@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"presend/internal/atomicfile"
+	"presend/job"
 	"presend/state"
 	"presend/suppression"
 	"presend/verify/reply"
@@ -20,8 +21,15 @@ import (
 func suppressCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "suppress",
-		Short: "Keep the list of whom never to write to",
-		Long:  "Keep the list of whom never to write to: addresses that bounced hard or asked to be left alone, and whole domains, written @example.com. They are never probed, and verify list calls them invalid (suppressed).",
+		Short: "Manage the suppression list",
+		Long: `Manage the suppression list: addresses that bounced hard or asked to be left alone, and whole domains, written
+@example.com. verify list calls them invalid (suppressed). The list is part of a state file (--state), or has a file of its
+own (--suppress), which is made at need and which verify list and verify retry take with --suppress.
+
+Each entry has an origin. What a person asked for (an unsubscribe, a complaint, an entry by hand) never expires, and the
+address is never asked about. A bounce stays, too; but one that says that the domain cannot be reached is taken off when
+the domain is back. A verdict of this program that was imported again is asked again at its shelf life, and taken off when
+the address is accepted.`,
 	}
 	c.AddCommand(suppressAdd(a), suppressRemove(a), suppressList(a), suppressImport(a), suppressExport(a))
 	return c
@@ -37,17 +45,33 @@ func suppressAdd(a *app) *cobra.Command {
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.suppress(c, path, hashed, func(yield func(state.Suppressed, error) bool) {
 				for _, name := range args {
-					if !yield(state.Suppressed{Name: name, Reason: reason, Source: "manual"}, nil) {
+					if !yield(byHand(name, reason), nil) {
 						return
 					}
 				}
 			})
 		},
 	}
-	stateFlag(c, &path)
+	listFlag(c, &path)
 	c.Flags().StringVar(&reason, "reason", "manual", "why")
 	hashedFlag(c, &hashed)
 	return c
+}
+
+// byHand is an entry that a person makes. Words that name a verdict are the person's own here.
+func byHand(name, reason string) state.Suppressed {
+	s := state.Suppressed{Name: name, Reason: reason, Source: "manual", Origin: state.Person}
+	if state.OriginOf(reason) == state.Bounce {
+		s.Origin = state.Bounce
+	}
+	return s
+}
+
+// listFlag gives a command on the suppression list the files that one may be in.
+func listFlag(c *cobra.Command, path *string) {
+	stateFlag(c, path)
+	c.Flags().StringVar(path, "suppress", "", "a `FILE` that holds only the list, in place of --state")
+	c.MarkFlagsMutuallyExclusive("state", "suppress")
 }
 
 func hashedFlag(c *cobra.Command, hashed *bool) {
@@ -56,9 +80,9 @@ func hashedFlag(c *cobra.Command, hashed *bool) {
 
 func (a *app) suppress(c *cobra.Command, path string, hashed bool, entries iter.Seq2[state.Suppressed, error]) (err error) {
 	if path == "" {
-		return usagef("--state is missing; see %s --help", c.CommandPath())
+		return usagef("--state is missing, or --suppress; see %s --help", c.CommandPath())
 	}
-	file, err := state.Open(c.Context(), path)
+	file, err := state.OpenBeside(c.Context(), path)
 	if err != nil {
 		return err
 	}
@@ -96,7 +120,7 @@ func suppressRemove(a *app) *cobra.Command {
 			return err
 		},
 	}
-	stateFlag(c, &path)
+	listFlag(c, &path)
 	return c
 }
 
@@ -106,12 +130,12 @@ func suppressList(a *app) *cobra.Command {
 		Short: "Print the list",
 		Args:  arguments(cobra.NoArgs),
 	}, func(c *cobra.Command, file *state.File, _ []string) (table, error) {
-		t := table{names: []string{"name", "reason", "source", "at"}}
+		t := table{names: []string{"name", "reason", "source", "at", "origin"}}
 		for s, err := range file.SuppressionList(c.Context()) {
 			if err != nil {
 				return t, err
 			}
-			t.rows = append(t.rows, []any{s.Name, s.Reason, s.Source, s.At})
+			t.rows = append(t.rows, []any{s.Name, s.Reason, s.Source, s.At, s.Origin})
 		}
 		return t, nil
 	})
@@ -120,15 +144,17 @@ func suppressList(a *app) *cobra.Command {
 func suppressImport(a *app) *cobra.Command {
 	var path string
 	var hashed bool
+	var o suppression.Options
 	c := &cobra.Command{
 		Use:   "import FILE... --state FILE",
 		Short: "Put what mail services suppress on the list",
-		Long: `Put what mail services suppress on the list: the bounces, complaints and unsubscribes of SendGrid, Mailgun, Postmark,
-Amazon SES, Mailchimp and HubSpot, as CSV or as the JSON of their APIs, our own CSV, or any list with a column of addresses,
-in which every address counts. The format is told by the columns.
+		Long: `Put what mail services suppress on the list: suppressions, bounces and event logs of SendGrid, Mailgun, Postmark,
+SparkPost, Amazon SES, Mailchimp, Mandrill, Brevo, HubSpot, Klaviyo and others, in any format that verify list reads.
 
-A bounce whose reply is about the sender, the message or the moment is left out: it says nothing about the address. What is
-left out is counted, and named with -v.`,
+The columns say which addresses are suppressed: a reason, a status or a type, a yes or no, an expiry. Soft bounces, what
+has expired, deliveries and what is false are left out. So is a bounce whose reply is about the sender, the message or the
+moment: it says nothing about the address. What is left out is counted, and named with -v. In a list of addresses alone
+every address counts. Of any other list --says names the column that says so, or --all that every address is suppressed.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			classifier, err := reply.New()
@@ -136,20 +162,24 @@ left out is counted, and named with -v.`,
 				return err
 			}
 			for _, name := range args {
-				if err := a.importSuppression(c, path, hashed, name, classifier); err != nil {
+				if err := a.importSuppression(c, path, hashed, name, o, classifier); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
 	}
-	stateFlag(c, &path)
+	listFlag(c, &path)
 	hashedFlag(c, &hashed)
+	c.Flags().StringVar(&o.Column, "column", "", "the address column: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().StringVar(&o.Says, "says", "", "the column that says which addresses are suppressed: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().BoolVar(&o.All, "all", false, "every address of the files is suppressed")
 	return c
 }
 
-func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, classifier *reply.Classifier) (err error) {
-	list, err := suppression.Open(name, a.stdin, classifier)
+func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, o suppression.Options, classifier *reply.Classifier) (err error) {
+	o.Stdin = a.stdin
+	list, err := suppression.Open(name, o, classifier)
 	if err != nil {
 		return err
 	}
@@ -162,7 +192,9 @@ func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name
 	var tally suppression.Tally
 	err = a.suppress(c, path, hashed, func(yield func(state.Suppressed, error) bool) {
 		for e, err := range list.Entries(&tally, left) {
-			if !yield(state.Suppressed{Name: e.Name, Reason: e.Reason, Source: string(list.Format()), At: e.At}, err) {
+			if !yield(state.Suppressed{
+				Name: e.Name, Reason: e.Reason, Source: string(list.Format()), At: e.At, Enhanced: e.Enhanced(classifier),
+			}, err) {
 				return
 			}
 		}
@@ -188,7 +220,10 @@ func suppressExport(a *app) *cobra.Command {
 			if !slices.Contains(suppression.Formats, suppression.Format(format)) {
 				return usagef("--format %s: want one of %s", format, formatNames())
 			}
-			file, err := openState(c, path)
+			if output != "" && job.SameFile(output, path) {
+				return usagef("the output %s would replace the state; give it another name", output)
+			}
+			file, err := openBeside(c, path)
 			if err != nil {
 				return err
 			}
@@ -207,7 +242,7 @@ func suppressExport(a *app) *cobra.Command {
 			return out.Commit()
 		},
 	}
-	stateFlag(c, &path)
+	listFlag(c, &path)
 	c.Flags().StringVar(&format, "format", string(suppression.CSV), "one of "+formatNames())
 	c.Flags().StringVarP(&output, "output", "o", "", "the file to write (default: standard output)")
 	c.Flags().StringSliceVar(&reasons, "reason", nil, "only entries with one of these reasons, as unsubscribe")
@@ -225,6 +260,9 @@ func formatNames() string {
 func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format suppression.Format, reasons []string) error {
 	domains, err := suppression.Export(w, format, func(yield func(suppression.Entry, error) bool) {
 		for s, err := range entries {
+			if err == nil && s.Hashed() && s.Reason == state.Forgot {
+				continue // nobody knows any more which address it is
+			}
 			if err == nil && s.Hashed() {
 				err = errors.New("the list keeps hashes only: the addresses cannot be written")
 			}

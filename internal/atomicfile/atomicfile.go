@@ -55,7 +55,7 @@ func (f *File) create() error {
 		return err
 	}
 	f.name = name
-	mode := fs.FileMode(0o666) // less the umask
+	mode := fs.FileMode(0o600) // lists are nobody else's
 	if old, err := os.Stat(name); err == nil {
 		if old.IsDir() {
 			return errors.New("it is a folder")

@@ -36,6 +36,12 @@
 //	rcpts=50         more recipients in a transaction get 452 4.5.3
 //	errors=20        so many refusals end a session with 421 4.7.0, and from half of them on each takes a second, as
 //	                 Postfix does
+//	mails=5          more transactions in a session get 421 4.7.0
+//	first-visit      450 4.3.2 to every recipient of the first session in its life, as postscreen does
+//	tarpits=8s       so long over a refusal, and twice as long over the next one in the session, as Courier does
+//	rate=30          more recipients a minute get 450 4.7.1 slow down
+//	hourly=100       more recipients an hour get 450 4.7.1 hourly limit exceeded
+//	refusal=550_no   what is said to a recipient that is not a mailbox, with _ for spaces
 //	limits=RCPTMAX=1,MAILMAX=5   what EHLO says of LIMITS (RFC 9422)
 //	starttls         offered, with a certificate that nobody signed; nostarttls is the default
 //	nopipelining     PIPELINING is not offered, and using it is a violation

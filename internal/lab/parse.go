@@ -134,6 +134,18 @@ func (h *Host) set(option string) (err error) {
 		h.CutIdle, err = time.ParseDuration(value)
 	case "stall":
 		h.Stall, err = strconv.Atoi(value)
+	case "mails":
+		h.Mails, err = strconv.Atoi(value)
+	case "first-visit":
+		h.FirstVisit = true
+	case "tarpits":
+		h.Tarpits, err = time.ParseDuration(value)
+	case "rate":
+		h.Rate, err = strconv.Atoi(value)
+	case "hourly":
+		h.Hourly, err = strconv.Atoi(value)
+	case "refusal":
+		h.Refusal = value
 	case "limits":
 		h.Limits = strings.ReplaceAll(value, ",", " ")
 	case "blocks-from":

@@ -71,6 +71,13 @@ type Host struct {
 
 	Limits string // what EHLO says of LIMITS (RFC 9422); empty: nothing
 
+	Mails      int           // transactions a session; 0: any number
+	FirstVisit bool          // the first session in its life is put off, as by postscreen
+	Tarpits    time.Duration // over a refusal; twice as long over the next one in the session
+	Rate       int           // recipients a minute; 0: any number
+	Hourly     int           // recipients an hour; 0: any number
+	Refusal    string        // of recipients that are no mailbox, with _ for spaces; empty: in clear words
+
 	script Script // nil: none
 }
 
@@ -190,6 +197,7 @@ func (w *World) AddHost(h Host) error {
 	if len(h.addrs()) == 0 {
 		h.Addr = w.nextAddr()
 	}
+	h.script = h.limiting()
 	if h.Addr.IsValid() && (!h.Addr.Is4() || !h.Addr.IsLoopback() || w.taken[h.Addr]) {
 		return fmt.Errorf("lab: host %s: %s is not a free address of 127.0.0.0/8", name, h.Addr)
 	}

@@ -18,6 +18,7 @@ type Provider struct {
 	AcceptsAll  bool   // a 2xx to RCPT says nothing
 	Gateway     bool   // a filter; the mailbox is behind it
 	IgnoresCase bool   // local parts that differ in case are one mailbox
+	Parked      bool   // it takes mail for names that are for sale or wait for typos, whoever it is addressed to
 }
 
 // providers finds the provider of a mail host.
@@ -40,10 +41,12 @@ var providerTable = sync.OnceValues(loadProviders)
 func loadProviders() (*providers, error) {
 	var rows map[string]struct {
 		Hosts       []string `toml:"hosts"`
+		Source      string   `toml:"source"`
 		Domains     []string `toml:"domains"`
 		AcceptsAll  bool     `toml:"accepts_all"`
 		Gateway     bool     `toml:"gateway"`
 		IgnoresCase bool     `toml:"ignores_case"`
+		Parked      bool     `toml:"parked"`
 	}
 	meta, err := toml.Decode(providersTable, &rows)
 	if err != nil {
@@ -57,7 +60,12 @@ func loadProviders() (*providers, error) {
 		names: map[string]Provider{},
 	}
 	for name, row := range rows {
-		provider := Provider{Name: name, AcceptsAll: row.AcceptsAll, Gateway: row.Gateway, IgnoresCase: row.IgnoresCase}
+		provider := Provider{
+			Name: name, AcceptsAll: row.AcceptsAll, Gateway: row.Gateway, IgnoresCase: row.IgnoresCase, Parked: row.Parked,
+		}
+		if row.Parked && row.Source == "" {
+			return nil, fmt.Errorf("mx: providers.toml: [%s] is parked and names no source", name)
+		}
 		p.names[name] = provider
 		for _, domain := range row.Domains {
 			p.free[domain] = provider
@@ -99,11 +107,19 @@ func Named(name string) (Provider, bool) {
 }
 
 // match returns the provider of the first host that has one: backups are often a gateway's or a registrar's, so the
-// order counts.
+// order counts. A domain is parked only if all its hosts are: one of another kind may serve real mailboxes.
 func (p *providers) match(hosts []Host) Provider {
+	parked := 0
 	for _, host := range hosts {
-		if provider, ok := p.of(host.Name); ok {
+		provider, ok := p.of(host.Name)
+		switch {
+		case !ok:
+		case !provider.Parked:
 			return provider
+		default:
+			if parked++; parked == len(hosts) {
+				return provider
+			}
 		}
 	}
 	return Provider{}

@@ -52,6 +52,34 @@ func TestProvidersAreToldApart(t *testing.T) {
 	}
 }
 
+func TestADomainIsParkedOnlyIfAllItsHostsAre(t *testing.T) {
+	p, err := providerTable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for hosts, want := range map[string]bool{
+		"park-mx.above.com":                                 true,
+		"mx37.m1bp.com mx37.mb5p.com":                       true,
+		"mail.h-email.net mail.b-io.co":                     true,
+		"mx.corp.lab park-mx.above.com":                     false,
+		"park-mx.above.com mx.corp.lab":                     false,
+		"park-mx.above.com aspmx.l.google.com":              false,
+		"mailstore1.secureserver.net":                       false,
+		"eforward1.registrar-servers.com":                   false,
+		"h-email.net.corp.lab":                              false,
+		"xmail.h-email.net":                                 false,
+		"corp-lab.mail.protection.outlook.com mail.b-io.co": false,
+	} {
+		var list []Host
+		for _, name := range strings.Fields(hosts) {
+			list = append(list, Host{Name: name})
+		}
+		if got := p.match(list); got.Parked != want || got.Parked != (got.Name == "parked") {
+			t.Errorf("%s: %+v", hosts, got)
+		}
+	}
+}
+
 func TestADomainOfFreeMailBelongsToOneProviderThatCanBeNamed(t *testing.T) {
 	p, err := providerTable()
 	if err != nil {

@@ -1,13 +1,13 @@
 // Package score turns evidence into a score: the estimated probability, in percent, that a message sent now would not
 // bounce.
 //
-// A reason has a score of its own (package verdict), a flag adds points to it (flags.toml), and a deliverable address
+// A reason has a score of its own (package verdict), a flag takes points from it (flags.toml), and a deliverable address
 // loses some with its age. Where the evidence leaves the mailbox open, the score comes from the list that the address is
 // in: of two lists, that with many unknown mailboxes has more of them behind its catch-all domains, too. A [List] counts
 // them.
 //
-// The sum keeps to the borders of the verdict: an invalid address never scores above 5, and flags take no deliverable one
-// below 90. Age may.
+// The sum keeps to the borders of the verdict: an invalid address never scores above 5, and flags take no deliverable
+// one below 90. Age may. No flag adds points: what was accepted may still bounce.
 package score
 
 import (
@@ -71,8 +71,8 @@ func (l *List) Add(reason verdict.Reason, flags []verdict.Flag, n int) {
 // yearly is the share of mailboxes that close in a year: 23 %, a guess after the decay that list owners report.
 const yearly = 0.23
 
-// Of returns the score of some evidence in a list, from 0 to 100, if the address was asked just now. It is not rounded, so that sums are right; Round does
-// that for people.
+// Of returns the score of some evidence in a list, from 0 to 100, if the address was asked just now. It is not rounded,
+// so that sums are right; Round does that for people.
 func Of(e Evidence, l List) float64 {
 	facts := e.Reason.Facts()
 	answers := l.All
@@ -116,7 +116,10 @@ func readPoints(text string) (map[verdict.Flag]int, error) {
 	if _, err := toml.Decode(text, &file); err != nil {
 		return nil, fmt.Errorf("score: flags.toml: %w", err)
 	}
-	for flag := range file.Flag {
+	for flag, points := range file.Flag {
+		if points > 0 {
+			return nil, fmt.Errorf("score: flags.toml: %s adds %d points, and 99 is the most that an answer tells", flag, points)
+		}
 		if !slices.Contains(verdict.Flags(), flag) {
 			return nil, fmt.Errorf("score: flags.toml: no flag is called %q", flag)
 		}

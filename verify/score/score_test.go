@@ -91,7 +91,9 @@ func TestADeliverableAddressLosesWithItsAge(t *testing.T) {
 }
 
 func TestAMistakeInTheFileIsNamed(t *testing.T) {
-	for name, text := range map[string]string{"an unknown flag": "[flag]\ncolour = 3\n", "no TOML": "["} {
+	for name, text := range map[string]string{
+		"an unknown flag": "[flag]\ncolour = -3\n", "a flag that adds": "[flag]\nfree = 1\n", "no TOML": "[",
+	} {
 		if _, err := readPoints(text); err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -325,6 +325,20 @@ func commaCom(text string) (string, string) {
 	return text, ""
 }
 
+// fallback returns what a legal address may mean whose first sign is one that people and programs put before an address,
+// as in 'sam@outlook.com; empty: nothing else.
+func fallback(a Address) string {
+	const signs = "'`*=#!/|{}~^-$?&%"
+	if strings.IndexByte(signs, a.Local[0]) < 0 {
+		return ""
+	}
+	meant, err := parse(strings.TrimLeft(a.Local, signs) + "@" + a.Domain)
+	if err != nil {
+		return ""
+	}
+	return meant.String()
+}
+
 // isKeyed reports whether a text is a key and a value, such as mail=bob@acme.com, which is never a mailbox.
 func isKeyed(text string) bool {
 	key, value, ok := strings.Cut(text, "=")

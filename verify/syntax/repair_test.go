@@ -78,14 +78,31 @@ func TestWhatListsWrapAroundAnAddressIsTakenAway(t *testing.T) {
 	}
 }
 
-func TestALegalAddressStaysAsItIs(t *testing.T) {
-	for _, in := range []string{
-		"'sam@corp.lab", "*sam@corp.lab", "=sam@corp.lab", "{sam@corp.lab", "sam@corp.lab", "+sam@corp.lab",
-		"o'hara@corp.lab", "'@corp.lab",
+func TestALegalAddressStaysAndNamesWhatItMayMean(t *testing.T) {
+	for in, fallback := range map[string]string{
+		"'sam@corp.lab": "sam@corp.lab", "*sam@corp.lab": "sam@corp.lab", "=sam@corp.lab": "sam@corp.lab", "-sam@corp.lab": "sam@corp.lab",
+		"{sam@corp.lab": "sam@corp.lab", "''sam@corp.lab": "sam@corp.lab",
+		"sam@corp.lab": "", "+sam@corp.lab": "", "_sam@corp.lab": "", "o'hara@corp.lab": "", "'@corp.lab": "", "'.sam@corp.lab": "",
 	} {
 		a, err := syntax.Parse(in)
-		if err != nil || a.String() != in || len(a.Repairs) > 0 {
-			t.Errorf("Parse(%q) = %q, repairs %q, %v; want the text", in, a, a.Repairs, err)
+		if err != nil || a.String() != in || a.Fallback != fallback || len(a.Repairs) > 0 {
+			t.Errorf("Parse(%q) = %q or %q, repairs %q, %v; want the text, or %q", in, a, a.Fallback, a.Repairs, err, fallback)
+		}
+	}
+	a, err := syntax.Parse(" ’sam@corp.lab>")
+	if err != nil || a.String() != "'sam@corp.lab" || a.Fallback != "sam@corp.lab" {
+		t.Errorf("repaired: %q or %q, %v", a, a.Fallback, err)
+	}
+}
+
+func TestAddressesOfOneMailbox(t *testing.T) {
+	for in, want := range map[string]string{
+		"Bob@Corp.lab": "bob@corp.lab", "b.o.b+news@gmail.com": "bob@gmail.com", "Bo.B@googlemail.com": "bob@gmail.com",
+		"b.ob+x@corp.lab": "b.ob@corp.lab", "+bob@corp.lab": "+bob@corp.lab", `"A+b"@corp.lab`: `"a+b"@corp.lab`,
+	} {
+		a, err := syntax.Parse(in)
+		if err != nil || a.Mailbox() != want {
+			t.Errorf("the mailbox of %q is %q, %v; want %q", in, a.Mailbox(), err, want)
 		}
 	}
 }

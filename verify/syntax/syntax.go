@@ -32,6 +32,7 @@ type Address struct {
 	Local      string   // as on the wire, quoted where it was written so
 	Domain     string   // A-labels in lower case
 	Repairs    []string // what had to be repaired to read it, in words
+	Fallback   string   // what it may mean if it does not exist, as sam@corp.lab for 'sam@corp.lab; empty: nothing else
 	Quoted     bool     // the local part is quoted
 	SMTPUTF8   bool     // the local part needs RFC 6531
 	Subaddress bool     // the local part is user+detail (RFC 5233)
@@ -57,6 +58,25 @@ func (a Address) Wire() string {
 // is, since only its own host knows whether case counts there.
 func (a Address) Key() string { return a.String() }
 
+// Mailbox returns what the addresses of one mailbox have in common as mail services count them: it is in small letters
+// and without +detail, and at Gmail without dots. Another provider may deliver them to different people.
+func (a Address) Mailbox() string {
+	local, domain := strings.ToLower(a.Local), a.Domain
+	if a.Quoted {
+		return local + "@" + domain
+	}
+	if plus := strings.IndexByte(local, '+'); plus > 0 {
+		local = local[:plus]
+	}
+	if domain == "googlemail.com" {
+		domain = "gmail.com"
+	}
+	if domain == "gmail.com" {
+		local = strings.ReplaceAll(local, ".", "")
+	}
+	return local + "@" + domain
+}
+
 // Error says why a text is not an address.
 type Error struct {
 	Problem string // a sentence
@@ -78,13 +98,13 @@ func Parse(s string) (Address, error) {
 	text, repairs := readable(s)
 	if plain(text) {
 		if a, err := parse(text); err == nil {
-			a.Repairs = repairs
+			a.Repairs, a.Fallback = repairs, fallback(a)
 			return a, nil
 		}
 	}
 	literal, err := parse(text)
 	if err == nil && !isKeyed(text) {
-		literal.Repairs = repairs
+		literal.Repairs, literal.Fallback = repairs, fallback(literal)
 		return literal, nil
 	}
 	if !utf8.ValidString(s) {
@@ -96,7 +116,7 @@ func Parse(s string) (Address, error) {
 	}
 	a, err := parse(repaired)
 	if err == nil {
-		a.Repairs = repairs
+		a.Repairs, a.Fallback = repairs, fallback(a)
 		return a, nil
 	}
 	var wrong *Error

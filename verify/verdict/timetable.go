@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"encoding/binary"
 	"hash/fnv"
 	"io"
 	"time"
@@ -19,6 +20,8 @@ const (
 	patience = 72 * time.Hour
 	// longestNamed is the longest wait of a reply that is respected.
 	longestNamed = 48 * time.Hour
+	// firstSpread is the shortest life that is spread more widely where a reason was found for the first time.
+	firstSpread = 30 * day
 	// countedTries is how many tries have to count before an address is given up.
 	countedTries = 5
 )
@@ -179,7 +182,7 @@ func (m Memory) Outlasts(a Answer, address string) bool {
 	if m.At.After(a.At.Add(wrongClock)) {
 		return false
 	}
-	life := m.DueAt(address).Sub(m.At)
+	life := m.spread(address, 3)
 	if m.Reason != GaveUp && a.Reason != GaveUp {
 		life *= 2
 	}
@@ -188,14 +191,32 @@ func (m Memory) Outlasts(a Answer, address string) bool {
 
 // DueAt returns when what is remembered of an address counts as older than its shelf life: four hours before that
 // ends, since a nightly run may start earlier than the night before. Lives of a week or more are spread over 75 to 125
-// % of their length, by the address.
+// % of their length, by the address and by when it was asked, so that those that fall due together do not always. A life
+// of a month is spread over 25 to 125 % where its reason was found for the first time: a list's first import comes in
+// one night, and would be asked again within two weeks, with none asked before.
 func (m Memory) DueAt(address string) time.Time {
-	shelf := m.Reason.Facts().Shelf
-	life := time.Duration(shelf[min(max(m.Times, 1), len(shelf))-1])
-	if life >= 7*day {
-		h := fnv.New32a()
-		_, _ = io.WriteString(h, address) // never fails
-		life = life*3/4 + time.Duration(float64(life)/2*float64(h.Sum32())/(1<<32))
+	least := 3
+	if m.Times <= 1 && m.life() >= firstSpread {
+		least = 1
 	}
-	return m.At.Add(life - slack)
+	return m.At.Add(m.spread(address, least))
+}
+
+// life returns for how long what is remembered is good.
+func (m Memory) life() time.Duration {
+	shelf := m.Reason.Facts().Shelf
+	return time.Duration(shelf[min(max(m.Times, 1), len(shelf))-1])
+}
+
+// spread returns the life, which lies between some quarters and five quarters of its length if it is a week or more.
+func (m Memory) spread(address string, quarters int) time.Duration {
+	life := m.life()
+	if life < 7*day {
+		return life - slack
+	}
+	h := fnv.New32a()
+	_, _ = io.WriteString(h, address) // never fails, nor does the next
+	_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(m.At.Unix())))
+	least, most := life*time.Duration(quarters)/4, life*5/4
+	return least + time.Duration(float64(most-least)*float64(h.Sum32())/(1<<32)) - slack
 }

@@ -86,6 +86,9 @@ func TestTheShelfLifeOfEveryReason(t *testing.T) {
 				m = m.After(reason, now, time.Time{})
 				due, length := m.DueAt("ann@corp.lab"), time.Duration(d)*day
 				low, high := length*3/4-slack, length*5/4-slack
+				if i == 0 && d >= 30 {
+					low = length/4 - slack
+				}
 				if d < 7 {
 					low, high = length-slack, length-slack
 				}
@@ -105,8 +108,8 @@ func TestWhatWasImportedOnOneDayFallsDueOverManyNights(t *testing.T) {
 		nights[int(m.DueAt(string(rune('a'+i%26))+time.Duration(i).String()+"@corp.lab").Sub(begin)/day)]++
 	}
 	for night, n := range nights {
-		if night < 22 || night > 37 || n > 600 {
-			t.Errorf("%d of 5000 are due on night %d, want at most 600 on each of nights 22 to 37", n, night)
+		if night < 7 || night > 37 || n > 250 {
+			t.Errorf("%d of 5000 are due on night %d, want at most 250 on each of nights 7 to 37", n, night)
 		}
 	}
 }
@@ -223,7 +226,9 @@ func TestAFailureThatMayBeOursIsNoTry(t *testing.T) {
 func TestANonAnswerDoesNotReplaceAnAnswer(t *testing.T) {
 	const address = "ann@corp.lab"
 	accepted := Memory{}.After(Accepted, begin, time.Time{})
-	life := accepted.DueAt(address).Sub(begin)
+	known := accepted
+	known.Times = 2 // a first life may be shorter, and is no reason to forget sooner
+	life := known.DueAt(address).Sub(begin)
 	for _, test := range []struct {
 		name   string
 		before Memory

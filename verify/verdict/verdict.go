@@ -116,9 +116,14 @@ const (
 	FlagSubaddress  Flag = "subaddress"  // user+detail (RFC 5233)
 	FlagImplicitMX  Flag = "implicit_mx" // no MX record: mail goes to the domain's own address (RFC 5321 section 5.1)
 	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one, or its ending like a slip
-	FlagDuplicate   Flag = "duplicate"   // an earlier row of the list, or an earlier address of the row, is the same
+	FlagDuplicate   Flag = "duplicate"   // an earlier address of the list is the same, but perhaps for the case of letters
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagParked      Flag = "parked"      // the mail hosts are those of names for sale, or that wait for typos
+
+	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count them:
+	// they differ in +detail, or at Gmail in dots.
+	FlagDuplicateMailbox Flag = "duplicate_mailbox"
 
 	// FlagDomainRefusesAll: three or more real addresses of the domain are said not to exist, and none is known to exist.
 	FlagDomainRefusesAll Flag = "domain_refuses_all"
@@ -128,7 +133,7 @@ const (
 func Flags() []Flag {
 	return []Flag{
 		FlagRole, FlagFree, FlagDisposable, FlagCatchAll, FlagQuoted, FlagSMTPUTF8, FlagSubaddress, FlagImplicitMX,
-		FlagTypo, FlagDuplicate, FlagUnconfirmed, FlagUnengaged, FlagDomainRefusesAll,
+		FlagTypo, FlagDuplicate, FlagDuplicateMailbox, FlagUnconfirmed, FlagUnengaged, FlagParked, FlagDomainRefusesAll,
 	}
 }
 

@@ -170,6 +170,11 @@ func underKnown(name string, known map[string]bool) bool {
 	}
 }
 
+// misspelt are names in the package under which nobody has a mailbox: they are those of large providers, misspelt.
+var misspelt = map[string]bool{
+	"hotmail.co": true, "outiook.com": true, "sbcglbal.net": true, "vahoo.com": true, "yahoo.co": true,
+}
+
 func freeNames(known, disposable map[string]bool) (map[string]bool, error) {
 	files, err := fetch(freeDomains)
 	if err != nil {
@@ -180,7 +185,7 @@ func freeNames(known, disposable map[string]bool) (map[string]bool, error) {
 		return nil, fmt.Errorf("%s: %w", freeDomains, err)
 	}
 	free := domains(list)
-	maps.DeleteFunc(free, func(name string, _ bool) bool { return disposable[name] })
+	maps.DeleteFunc(free, func(name string, _ bool) bool { return disposable[name] || misspelt[name] })
 	maps.Copy(free, known)
 	return free, nil
 }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"presend/report"
+	"presend/state"
+)
+
+// closing closes a file, and joins what that says to an error.
+func closing(err error, file *state.File) error { return errors.Join(err, file.Close()) }
+
+func backupCommand(a *app) *cobra.Command {
+	var path string
+	var restore bool
+	c := &cobra.Command{
+		Use:   "backup FILE --state FILE",
+		Short: "Copy a state file, also while a run is under way; or bring a copy back",
+		Long: `Copy the state file, as it is at this moment, into a new file. It may be used while a run is under way, which a plain
+copy of the file may not.
+
+With --restore, the copy takes the place of the state file, which is kept with .before at its end. What was put on the
+suppression list since the copy was made is taken over into it. No run may be under way.`,
+		Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) (err error) {
+			if path == "" {
+				return usagef("--state is missing; see %s --help", c.CommandPath())
+			}
+			if restore {
+				return a.restore(c, args[0], path)
+			}
+			file, err := openBeside(c, path)
+			if err != nil {
+				return err
+			}
+			defer func() { err = closing(err, file) }()
+			if err := file.Backup(c.Context(), args[0]); err != nil {
+				return err
+			}
+			a.say("copied into " + args[0])
+			return nil
+		},
+	}
+	stateFlag(c, &path)
+	c.Flags().BoolVar(&restore, "restore", false, "let the copy FILE take the place of the state file")
+	return c
+}
+
+func (a *app) restore(c *cobra.Command, from, path string) error {
+	r, err := state.Restore(c.Context(), from, path)
+	if err != nil {
+		return err
+	}
+	age := "no run has finished in it"
+	if !r.Last.IsZero() {
+		age = fmt.Sprintf("its last run finished on %s, %s ago", r.Last.Format(time.RFC3339), inDays(time.Since(r.Last)))
+	}
+	a.say(fmt.Sprintf("restored %s from %s: %s", path, from, age))
+	if r.Kept != "" {
+		a.say(fmt.Sprintf("the file before is kept as %s; %s of its suppression list were taken over",
+			r.Kept, report.Count(r.Entries, "entry", "entries")))
+	}
+	return nil
+}
+
+// inDays writes a duration in days, or hours where it is shorter than two days.
+func inDays(d time.Duration) string {
+	if d < 48*time.Hour {
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
