@@ -283,8 +283,8 @@ func TestPacketLossLosesNearlyNothing(t *testing.T) {
 		most   int // domains without an answer
 		within time.Duration
 	}{
-		{"a tenth in each direction", 0.1, 0, 15 * time.Second},
-		{"a fifth in each direction", 0.2, 2, 30 * time.Second},
+		{"a tenth in each direction", 0.1, 1, 20 * time.Second},
+		{"a fifth in each direction", 0.2, 5, 45 * time.Second},
 	} {
 		simulate(t, test.name, func(t *testing.T) {
 			server := &simServer{latency: 30 * time.Millisecond, answer: mail}

@@ -384,6 +384,9 @@ func (c *Classifier) finish(m Meaning, q query, text string, s status, known boo
 	if known {
 		m.Confidence = weigh(m, s, q.soft())
 	}
+	if m.Reason.Verdict() == verdict.Invalid && m.Kind == Hard && !m.Sure() {
+		m.Action = "ask again before you remove anything: the words leave a doubt about the reason"
+	}
 	if m.Kind == Soft {
 		m.RetryAfter = waitIn(text)
 	}

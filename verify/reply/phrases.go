@@ -75,6 +75,9 @@ func (b *phraseBook) add(phrase string, number int32) error {
 		if len(pattern) == 0 || pattern[0] == "*" || pattern[len(pattern)-1] == "*" {
 			return fmt.Errorf("phrase %q: must begin and end with a word", phrase)
 		}
+		if len(pattern) == 1 && len(strings.Fields(variant)) > 1 {
+			return fmt.Errorf("phrase %q: without fillers nothing is left of %q but %q", phrase, variant, pattern[0])
+		}
 		for _, word := range pattern {
 			node = b.child(node, b.number(word))
 		}

@@ -225,6 +225,7 @@ func TestFaultyRulesAreRefused(t *testing.T) {
 		"unknown set":              "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"{nobody} home\"]",
 		"open parenthesis":         "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"(a|b\"]",
 		"phrase ending with a gap": "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"a *\"]",
+		"only a filler and a word": "[[weak]]\nname = \"x\"\nreason = \"unknown\"\ntext = [\"being moved\"]",
 		"no TOML":                  "[",
 	} {
 		t.Run(name, func(t *testing.T) {

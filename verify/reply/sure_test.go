@@ -153,3 +153,23 @@ func TestOnlyASureMeaningSuppresses(t *testing.T) {
 		}
 	}
 }
+
+func TestAnUnsureReplyIsNoAdviceToRemoveTheAddress(t *testing.T) {
+	c, err := reply.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, removes := range map[string]bool{
+		"550 5.7.1 <bob@example.com>: Recipient address rejected: Country not allowed": false,
+		"550 5.1.1 <bob@example.com>: User unknown":                                    true,
+	} {
+		r, err := reply.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := c.Classify(r, reply.RCPT, "")
+		if got := strings.HasPrefix(m.Action, "remove"); got != removes || m.Suppresses() != removes {
+			t.Errorf("%s: the action is %q, it suppresses: %t", text, m.Action, m.Suppresses())
+		}
+	}
+}
