@@ -325,7 +325,7 @@ func (f *finishing) note(table *figures.Table, in *internet, o options) {
 				table.Note(fmt.Sprintf(
 					"last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s",
 					name, f.at[name].Seconds(), n, len(p.domains), p.host.Latency.Round(time.Millisecond),
-					!p.host.NoPipelining, p.host.Errors, p.host.Mood))
+					!p.host.NoPipelining, p.host.Errors, p.host.Fault))
 			}
 		}
 	}

@@ -73,7 +73,7 @@ func (n *Nights) World(night int) (*World, error) {
 	for _, d := range n.domains {
 		host := Host{Name: "mx." + d.name}
 		if night == d.down {
-			host.Mood = Dead
+			host.Fault = Dead
 		}
 		if err := w.AddHost(host); err != nil {
 			return nil, err

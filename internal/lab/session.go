@@ -83,17 +83,17 @@ func (s *session) run(withinCap bool) {
 	case !withinCap:
 		s.host.lab.tally.violation("%s: session cap of %d exceeded", s.host.Name, s.host.Sessions)
 		s.end(tooManySessions(s.host.Name))
-	case s.host.Mood == Silent:
+	case s.host.Fault == Silent:
 		_, _ = io.Copy(io.Discard, s.conn)
 		return
-	case s.host.Mood == Tarpit:
+	case s.host.Fault == Tarpit:
 		s.dribble()
 		return
-	case s.host.Mood == Garbage:
+	case s.host.Fault == Garbage:
 		s.end(garbage)
-	case s.host.Mood == Banner421:
+	case s.host.Fault == Banner421:
 		s.end(shutDown(s.host.Name))
-	case s.host.Mood == Banner554:
+	case s.host.Fault == Banner554:
 		s.end(bannerBlocked(s.host.Name, s.client.String()))
 	default:
 		s.say(banner(s.host.Name))
@@ -316,7 +316,7 @@ func (s *session) helo(name string) {
 }
 
 func (s *session) ehlo(name string) {
-	if s.host.Mood == HELOOnly {
+	if s.host.Fault == HELOOnly {
 		s.refuse(notUnderstood)
 		return
 	}
@@ -391,7 +391,7 @@ func (s *session) mail(rest string) {
 	case s.sender != nil:
 		s.refuse(nestedMail)
 	case s.scripted("MAIL", path):
-	case s.host.Mood == NoPTR:
+	case s.host.Fault == NoPTR:
 		s.refuse(noPTR(s.client.String()))
 	default:
 		s.utf8 = strings.Contains(strings.ToUpper(parameters), "SMTPUTF8")
@@ -435,7 +435,7 @@ func (s *session) recipient(path string) {
 	}
 	s.asked++
 	total := s.host.note(local + "@" + domain)
-	if s.host.Mood == DropsAfter && s.asked > s.host.After || s.host.Crash != "" && local == s.host.Crash {
+	if s.host.Fault == DropsAfter && s.asked > s.host.After || s.host.Crash != "" && local == s.host.Crash {
 		s.end("")
 		return
 	}
@@ -444,7 +444,7 @@ func (s *session) recipient(path string) {
 		s.refuse(tooManyRcpts)
 		return
 	}
-	if s.host.Mood == Blocks || s.host.Mood == BlocksAfter && total > s.host.After ||
+	if s.host.Fault == Blocks || s.host.Fault == BlocksAfter && total > s.host.After ||
 		slices.Contains(s.host.BlocksFrom, s.client) {
 		s.refuse(blocked(s.client.String()))
 		return
