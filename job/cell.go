@@ -39,7 +39,8 @@ func (c cellResult) best() judged {
 		}
 		all[i] = fmt.Sprintf("%s %s (%s)", name, one.result.Verdict, one.result.Reason)
 	}
-	best.result.Detail = fmt.Sprintf("the best of %d addresses: %s. %s", len(c), strings.Join(all, ", "), best.result.Detail)
+	best.result.Detail = fmt.Sprintf("the best of %d addresses: %s. %s", len(c), strings.Join(all, ", "),
+		best.result.Detail)
 	return best
 }
 

@@ -48,7 +48,8 @@ func (s Summary) changesText(w io.Writer) error {
 	if more := len(s.TakenOff) - namedMost; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
-	_, err := fmt.Fprintf(w, "Taken off the suppression list, since what it said holds no more: %s\n", strings.Join(names, ", "))
+	_, err := fmt.Fprintf(w, "Taken off the suppression list, since what it said holds no more: %s\n",
+		strings.Join(names, ", "))
 	return err
 }
 

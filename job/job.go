@@ -35,19 +35,21 @@ type Options struct {
 	Others []NamedPath // files that the caller writes or reads, of which no output may be one
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
-	State       string
-	File        *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
+	State string
+	// State, open already, for several jobs in one file; State must be set too; nil: it is opened
+	File        *state.File
 	Probing     bool          // the engine asks mail hosts
 	Fresh       bool          // ask again about everything
 	MaxAge      time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Keep        time.Duration // forget changes and runs that are older; 0: none
 	ForgetAfter time.Duration // forget addresses that are in no list for longer; 0: none
-	List        string        // the name by which the list is known from run to run; empty: that of its file, without digits
-	Suppress    string        // path of a state file whose suppression list holds, too; empty: none
-	Shrink      float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
-	Changes     string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
-	Wait        time.Duration // how long to wait for temporary answers that can be asked again
-	Quick       bool          // of providers that accept any address, ask about a sample only
+	// the name by which the list is known from run to run; empty: that of its file, without digits
+	List     string
+	Suppress string        // path of a state file whose suppression list holds, too; empty: none
+	Shrink   float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
+	Changes  string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
+	Wait     time.Duration // how long to wait for temporary answers that can be asked again
+	Quick    bool          // of providers that accept any address, ask about a sample only
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
 	Patience  time.Duration // how long to wait for a network that goes down
@@ -329,7 +331,8 @@ func (j *job) ended(s *Summary) error {
 // forState is what the state keeps of the summary.
 func (s Summary) forState() state.Summary {
 	kept := state.Summary{
-		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Addresses: s.Addresses, Changes: s.Changes, Verdicts: s.Verdicts, Reasons: map[verify.Reason]int{},
+		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Addresses: s.Addresses, Changes: s.Changes, Verdicts: s.Verdicts,
+		Reasons:  map[verify.Reason]int{},
 		Expected: s.Forecast(report.All).Bounces,
 	}
 	for _, reasons := range s.Reasons {

@@ -106,7 +106,8 @@ func (l last) mostKnown(ctx context.Context, reader *lists.Reader) (column, in, 
 // size refuses a list that is much smaller than in its last run.
 func (l last) size(rows, addresses int, shrink float64) error {
 	if rows == 0 {
-		return &RefusedError{fmt.Sprintf("the list %q has no rows: is the export whole? Nothing was asked or written", l.name)}
+		return &RefusedError{fmt.Sprintf("the list %q has no rows: is the export whole? Nothing was asked or written",
+			l.name)}
 	}
 	if l.run == nil {
 		return nil

@@ -14,7 +14,8 @@ import (
 )
 
 // wrongNumber is a number with the wrong form of a word behind it.
-var wrongNumber = regexp.MustCompile(`\b1 (rows|addresses|contacts|domains|days)\b|\b[02] (row|address|contact|domain|day)\b`)
+var wrongNumber = regexp.MustCompile(`\b1 (rows|addresses|contacts|domains|days)\b|\b[02] (row|address|contact|` +
+	`domain|day)\b`)
 
 // several is a list with n rows of everything that has a sentence of its own.
 func several(n int) report.Figures {
@@ -45,7 +46,8 @@ func TestSingularAndPluralAreRightForZeroOneAndTwo(t *testing.T) {
 		},
 		2: {
 			"2 rows: the receiving servers refuse this machine, not the address.", "2 rows: this machine could not ask.",
-			"2 rows without an address: left as they are", "2 rows left out by --quick, since their providers accept any address.",
+			"2 rows without an address: left as they are",
+			"2 rows left out by --quick, since their providers accept any address.",
 			"2 contacts without a sign of life for 2 days or more: they hurt more than they bring.",
 			"2 rows with the address of an earlier row.", "2 cannot be told yet",
 		},

@@ -120,7 +120,8 @@ func (f Figures) asides(b *strings.Builder) {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
 	if f.OverBudget > 0 {
-		fmt.Fprintf(b, "%s not asked, since today's budget at their provider is used up: run again tomorrow.\n", Rows(f.OverBudget))
+		fmt.Fprintf(b, "%s not asked, since today's budget at their provider is used up: run again tomorrow.\n",
+			Rows(f.OverBudget))
 	}
 	if f.LeftOut > 0 {
 		fmt.Fprintf(b, "%s left out by --quick, since %s any address. A run without it asks.\n",

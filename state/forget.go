@@ -140,7 +140,8 @@ func (f *File) Prune(ctx context.Context, keep Retention) error {
 // forgetLeft removes addresses that left their last list before a time. A list that was not run since is no list.
 func (f *File) forgetLeft(ctx context.Context, tx *sql.Tx, limit int64) error {
 	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list <> ''
-		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id) AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
+		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id)
+		AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
 	if err != nil {
 		return err
 	}
@@ -247,8 +248,8 @@ func oldRuns(ctx context.Context, tx *sql.Tx, limit time.Time) (old []PastRun, e
 type Forgotten struct{ Addresses, Entries int }
 
 // Forget erases all that is known of an address, in every spelling, or of a whole domain, @example.com: results,
-// history, work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember, it puts
-// a hash of the name on the suppression list, which is salted. No run may be open.
+// history, work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember,
+// it puts a hash of the name on the suppression list, which is salted. No run may be open.
 func (f *File) Forget(ctx context.Context, name string, remember bool) (done Forgotten, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

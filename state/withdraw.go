@@ -18,7 +18,8 @@ const withdrawnFor = 15 * time.Minute
 func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail string) (n int, err error) {
 	facts := verdict.DNSFailure.Facts()
 	err = f.write(ctx, "withdrawing results", func(tx *sql.Tx) error {
-		changed, err := tx.ExecContext(ctx, `UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
+		changed, err := tx.ExecContext(ctx,
+			`UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
 			times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = '',
 			retry_at = $5 WHERE reason IN ($6, $7) AND checked_at >= $8 AND tried_at = 0`,
 			string(facts.Verdict), string(facts.Name), facts.Score, detail, since.Add(withdrawnFor).Unix(),

@@ -221,8 +221,8 @@ var services = []service{
 	{CSV, [][]string{{"email", "reason", "date"}}, true, columnNames[csvEntry], decode[csvEntry]},
 }
 
-// marks are columns by which an export of a service is known whose columns say by their names what they mean. The format
-// is the source that is remembered.
+// marks are columns by which an export of a service is known whose columns say by their names what they mean. The
+// format is the source that is remembered.
 var marks = []struct {
 	format  Format
 	columns string

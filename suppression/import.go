@@ -46,11 +46,11 @@ type Reader struct {
 	classifier *reply.Classifier
 }
 
-// Open opens a list in any format that package lists reads. The columns decide which addresses are suppressed: those of a
-// service's export have the meaning that it documents, those of any other list the meaning of their names and words. In
-// a list of addresses alone each counts, with the reason [Manual]. For another list whose columns do not say which
-// address is suppressed, the error is a [*WhichColumnError]. The path "-" is Options.Stdin. The classifier decides which
-// bounces are about the address.
+// Open opens a list in any format that package lists reads. The columns decide which addresses are suppressed: those of
+// a service's export have the meaning that it documents, those of any other list the meaning of their names and words.
+// In a list of addresses alone each counts, with the reason [Manual]. For another list whose columns do not say which
+// address is suppressed, the error is a [*WhichColumnError]. The path "-" is Options.Stdin. The classifier decides
+// which bounces are about the address.
 func Open(path string, o Options, c *reply.Classifier) (*Reader, error) {
 	rows, err := openRecords(path, o)
 	if err != nil {

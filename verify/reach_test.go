@@ -157,7 +157,8 @@ func TestAHostThatIsDownForTheSourceThatWorksIsDown(t *testing.T) {
 			return nil
 		})
 		for _, r := range verifyAll(t, v, append([]string{"bob@dead.lab"}, addresses...)) {
-			if r.Normalized == "bob@dead.lab" && (r.Reason != "unreachable" || r.Ours || !strings.Contains(r.Detail, "refused")) {
+			if r.Normalized == "bob@dead.lab" &&
+				(r.Reason != "unreachable" || r.Ours || !strings.Contains(r.Detail, "refused")) {
 				t.Errorf("%s (%s), ours %v; want what was met from the source that works", r.Reason, r.Detail, r.Ours)
 			}
 		}

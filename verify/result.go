@@ -10,12 +10,13 @@ import (
 
 // Result is what is known of one address, with the evidence. The JSON names are a contract.
 type Result struct {
-	Address    string     `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
-	Normalized string     `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
-	Verdict    Verdict    `json:"verdict"`
-	Score      int        `json:"score"` // estimated probability in percent that a message sent now would not bounce
-	Reason     Reason     `json:"reason"`
-	Detail     string     `json:"detail"` // the reason in a sentence; may hold text from servers, which is not to be trusted
+	Address    string  `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
+	Normalized string  `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
+	Verdict    Verdict `json:"verdict"`
+	Score      int     `json:"score"` // estimated probability in percent that a message sent now would not bounce
+	Reason     Reason  `json:"reason"`
+	// the reason in a sentence; may hold text from servers, which is not to be trusted
+	Detail     string     `json:"detail"`
 	Flags      []Flag     `json:"flags"`
 	Suggestion string     `json:"suggestion"` // the mailbox that was probably meant
 	Provider   string     `json:"provider"`

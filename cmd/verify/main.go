@@ -144,7 +144,8 @@ func rootCommand(a *app) *cobra.Command {
 	}
 	root.AddCommand(
 		listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a),
-		historyCommand(a), runsCommand(a), trendCommand(a), forgetCommand(a), backupCommand(a), paceCommand(a), doctorCommand(a), versionCommand(a),
+		historyCommand(a), runsCommand(a), trendCommand(a), forgetCommand(a), backupCommand(a), paceCommand(a),
+		doctorCommand(a), versionCommand(a),
 		manCommand(a),
 	)
 	addExamples(root)

@@ -20,8 +20,9 @@ func retryCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "retry --state FILE",
 		Short: "Ask again about temporary answers whose time has come",
-		Long:  "Ask again about temporary answers whose time has come, of the addresses in the newest run of every list in the state file. The next verify list on the same file writes what came of it.",
-		Args:  arguments(cobra.NoArgs),
+		Long: "Ask again about temporary answers whose time has come, of the addresses in the newest run of every list in " +
+			"the state file. The next verify list on the same file writes what came of it.",
+		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := openState(c, path)
 			if err != nil {

@@ -307,7 +307,10 @@ func (c *Classifier) firstOf(q query, hits bits, from, to int) (Meaning, bool) {
 }
 
 func (c *Classifier) said(r *rule) Meaning {
-	m := Meaning{Reason: r.Reason, Subject: subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action, Confidence: r.Sure, Rule: r.id}
+	m := Meaning{
+		Reason: r.Reason, Subject: subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action,
+		Confidence: r.Sure, Rule: r.id,
+	}
 	if m.Confidence == 0 {
 		m.Confidence = 0.95
 	}
@@ -476,7 +479,8 @@ func matchesStatus(patterns []statusPattern, e Enhanced) bool {
 		return false
 	}
 	for _, p := range patterns {
-		if (p.Class < 0 || p.Class == e.Class) && (p.Subject < 0 || p.Subject == e.Subject) && (p.Detail < 0 || p.Detail == e.Detail) {
+		if (p.Class < 0 || p.Class == e.Class) && (p.Subject < 0 || p.Subject == e.Subject) &&
+			(p.Detail < 0 || p.Detail == e.Detail) {
 			return true
 		}
 	}

@@ -121,8 +121,8 @@ const (
 	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
 	FlagParked      Flag = "parked"      // the mail hosts are those of names for sale, or that wait for typos
 
-	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count them:
-	// they differ in +detail, or at Gmail in dots.
+	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count
+	// them: they differ in +detail, or at Gmail in dots.
 	FlagDuplicateMailbox Flag = "duplicate_mailbox"
 
 	// FlagDomainRefusesAll: three or more real addresses of the domain are said not to exist, and none is known to exist.
