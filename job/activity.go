@@ -9,7 +9,7 @@ import (
 	"presend/lists"
 )
 
-// activity finds out which contacts show no sign of life.
+// activity finds out which contacts show no activity.
 type activity struct {
 	column int // -1: the list says nothing about it
 	after  time.Duration

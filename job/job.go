@@ -115,7 +115,7 @@ func (s Summary) Text(w io.Writer, now time.Time) error {
 			what += ": no mail host was asked"
 		}
 		if met != "" {
-			met = "What was met: " + met + ".\n"
+			met = "The error was: " + met + ".\n"
 		}
 		if _, err := fmt.Fprintf(w, "%s.\n%s\n%s\n", what, t.Advice, met); err != nil {
 			return err

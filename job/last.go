@@ -54,7 +54,8 @@ func (l last) column(ctx context.Context, o Options, reader *lists.Reader) (note
 	}
 	if in*2 <= all || all == 0 {
 		return "", &RefusedError{fmt.Sprintf(
-			"the last run over the list %q took the column %q, which is not there now, and the addresses in %q are others; "+
+			"the last run of the list %q read the column %q, which this file does not have, and the addresses in %q are "+
+				"different; "+
 				"name the column with --column, or the list with --list if it is another one",
 			l.name, before, reader.Understood().Columns[0])}
 	}

@@ -34,7 +34,7 @@ type Figures struct {
 	LeftOut    int `json:"left_out"`    // by --quick
 	OverBudget int `json:"over_budget"` // not asked: the day's budget at a provider was used up
 
-	// UnengagedDays is after how many days without a sign of life a contact counts as Unengaged; 0: not known. The
+	// UnengagedDays is after how many days without any activity a contact counts as Unengaged; 0: not known. The
 	// Counter leaves it alone.
 	UnengagedDays int `json:"unengaged_days,omitempty"`
 

@@ -148,7 +148,7 @@ func (d *decider) judge(t told) (Entry, string) {
 		s.Reason = Unsubscribe
 	case own == hard:
 	case t.kinds[no]:
-		return s, "no suppression but a delivery, a subscription or the like"
+		return s, "not a suppression but a delivery, a subscription or similar"
 	case has(soft), t.kinds[blocked] && has(bounce):
 		return s, "a soft bounce"
 	case has(hard):

@@ -34,7 +34,7 @@ func (e csvEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
 	case soft:
 		return s, "a soft bounce"
 	case no:
-		return s, "no suppression but a delivery, a subscription or the like"
+		return s, "not a suppression but a delivery, a subscription or similar"
 	}
 	return s, "" // any word of the user's own counts
 }

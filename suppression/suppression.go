@@ -50,4 +50,4 @@ const (
 var Formats = []Format{CSV, Plain, SendGrid, Mailgun, Postmark, SES, Mailchimp, HubSpot}
 
 // ErrWholeDomain is returned by [Writer.Write] for a whole domain if the format can hold addresses only.
-var ErrWholeDomain = errors.New("suppression: the format has no whole domains")
+var ErrWholeDomain = errors.New("suppression: the format cannot hold whole domains")

@@ -215,7 +215,7 @@ func (p *plan) nextHour(s *session, said string) {
 	l := s.lane()
 	l.circuit = &evidence{
 		reason:  verdict.RateLimited,
-		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one, it said: %s", s.dest.name, said),
+		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one; it said: %s", s.dest.name, said),
 		retryAt: p.now.Add(circuitFor + time.Minute),
 	}
 	l.circuitAt, l.trial = p.now, false

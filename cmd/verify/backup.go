@@ -19,7 +19,7 @@ func backupCommand(a *app) *cobra.Command {
 	var restore bool
 	c := &cobra.Command{
 		Use:   "backup FILE --state FILE",
-		Short: "Copy a state file, also while a run is under way; or bring a copy back",
+		Short: "Back up a state file, or restore a backup",
 		Long: `Copy the state file, as it is at this moment, into a new file. This also works while a run is under
 way, when a plain copy of the file would be damaged.
 
@@ -46,7 +46,7 @@ were put on the suppression list after the copy was made are added to the restor
 		},
 	}
 	stateFlag(c, &path)
-	c.Flags().BoolVar(&restore, "restore", false, "let the copy FILE take the place of the state file")
+	c.Flags().BoolVar(&restore, "restore", false, "replace the state file with the copy FILE")
 	return c
 }
 

@@ -32,7 +32,7 @@ func checkCommand(a *app) *cobra.Command {
 		Short: "Verify addresses and show the evidence",
 		Long: `Verify addresses and show the evidence.
 
-Several addresses are asked about at the same time, and their results are shown in the order of the arguments. For -
+Several addresses are asked about at the same time, and their results are shown in the order of the arguments. With -
 they are read from standard input, one a line.
 
 Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
@@ -45,7 +45,7 @@ Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses,
 		},
 	}
 	c.Flags().StringVar(&f.state, "state", "",
-		"state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
+		"state `FILE` to read known results from and to add results to (default: nothing is remembered)")
 	a.flags.registerEngine(c.Flags())
 	registerPatience(c.Flags(), &f.patience)
 	a.flags.registerVerdict(c.Flags())

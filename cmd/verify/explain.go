@@ -27,12 +27,12 @@ func explainCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "explain REPLY | CODE | FILE | DIRECTORY | -",
-		Short: "Tell what a reply, an enhanced code or a bounce message means, and what to do",
-		Long: `Tell what a reply, an enhanced code or a bounce message means, and what to do.
+		Short: "Explain what a reply, an enhanced code or a bounce message means, and what to do",
+		Long: `Explain what a reply, an enhanced code or a bounce message means, and what to do.
 
 An argument is a reply as a server sent it or a log quotes it, a code (451), an enhanced code (5.2.2), a bounce message,
 an mbox, a Maildir or another directory of messages, or a text with a reply on each line; - reads any of the files from
-standard input. Automatic replies, complaints and receipts are told apart from bounces.`,
+standard input. Automatic replies, complaints and receipts are not taken for bounces.`,
 		Example: `  verify explain '550 5.7.1 <ann@example.com>: Relay access denied'
   verify explain 5.2.2
   verify explain ~/Maildir --json | jq -r 'select(.kind == "hard") | .recipient'`,

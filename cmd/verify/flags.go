@@ -70,7 +70,8 @@ func (f *sharedFlags) registerEngine(flags *pflag.FlagSet) {
 
 // registerPatience gives a command the patience with a network that goes down; the default is what it is before.
 func registerPatience(flags *pflag.FlagSet, patience *time.Duration) {
-	flags.DurationVar(patience, "patience", *patience, "wait this long for a network or a proxy that goes down meanwhile")
+	flags.DurationVar(patience, "patience", *patience,
+		"wait this long for the network or the proxy to come back if it goes down during the run")
 }
 
 // registerPace gives a command the table of caps and rates.

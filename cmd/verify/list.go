@@ -103,8 +103,8 @@ standard input.`,
 		"csv, jsonl or xlsx (default: as the ending of the output says, or as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
-	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
-	flags.Var(&f.keep, "keep", "forget the history before this")
+	flags.Var(&f.maxAge, "max-age", "ask again about results that are older than this, as 90d")
+	flags.Var(&f.keep, "keep", "delete history that is older than this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
 	flags.StringVar(&f.activityColumn, "activity-column", "",
 		"the column of the last activity: its name, or its number from 1 (default found by name)")

@@ -129,7 +129,7 @@ type app struct {
 func rootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "verify",
-		Short:         "Tell which addresses can be written to, before anything is sent",
+		Short:         "Find out which addresses of a list can receive mail, before anything is sent",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

@@ -20,7 +20,7 @@ func runsCommand(a *app) *cobra.Command {
 	var due bool
 	c := pastCommand(a, &cobra.Command{
 		Use:   "runs --state FILE",
-		Short: "List the runs of the past, and what falls due on the days to come",
+		Short: "List past runs, and how many addresses are ready to be asked again on the coming days",
 		Long: `List past runs. Consecutive runs of verify retry are shown on one line. Below them, as text, is how
 many addresses are ready to be asked again on each of the coming days; with --due only this is printed.`,
 		Args: arguments(cobra.NoArgs),
@@ -35,7 +35,7 @@ many addresses are ready to be asked again on each of the coming days; with --du
 		}
 		return t, err
 	})
-	c.Flags().BoolVar(&due, "due", false, "only what falls due on the days to come")
+	c.Flags().BoolVar(&due, "due", false, "show only how many addresses are ready to be asked again on the coming days")
 	return c
 }
 
@@ -135,7 +135,7 @@ func forgetCommand(a *app) *cobra.Command {
 	var suppress bool
 	c := &cobra.Command{
 		Use:   "forget ADDRESS|@DOMAIN... --state FILE",
-		Short: "Erase all that is known of an address or a whole domain",
+		Short: "Erase everything that is known about an address or a whole domain",
 		Long: `Erase everything that is known about an address, in every spelling, or about a whole domain: results,
 history, work and entries of the suppression list. The file is compacted, so that no trace of them is left in it.
 Outputs, backups and logs that were written before are not changed. With --suppress-hash a salted hash of each name is

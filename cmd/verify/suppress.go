@@ -54,7 +54,7 @@ func suppressAdd(a *app) *cobra.Command {
 		},
 	}
 	listFlag(c, &path)
-	c.Flags().StringVar(&reason, "reason", "manual", "why")
+	c.Flags().StringVar(&reason, "reason", "manual", "why the entries are on the list")
 	hashedFlag(c, &hashed)
 	return c
 }
@@ -84,7 +84,7 @@ func (a *app) suppress(c *cobra.Command, path string, hashed bool,
 	entries iter.Seq2[state.Suppressed, error],
 ) (err error) {
 	if path == "" {
-		return usagef("--state is missing, or --suppress; see %s --help", c.CommandPath())
+		return usagef("--state or --suppress is required; see %s --help", c.CommandPath())
 	}
 	file, err := state.OpenBeside(c.Context(), path)
 	if err != nil {

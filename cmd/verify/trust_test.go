@@ -160,7 +160,7 @@ func TestWhatChangedSinceTheLastRun(t *testing.T) {
 			t.Errorf("the file of changes (-want +got):\n%s", diff)
 		}
 		// A night on which nothing changes, and the gate of one on which too much does.
-		if _, stderr = s.must(args[:6]...); !strings.Contains(stderr, "nothing newly invalid") {
+		if _, stderr = s.must(args[:6]...); !strings.Contains(stderr, "no address is newly invalid") {
 			t.Errorf("the same again:\n%s", stderr)
 		}
 		time.Sleep(time.Hour)
