@@ -67,6 +67,42 @@ func signedAs(vouches bool, broken int) func(*world) {
 	}
 }
 
+// answersOnly answers about one name alone.
+func answersOnly(name string) func(*world) {
+	return func(w *world) {
+		w.exchange = func(_ context.Context, _ string, query *dns.Msg) (*dns.Msg, error) {
+			if query.Question[0].Name != name {
+				return nil, errBoom
+			}
+			return validating(query), nil
+		}
+	}
+}
+
+// signedNameIs answers about the signed name with a code.
+func signedNameIs(rcode int) func(*world) {
+	return func(w *world) {
+		w.exchange = func(_ context.Context, _ string, query *dns.Msg) (*dns.Msg, error) {
+			if query.Question[0].Name == "." {
+				return new(dns.Msg).SetRcode(query, rcode), nil
+			}
+			return validating(query), nil
+		}
+	}
+}
+
+// lastGreets lets the last of the providers greet with a text.
+func lastGreets(text string) func(*world) {
+	return func(w *world) {
+		w.greeting = func(host netip.Addr) (string, error) {
+			if host.As4()[3] == 5 {
+				return text, nil
+			}
+			return fmt.Sprintf("220 mx%s.test ESMTP\r\n", strings.ReplaceAll(host.String(), ".", "-")), nil
+		}
+	}
+}
+
 // rcodes answers so many questions about random names, and the others with a code, or not at all.
 func rcodes(answered, others int) func(*world) {
 	return func(w *world) {
@@ -152,6 +188,10 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 		"a resolver only says that it does":   {check: "dnssec", world: signedAs(true, dns.RcodeSuccess), want: []want{{Warning, "passes a bad signature on"}}},
 		"SERVFAIL alone is no validation":     {check: "dnssec", world: signedAs(false, dns.RcodeServerFailure), want: []want{{Warning, "does not validate"}}},
 		"validation is not known":             {check: "dnssec", world: func(w *world) { w.exchange = boomExchange }, want: []want{{Warning, "not known whether it validates DNSSEC: boom"}}},
+		"only the good name was answered":     {check: "dnssec", world: answersOnly("."), want: []want{{Warning, "not known whether it validates DNSSEC: boom"}}},
+		"only the bad name was answered":      {check: "dnssec", world: answersOnly("dnssec-failed.org."), want: []want{{Warning, "not known whether it validates DNSSEC: boom"}}},
+		"the good name has an error":          {check: "dnssec", world: signedNameIs(dns.RcodeRefused), want: []want{{Warning, "not known whether it validates DNSSEC: it answers about a well-known name with REFUSED"}}},
+		"the bad name has another error":      {check: "dnssec", world: signedAs(true, dns.RcodeRefused), want: []want{{Warning, "not known whether it validates DNSSEC: it answers about a name with a bad signature with REFUSED"}}},
 		"a resolver of one's own":             {check: "public-resolver", want: []want{{OK, "none of the known"}}},
 		"a public resolver":                   {check: "public-resolver", config: servers("8.8.8.8:53", "[2620:fe::fe]:53"), want: []want{{Warning, "Google Public DNS"}, {Warning, "Quad9"}}},
 		"a resolver takes all questions":      {check: "questions-at-once", want: []want{{OK, "answered 256 questions"}}},
@@ -171,6 +211,11 @@ func TestEachCheckTellsWhatIsWrong(t *testing.T) {
 		"IPv6 is switched off":                {check: "port-25", world: family6(errnoError(syscall.EAFNOSUPPORT)), want: []want{{OK, "open"}, {OK, "has no IPv6"}}},
 		"no IPv6 here and it was asked for":   {check: "port-25", world: without6, config: func(c *Config) { c.IPv6 = true }, want: []want{{Failure, "no way to the internet"}}},
 		"port 25 is intercepted":              {check: "port-25", config: v4, world: greets("220 fw.isp.test ESMTP\r\n", nil), want: []want{{Failure, "both greet as fw.isp.test"}}},
+		"all greet with one word":             {check: "port-25", config: v4, world: greets("220 mailgw\r\n", nil), want: []want{{Failure, "the mail hosts of Gmail and Outlook.com both greet as mailgw"}}},
+		"names in other letters are the same": {check: "port-25", config: v4, world: lastGreets("220 MX203-0-113-1.test ESMTP\r\n"), want: []want{{Failure, "the mail hosts of Gmail and GMX both greet as mx203-0-113-1.test"}}},
+		"no names in the greetings":           {check: "port-25", config: v4, world: greets("220 \r\n", nil), want: []want{{OK, "5 of 5"}}},
+		"no names but the protocol":           {check: "port-25", config: v4, world: greets("220 ESMTP\r\n", nil), want: []want{{OK, "5 of 5"}}},
+		"a firewall masks the greetings":      {check: "port-25", config: v4, world: greets("220 **************\r\n", nil), want: []want{{Warning, "masks what mail hosts say"}}},
 		"everybody refuses us":                {check: "port-25", config: v4, world: greets("554 5.7.1 blocked\r\n", nil), want: []want{{Failure, "0 of 5"}}},
 		"nobody speaks SMTP":                  {check: "port-25", config: v4, world: greets("HTTP/1.1 400 no\r\n", nil), want: []want{{Failure, "malformed"}}},
 		"the hosts are not public":            {check: "port-25", config: func(c *Config) { c.AllowPrivate = false }, want: []want{{Warning, "could be tried"}, {Warning, "could be tried"}}},

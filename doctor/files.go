@@ -40,3 +40,22 @@ func judgeFiles(limit uint64, err error, sessions int) Finding {
 		Level: OK, Found: fmt.Sprintf("%d files may be open, and %d sessions need up to %d", limit, sessions, needed),
 	}
 }
+
+// Room returns how many sessions, of those asked for, and how many look-ups at a time the limit of open files leaves
+// room for. Each may have two files open. limited says that this is less than what was asked for.
+func Room(sessions, lookups int) (fitSessions, fitLookups int, limited bool) {
+	limit, err := openFiles()
+	if err != nil { // there is none, or it is not known
+		return sessions, lookups, false
+	}
+	return room(limit, sessions, lookups)
+}
+
+func room(limit uint64, sessions, lookups int) (fitSessions, fitLookups int, limited bool) {
+	const others = 32 // the state, the list and its outputs
+	each := 1
+	if limit > others {
+		each = int(min(max((limit-others)/4, 1), 1<<20))
+	}
+	return min(sessions, each), min(lookups, each), sessions > each
+}

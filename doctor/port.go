@@ -23,7 +23,8 @@ type greeting struct {
 	source   int // index of the source
 	provider string
 	reply    reply.Reply // Code is 0 where there was none
-	name     string      // that the host greets with
+	name     string      // that the host greets with; empty where there is none
+	masked   bool        // something on the way hides what the host says
 	at       time.Time   // when the greeting came
 	err      error
 }
@@ -100,9 +101,7 @@ func (e *exam) greet(ctx context.Context, source, host netip.Addr, g *greeting) 
 		return
 	}
 	g.at = e.now()
-	if len(g.reply.Lines) > 0 {
-		g.name, _, _ = strings.Cut(strings.TrimSpace(g.reply.Lines[0]), " ")
-	}
+	g.name, g.masked = reply.GreetingName(g.reply)
 	// What follows is politeness; the greeting is what was asked for.
 	if conn.SetDeadline(time.Now().Add(min(e.Timeout, 2*time.Second))) == nil {
 		if _, err := io.WriteString(conn, "QUIT\r\n"); err == nil {
@@ -211,16 +210,19 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 	var welcomed, refusing []string
 	var failing failures
 	greeters := map[string]string{} // provider by the name that it greeted with
-	twice := ""
+	twice, masked := "", false
 	kinds := map[closed]int{}
 	for _, g := range all {
 		switch {
 		case g.welcome():
 			welcomed = append(welcomed, g.provider)
+			masked = masked || g.masked
 			if before, ok := greeters[g.name]; ok && twice == "" {
 				twice = fmt.Sprintf("the mail hosts of %s and %s both greet as %s", before, g.provider, g.name)
 			}
-			greeters[g.name] = g.provider
+			if g.name != "" {
+				greeters[g.name] = g.provider
+			}
 		case g.err == nil:
 			refusing = append(refusing, fmt.Sprintf("%s: %d %s", g.provider, g.reply.Code, strings.Join(g.reply.Lines, " ")))
 		default:
@@ -254,6 +256,13 @@ func judgePort(all []greeting, s source, port int, proxied, worked bool) Finding
 			f.Level = Failure
 		}
 		return f
+	case masked:
+		return Finding{
+			Level: Warning,
+			Found: "a firewall on the way masks what mail hosts say in their greetings",
+			Means: "It may change their answers too, and hides what they offer, so that checks are slower and tell less.",
+			Fix:   "Switch its SMTP inspection off (Cisco ASA: no inspect esmtp), or run this on a machine in another network.",
+		}
 	case len(welcomed) > 0:
 		found := fmt.Sprintf("port %d is open: %d of %d large providers greet", port, len(welcomed), len(all))
 		if failing.n > 0 {

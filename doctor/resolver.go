@@ -58,7 +58,7 @@ func judgeFault(err error) Finding {
 	case fault.Fault == mx.Empty:
 		return Finding{
 			Level: Failure,
-			Found: "it says that well-known domains do not exist",
+			Found: "it says that well-known domains do not exist or take no mail",
 			Means: "Every domain would look dead. A captive portal, a VPN, a split DNS or a sandbox answers in place of the " +
 				"internet.",
 			Fix: "Connect this machine to the internet, or use another resolver with --dns.",
@@ -100,29 +100,35 @@ func (e *exam) dnssec(ctx context.Context) []Finding {
 	return findings
 }
 
+// judgeDNSSEC says what the answers about both names mean. Nothing is concluded from a question without an answer.
 func judgeDNSSEC(good, bad signed) Finding {
-	vouches := good.err == nil && good.reply.AuthenticatedData && len(good.reply.Answer) > 0
-	withholds := bad.err == nil && bad.reply.Rcode == dns.RcodeServerFailure
+	unknown := func(why any) Finding {
+		return Finding{
+			Level: Warning, Found: fmt.Sprintf("it is not known whether it validates DNSSEC: %v", why), Fix: "Run this again.",
+		}
+	}
 	const (
 		means = "Anybody on the way between it and the domain can make up mail hosts."
 		fix   = "Nothing breaks without it. A resolver of your own that validates is best: Unbound does as Debian installs " +
 			"it."
 	)
 	switch {
-	case good.err != nil && bad.err != nil:
-		return Finding{
-			Level: Warning,
-			Found: fmt.Sprintf("it is not known whether it validates DNSSEC: %v", good.err),
-			Fix:   "Run this again.",
-		}
-	case vouches && withholds:
+	case good.err != nil:
+		return unknown(good.err)
+	case good.reply.Rcode != dns.RcodeSuccess:
+		return unknown("it answers about a well-known name with " + dns.RcodeToString[good.reply.Rcode])
+	case !good.reply.AuthenticatedData || len(good.reply.Answer) == 0:
+		return Finding{Level: Warning, Found: "it does not validate DNSSEC", Means: means, Fix: fix}
+	case bad.err != nil:
+		return unknown(bad.err)
+	case bad.reply.Rcode == dns.RcodeServerFailure:
 		return Finding{Level: OK, Found: "it validates DNSSEC"}
-	case vouches:
+	case bad.reply.Rcode == dns.RcodeSuccess:
 		return Finding{
 			Level: Warning, Found: "it says that it validates DNSSEC, and passes a bad signature on", Means: means, Fix: fix,
 		}
 	}
-	return Finding{Level: Warning, Found: "it does not validate DNSSEC", Means: means, Fix: fix}
+	return unknown("it answers about a name with a bad signature with " + dns.RcodeToString[bad.reply.Rcode])
 }
 
 // publicResolvers checks whether a resolver is one that anybody may use.

@@ -22,6 +22,8 @@ import (
 	"testing"
 )
 
+var built = flag.String("binary", "", "test this verify, such as one of an older version, and build none")
+
 var hold = flag.Bool("hold", false, "keep the servers up until interrupted, to ask them by hand")
 
 // require skips the test where the machine lacks what it needs, and fails it under CI, where it must run.

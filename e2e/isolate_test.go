@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"syscall"
@@ -79,7 +80,11 @@ func isolated(t *testing.T, body func(binary string)) {
 
 // arguments are the flags of this test that its copy needs too.
 func arguments(t *testing.T) []string {
-	args := []string{"-test.run=^" + t.Name() + "$", "-test.count=1"}
+	var levels []string
+	for level := range strings.SplitSeq(t.Name(), "/") {
+		levels = append(levels, "^"+regexp.QuoteMeta(level)+"$")
+	}
+	args := []string{"-test.run=" + strings.Join(levels, "/"), "-test.count=1"}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
@@ -102,6 +107,9 @@ func prepared(t *testing.T) (binary string, unlock func()) {
 	}
 	t.Cleanup(unlock)
 	run(t, "./setup.sh")
+	if *built != "" {
+		return *built, unlock
+	}
 	binary = filepath.Join(t.TempDir(), "verify")
 	run(t, "go", "build", "-o", binary, "presend/cmd/verify")
 	return binary, unlock

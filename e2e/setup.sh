@@ -14,8 +14,8 @@ command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || missing="Debi
 say() { echo "setup.sh: $*"; }
 
 install="nsd unbound postfix postgrey openssl m4 util-linux adduser iproute2 iptables dnsmasq-base microsocks"
-unpack="exim4-daemon-light opensmtpd sendmail-bin sendmail-cf"
-users="Debian-exim opensmtpd opensmtpq smmta smmsp"
+unpack="exim4-daemon-light opensmtpd sendmail-bin sendmail-cf dante-server systemd-resolved"
+users="Debian-exim opensmtpd opensmtpq smmta smmsp systemd-resolve"
 work=$PWD/.work
 mkdir -p "$work"
 

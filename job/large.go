@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"presend/verify"
+	"presend/verify/reply"
 )
 
 //go:embed large.txt
@@ -37,41 +39,42 @@ const (
 type Dial func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
 
 // LargeHosts returns the test of whether port 25 is open here: it connects to the mail hosts of some large providers, and
-// passes when one of them says a word. A nil dial is that of package net.
+// passes when one of them greets and answers a command: some firewalls let a connection and a greeting through. A nil dial is that of package net.
 func LargeHosts(resolver verify.Resolver, dial Dial) verify.Outside {
 	if dial == nil {
 		dial = dialFrom
 	}
-	return func(ctx context.Context, source netip.Addr, ipv6 bool) error {
+	return func(ctx context.Context, source netip.Addr, ipv6 bool) (verify.Greeting, error) {
 		ctx, cancel := context.WithTimeout(ctx, largeTime)
 		defer cancel()
 		names := largeDomains()
 		errs := make([]error, len(names))
+		said := make([]verify.Greeting, len(names))
 		var group sync.WaitGroup
 		for i, name := range names {
 			group.Go(func() {
-				if errs[i] = speaks(ctx, resolver, dial, name, source, ipv6); errs[i] == nil {
+				if said[i], errs[i] = speaks(ctx, resolver, dial, name, source, ipv6); errs[i] == nil {
 					cancel()
 				}
 			})
 		}
 		group.Wait()
-		for _, err := range errs {
+		for i, err := range errs {
 			if err == nil {
-				return nil
+				return said[i], nil
 			}
 		}
-		return errors.Join(errs...)
+		return verify.Greeting{}, errors.Join(errs...)
 	}
 }
 
-// speaks reports, as nil, that a mail host of a domain says a word.
+// speaks returns how a mail host of a domain greets that answers.
 func speaks(
 	ctx context.Context, resolver verify.Resolver, dial Dial, domain string, source netip.Addr, ipv6 bool,
-) error {
+) (verify.Greeting, error) {
 	answer, err := resolver.Lookup(ctx, domain)
 	if err != nil {
-		return fmt.Errorf("%s: %w", domain, err)
+		return verify.Greeting{}, fmt.Errorf("%s: %w", domain, err)
 	}
 	tried := 0
 	err = fmt.Errorf("%s: no mail host has an address of this family", domain)
@@ -81,29 +84,38 @@ func speaks(
 				continue
 			}
 			tried++
-			if err = greets(ctx, dial, source, netip.AddrPortFrom(addr, 25).String()); err == nil {
-				return nil
+			var name string
+			if name, err = greets(ctx, dial, source, netip.AddrPortFrom(addr, 25).String()); err == nil {
+				return verify.Greeting{Host: host.Name, Name: name}, nil
 			}
 		}
 	}
-	return err
+	return verify.Greeting{}, err
 }
 
-// greets connects and waits for the first line of a mail host, and leaves.
-func greets(ctx context.Context, dial Dial, source netip.Addr, address string) error {
+// greets connects, reads the greeting of a mail host, and leaves when that has answered QUIT.
+func greets(ctx context.Context, dial Dial, source netip.Addr, address string) (name string, err error) {
 	c, err := dial(ctx, source, address)
 	if err != nil {
-		return err
+		return "", err
 	}
-	defer c.Close() // read only
+	defer c.Close() // nothing is left to write
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
-	line, err := bufio.NewReaderSize(c, 512).ReadString('\n')
-	if err != nil && len(line) < 3 {
-		return fmt.Errorf("%s: no greeting: %w", address, err)
+	lines := bufio.NewReaderSize(c, reply.MaxLine)
+	next := func() ([]byte, error) { return lines.ReadSlice('\n') }
+	greeting, err := reply.Read(next)
+	if err != nil {
+		return "", fmt.Errorf("%s: no greeting: %w", address, err)
 	}
-	_, _ = c.Write([]byte("QUIT\r\n")) // whatever comes of it
-	return nil
+	if _, err := io.WriteString(c, "QUIT\r\n"); err != nil {
+		return "", fmt.Errorf("%s: %w", address, err)
+	}
+	if _, err := reply.Read(next); err != nil {
+		return "", fmt.Errorf("%s: a greeting, and no answer to QUIT: %w", address, err)
+	}
+	name, _ = reply.GreetingName(greeting)
+	return name, nil
 }
 
 func dialFrom(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {

@@ -60,6 +60,7 @@ type watcher struct {
 	observer verify.Observer // nil: none
 	mu       sync.Mutex      // guards what follows
 	troubles []Trouble
+	foreign  *verify.Trouble // of a server that answers in place of the mail hosts; the first
 	known    map[string]bool // well-known domains of the list, and whether they came back missing
 }
 
@@ -77,6 +78,9 @@ func (w *watcher) Waiting(ahead verify.Ahead) {
 		w.observer.Waiting(ahead)
 	}
 }
+
+// Troubled implements verify.TroubleObserver.
+func (w *watcher) Troubled(t *verify.Trouble) { w.add(t) }
 
 // note keeps what a result tells of our side.
 func (w *watcher) note(r verify.Result) {
@@ -103,6 +107,9 @@ func (w *watcher) saw(domain string, reason verify.Reason) {
 func (w *watcher) add(t *verify.Trouble) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if t.Kind == verify.PortIntercepted && (w.foreign == nil || t.Since.Before(w.foreign.Since)) {
+		w.foreign = t
+	}
 	text, _, _ := strings.Cut(t.String(), ":")
 	for _, had := range w.troubles {
 		if before, _, _ := strings.Cut(had.Text, ":"); before == text {
@@ -172,8 +179,17 @@ func (w *watcher) after(ctx context.Context, test Preflight) (*verify.Trouble, e
 	return t, nil
 }
 
-// withdraw tests DNS at the end of a run, and takes back what it concluded from a DNS that cannot be believed.
+// withdraw takes back what a server said in place of the mail hosts. Then it tests DNS at the end of a run, and takes
+// back what that concluded from a DNS that cannot be believed.
 func (w *watcher) withdraw(ctx context.Context, test Preflight, file *state.File, begun time.Time) error {
+	w.mu.Lock()
+	foreign := w.foreign
+	w.mu.Unlock()
+	if foreign != nil {
+		if _, err := file.WithdrawAnswers(ctx, foreign.Since, unbelieved(foreign)); err != nil {
+			return err
+		}
+	}
 	t, err := w.after(ctx, test)
 	if err != nil || t == nil {
 		return err
@@ -182,5 +198,5 @@ func (w *watcher) withdraw(ctx context.Context, test Preflight, file *state.File
 	return err
 }
 
-// unbelieved is the detail of a result that was concluded from a DNS that cannot be believed.
+// unbelieved is the detail of a result that was concluded from answers that cannot be believed.
 func unbelieved(t *verify.Trouble) string { return "not asked: " + t.String() }

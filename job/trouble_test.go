@@ -32,6 +32,7 @@ type office struct {
 	closed    atomic.Bool // no connection to port 25 gets an answer
 	lies      atomic.Bool // the resolver says that nothing exists
 	after     atomic.Bool // the resolver begins to lie with the first look-up
+	fw        atomic.Bool // fw.isp.lab, at 127.0.99.99, answers for all hosts
 }
 
 func newOffice(t *testing.T, declaration string) *office {
@@ -64,6 +65,9 @@ func (o *office) preflight(context.Context) error {
 }
 
 func (o *office) dial(ctx context.Context, source netip.Addr, address string) (net.Conn, error) {
+	if o.fw.Load() {
+		address = "127.0.99.99:25"
+	}
 	if o.closed.Load() {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
@@ -79,11 +83,11 @@ func (o *office) verifier() *verify.Verifier {
 	}
 	v, err := verify.New(verify.Config{
 		Resolver: o, Prober: verify.SMTP(p), Preflight: o.preflight,
-		Outside: func(context.Context, netip.Addr, bool) error {
+		Outside: func(context.Context, netip.Addr, bool) (verify.Greeting, error) {
 			if o.closed.Load() {
-				return errors.New("nothing answers")
+				return verify.Greeting{}, errors.New("nothing answers")
 			}
-			return nil
+			return verify.Greeting{Host: "mx.large.lab", Name: map[bool]string{false: "mx.large.lab", true: "fw.isp.lab"}[o.fw.Load()]}, nil
 		},
 	})
 	if err != nil {
@@ -214,6 +218,44 @@ func TestAJobWherePort25IsClosedSaysSoAndConcludesNothing(t *testing.T) {
 			}
 			if r := o.rows()[address]; r[0] != want {
 				t.Errorf("%s: %q once the port is open, want %s", address, r, want)
+			}
+		}
+	})
+}
+
+func TestAJobWhosePort25IsInterceptedSaysSoAndConcludesNothing(t *testing.T) {
+	const declaration = `
+		host fw.isp.lab 127.0.99.99
+		host mx.one.lab 127.0.1.1
+		host mx.two.lab 127.0.2.1
+		host mx.three.lab 127.0.3.1
+		host mx.four.lab 127.0.4.1
+		domain one.lab mx=mx.one.lab
+		domain two.lab mx=mx.two.lab
+		domain three.lab mx=mx.three.lab
+		domain four.lab mx=mx.four.lab
+		mailbox ann@one.lab ann@two.lab ann@three.lab ann@four.lab`
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, declaration)
+		o.fw.Store(true)
+		s, err := o.run(nil, fourPeople...)
+		wantTrouble(t, s, err, verify.PortIntercepted, "another server answers on port 25 in place of the mail hosts")
+		for address, r := range o.rows() {
+			if r[0] != "not_probed" || r[1] != "fix_sender" || !strings.Contains(r[2], "fw.isp.lab") {
+				t.Errorf("%s: %q", address, r)
+			}
+		}
+		if o.suppressed() != "" {
+			t.Errorf("suppress.csv holds %q", o.suppressed())
+		}
+		o.fw.Store(false)
+		time.Sleep(time.Hour)
+		if _, err := o.run(nil, fourPeople...); err != nil {
+			t.Fatal(err)
+		}
+		for address, r := range o.rows() {
+			if r[0] != "accepted" {
+				t.Errorf("%s: %q", address, r)
 			}
 		}
 	})
@@ -375,7 +417,9 @@ func TestLargeHostsAnswerWherePort25IsOpen(t *testing.T) {
 			host mx.google.lab 127.0.1.1
 			host mx.six.lab 2001:db8:1::1 blackhole
 			host mx.mute.lab 127.0.1.2 silent
+			host mx.banner.lab 127.0.1.3
 			domain gmail.com mx=mx.google.lab
+			domain gmx.net mx=mx.banner.lab
 			domain outlook.com mx=mx.six.lab
 			domain yahoo.com mx=mx.mute.lab`, lab.InMemory())
 		if err != nil {
@@ -384,18 +428,31 @@ func TestLargeHostsAnswerWherePort25IsOpen(t *testing.T) {
 		defer l.Close()
 		test := job.LargeHosts(l.Resolver(), l.Dial)
 		begun := time.Now()
-		if err := test(t.Context(), netip.Addr{}, false); err != nil {
-			t.Errorf("over IPv4: %v", err)
+		g, err := test(t.Context(), netip.Addr{}, false)
+		if err != nil || g.Name != g.Host || g.Host != "mx.google.lab" && g.Host != "mx.banner.lab" {
+			t.Errorf("over IPv4: %v, %v", g, err)
 		}
 		if took := time.Since(begun); took > time.Second {
 			t.Errorf("the answer of one took %v", took)
 		}
-		if err := test(t.Context(), netip.Addr{}, true); err == nil {
+		if _, err := test(t.Context(), netip.Addr{}, true); err == nil {
 			t.Error("over IPv6, where nothing answers, the test passes")
 		}
 		closed := func(context.Context, netip.Addr, string) (net.Conn, error) { return nil, syscall.ECONNREFUSED }
-		if err := job.LargeHosts(l.Resolver(), closed)(t.Context(), netip.Addr{}, false); err == nil {
+		if _, err := job.LargeHosts(l.Resolver(), closed)(t.Context(), netip.Addr{}, false); err == nil {
 			t.Error("where every connection is refused, the test passes")
+		}
+		resets := func(context.Context, netip.Addr, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go func() {
+				_, _ = theirs.Write([]byte("220 mx.google.lab ESMTP\r\n")) // the client may be gone
+				_, _ = theirs.Read(make([]byte, 1))
+				theirs.Close()
+			}()
+			return ours, nil
+		}
+		if _, err := job.LargeHosts(l.Resolver(), resets)(t.Context(), netip.Addr{}, false); err == nil {
+			t.Error("where every connection is reset after the greeting, the test passes")
 		}
 	})
 }

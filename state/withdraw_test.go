@@ -60,3 +60,43 @@ func TestWhatALyingResolverConcludedIsWithdrawn(t *testing.T) {
 		t.Errorf("the history says %+v, %v", changes, err)
 	}
 }
+
+func TestAnswersOfAServerInPlaceOfTheMailHostsAreWithdrawn(t *testing.T) {
+	f := open(t, filepath.Join(t.TempDir(), "s.db"))
+	defer f.Close()
+	began := time.Now().Truncate(time.Second)
+	var list []string
+	reasons := map[string]verify.Reason{}
+	for _, r := range verdict.All() {
+		if r.Verdict() != "" && r != verdict.Suppressed { // of those that a run records
+			address := "ann@" + strings.ReplaceAll(string(r), "_", "-") + ".lab"
+			list, reasons[address] = append(list, address), r
+		}
+	}
+	list = append(list, "ann@before.lab")
+	reasons["ann@before.lab"] = verdict.MailboxUnknown
+	run := begin(t, f, state.Policy{}, list...)
+	work(t, run, func(task verify.Task) verify.Result {
+		reason := reasons[task.Address.String()]
+		r := verify.Result{Reason: reason, Verdict: reason.Verdict(), CheckedAt: began, Detail: "as it was"}
+		if strings.Contains(task.Address.String(), "before") {
+			r.CheckedAt = began.Add(-time.Hour)
+		}
+		return r
+	})
+	if _, err := f.WithdrawAnswers(t.Context(), began, "another server answers"); err != nil {
+		t.Fatal(err)
+	}
+	kept := map[verify.Reason]bool{
+		verdict.Syntax: true, verdict.SpecialUseDomain: true, verdict.NoSuchDomain: true, verdict.NullMX: true,
+		verdict.NoMailHost: true, verdict.SpamTrapSuspect: true, verdict.DNSFailure: true, verdict.NotProbed: true,
+	}
+	for i, row := range results(t, run) {
+		r, was := row.Result, reasons[list[i]]
+		withdrawn := !kept[was] && list[i] != "ann@before.lab"
+		if withdrawn && (r.Reason != verdict.NotProbed || r.Detail != "another server answers" || r.RetryAt.IsZero()) ||
+			!withdrawn && (r.Reason != was || r.Detail != "as it was") {
+			t.Errorf("%s: %s (%s), asked again %v", list[i], r.Reason, r.Detail, r.RetryAt)
+		}
+	}
+}

@@ -155,6 +155,7 @@ func (f *fake) Open(_ context.Context, t smtpprobe.Target) (verify.Session, erro
 type fakeSession struct{ addr netip.Addr }
 
 func (s *fakeSession) Addr() netip.Addr                   { return s.addr }
+func (s *fakeSession) Greeting() string                   { return "" }
 func (s *fakeSession) RoundTrip() time.Duration           { return time.Millisecond }
 func (s *fakeSession) Pipelining() bool                   { return true }
 func (s *fakeSession) SMTPUTF8() bool                     { return false }

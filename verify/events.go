@@ -50,6 +50,7 @@ type (
 		session   sessionID
 		addr      netip.Addr
 		trip      time.Duration
+		greeting  string
 		pipelines bool
 		smtputf8  bool
 		tls       bool
@@ -74,6 +75,9 @@ type (
 		err    error // nil: something answered
 		took   time.Duration
 		gaveUp bool // it was broken off
+
+		asked    string   // the greeting that this test is about; empty: it is about whether anything answers
+		greeting Greeting // of a large host, in a test about a greeting
 	}
 
 	// collect says that the recorder of a run takes what there is.
@@ -109,11 +113,13 @@ type (
 		session sessionID
 		why     string
 	}
-	// testOrder asks whether anything answers on a way: hosts that did before or, if there is a test for that, large ones.
+	// testOrder asks whether anything answers on a way: hosts that did before or, if there is a test for that, large
+	// ones. Or it asks how a large host greets there.
 	testOrder struct {
 		way     way
 		source  netip.Addr
 		targets []smtpprobe.Target
+		about   string // a greeting
 	}
 	refillOrder struct {
 		run    runID
@@ -122,11 +128,12 @@ type (
 		more   int // how many the Queue holds
 	}
 	resultsOrder struct {
-		run   runID
-		done  []finding
-		facts []Facts
-		spent []Spent
-		last  bool // the run is over
+		run      runID
+		done     []finding
+		facts    []Facts
+		troubles []*Trouble
+		spent    []Spent
+		last     bool // the run is over
 	}
 	releaseOrder struct {
 		run    runID

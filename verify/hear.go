@@ -34,7 +34,7 @@ type broken struct {
 type brokenKind int
 
 const (
-	brokenByUs     brokenKind = iota // the flight was cancelled
+	brokenByUs     brokenKind = iota // the flight was cancelled, or our address is gone
 	brokenClosed                     // by a 421, or without a word
 	brokenTimeout                    // no answer came
 	brokenProtocol                   // replies do not fit the commands: none of the flight is believed

@@ -22,6 +22,7 @@ type net25 struct {
 	dials []dialled
 	tests []testedWay
 	large error         // what large hosts outside answer
+	name  string        // how they greet
 	up    chan struct{} // nil: what is said in sessions arrives
 	lab   *lab.Lab
 }
@@ -141,11 +142,11 @@ func (c *cutConn) Close() error {
 }
 
 // outside is the test of large hosts.
-func (n *net25) outside(_ context.Context, source netip.Addr, ipv6 bool) error {
+func (n *net25) outside(_ context.Context, source netip.Addr, ipv6 bool) (verify.Greeting, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.tests = append(n.tests, testedWay{source, ipv6})
-	return n.large
+	return verify.Greeting{Host: "mx.large.lab", Name: n.name}, n.large
 }
 
 func (n *net25) counted() (dials, tests int) {

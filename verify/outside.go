@@ -12,10 +12,11 @@ import (
 )
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
-// one family. It returns nil if any of them answers. It is called only after connections to several unrelated
-// destinations in a row had no answer, and hosts that answered before do not either. Its answer tells "port 25 is closed
-// here" from "these hosts are down".
-type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) error
+// one family. It returns the greeting of one that answers. It is called only after connections to several unrelated
+// destinations in a row had no answer, and hosts that answered before do not either; or when unrelated destinations in a
+// row all greeted with the same name. Its answer tells "port 25 is closed here" from "these hosts are down", and
+// "another server answers for all" from "they have one operator".
+type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) (Greeting, error)
 
 // testFor is how long hosts that answered before are waited for, and then the large ones.
 const testFor = 15 * time.Second
@@ -24,10 +25,16 @@ const testFor = 15 * time.Second
 // time, since a network that drops packets takes all of it.
 func (d *dispatcher) test(ctx context.Context, o testOrder) tested {
 	begun := time.Now()
+	if o.about != "" {
+		ctx, cancel := context.WithTimeout(ctx, testFor)
+		defer cancel()
+		large, err := d.outside(ctx, o.source, o.way.v6)
+		return tested{way: o.way, asked: o.about, greeting: large, err: err}
+	}
 	err := d.knownAnswer(ctx, o.targets)
 	if err != nil && d.outside != nil {
 		ctx, cancel := context.WithTimeout(ctx, testFor)
-		err = d.outside(ctx, o.source, o.way.v6)
+		_, err = d.outside(ctx, o.source, o.way.v6)
 		cancel()
 	}
 	return tested{way: o.way, err: err, took: time.Since(begun), gaveUp: ctx.Err() != nil}

@@ -38,9 +38,9 @@ func TestATestOfAWayTellsWhetherAnythingAnswers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := false
-			d := &dispatcher{prober: opening{test.open}, outside: func(context.Context, netip.Addr, bool) error {
+			d := &dispatcher{prober: opening{test.open}, outside: func(context.Context, netip.Addr, bool) (Greeting, error) {
 				asked = true
-				return test.large
+				return Greeting{}, test.large
 			}}
 			got := d.test(t.Context(), testOrder{way: way{0, true}, targets: make([]smtpprobe.Target, test.targets)})
 			if got.way != (way{0, true}) || (got.err == nil) != test.answered || asked != test.asked || got.gaveUp {
@@ -69,11 +69,11 @@ func TestATestThatIsBrokenOffSaysSo(t *testing.T) {
 
 func TestLargeHostsHaveTheirOwnTimeWhereKnownOnesHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &dispatcher{prober: opening{}, outside: func(ctx context.Context, _ netip.Addr, _ bool) error {
+		d := &dispatcher{prober: opening{}, outside: func(ctx context.Context, _ netip.Addr, _ bool) (Greeting, error) {
 			if left, ok := ctx.Deadline(); !ok || time.Until(left) != testFor {
 				t.Errorf("%v left for large hosts", time.Until(left))
 			}
-			return ctx.Err()
+			return Greeting{}, ctx.Err()
 		}}
 		got := d.test(t.Context(), testOrder{targets: make([]smtpprobe.Target, 1)})
 		if got.err != nil || got.gaveUp || got.took != testFor {

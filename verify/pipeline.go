@@ -35,6 +35,13 @@ type Observer interface {
 	Waiting(Ahead)
 }
 
+// TroubleObserver is an Observer that is told of trouble as soon as it is known. The trouble may be about results that
+// were reported before, those since Trouble.Since.
+type TroubleObserver interface {
+	Observer
+	Troubled(*Trouble)
+}
+
 // RunOptions are what a run may be given; the zero value is a run that nobody watches or stops.
 type RunOptions struct {
 	Observer Observer        // nil: none
@@ -343,6 +350,11 @@ func (r *run) record(ctx context.Context, stopLooking func()) (failed error) {
 				done = append(done, d)
 			}
 			facts = append(facts, o.facts...)
+			if observer, ok := r.options.Observer.(TroubleObserver); ok {
+				for _, t := range o.troubles {
+					observer.Troubled(t)
+				}
+			}
 			spent = o.spent
 		}
 		select {

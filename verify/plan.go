@@ -112,7 +112,11 @@ func (p *plan) handle(now time.Time, ev event) []order {
 	case closed:
 		p.closed(ev)
 	case tested:
-		p.tested(ev)
+		if ev.asked != "" {
+			p.testedGreeting(ev)
+		} else {
+			p.tested(ev)
+		}
 	case collect:
 		if r := p.runs[ev.run]; r != nil {
 			r.collecting = true

@@ -20,6 +20,7 @@ type Prober interface {
 type Session interface {
 	Addr() netip.Addr
 	RoundTrip() time.Duration
+	Greeting() string
 	Pipelining() bool
 	SMTPUTF8() bool
 	TLS() bool

@@ -57,6 +57,7 @@ type reach struct {
 	limit     int             // how many silent destinations make it doubtful; 0: the first limit
 	answers   [2]heardFrom    // the newest, and the newest of another destination
 	good      []smtpprobe.Target
+	alike     alike
 }
 
 // heardFrom is when a destination answered last.
@@ -158,6 +159,9 @@ func (p *plan) answer(n int, addr netip.Addr, dest, host string) {
 	w := wayTo(n, addr)
 	r := p.reachOf(w)
 	before := r.state
+	if before == shutWay && r.trouble.Kind == PortIntercepted { // that is the other server
+		return
+	}
 	r.note(dest, p.now)
 	r.limit = 0
 	r.remember(smtpprobe.Target{Host: host, Addrs: []netip.Addr{addr}, AtOnce: 1, Source: p.sources[n].addr})

@@ -28,6 +28,7 @@ type runState struct {
 	dirty      bool
 	begun      time.Time
 	patience   time.Duration // how long it waits for a network that is down
+	troubles   []*Trouble    // that are to be told though no result may hold them
 	doubtful   []finding     // failures that may be ours, until more is known
 }
 
@@ -417,13 +418,14 @@ func (p *plan) flush(r *runState) {
 	if waits := len(r.doubtful) > 0 && (done || r.full()) && p.waitsForTest(r); waits {
 		done = false
 	}
-	over := done && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
-	if len(r.outbox)+len(r.facts) == 0 && !over {
+	tested := r.check || r.stopping || !p.testsGreeting()
+	over := done && tested && len(r.doubtful) == 0 && (r.check || len(p.runs) > 1 || len(p.sessions) == 0)
+	if len(r.outbox)+len(r.facts)+len(r.troubles) == 0 && !over {
 		return
 	}
 	r.collecting = false
-	p.say(resultsOrder{run: r.id, done: r.outbox, facts: r.facts, spent: p.accounts(r), last: over})
-	r.outbox, r.facts = nil, nil
+	p.say(resultsOrder{run: r.id, done: r.outbox, facts: r.facts, troubles: r.troubles, spent: p.accounts(r), last: over})
+	r.outbox, r.facts, r.troubles = nil, nil, nil
 	if over {
 		delete(p.runs, r.id)
 	}

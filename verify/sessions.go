@@ -283,6 +283,7 @@ func (p *plan) opened(ev opened) {
 	d.keep(p.now, ev.limits)
 	p.family(wayTo(s.source, s.addr)).works()
 	p.answer(s.source, s.addr, d.name, s.host)
+	p.greeted(wayTo(s.source, s.addr), d.name, s.addr, Greeting{Host: s.host, Name: ev.greeting})
 	clear(src.failing)
 	d.trip, d.stepwise, d.tls = ev.trip, !ev.pipelines, ev.tls
 	if ev.tlsFailed {

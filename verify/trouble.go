@@ -16,6 +16,8 @@ const (
 	NoAnswer    TroubleKind = "no_answer"    // nothing answered in the whole run, and why was not tested
 	DNSDown     TroubleKind = "dns"          // DNS gives no answers, or answers that cannot be believed
 	ProxyBroken TroubleKind = "proxy"        // the proxy connects to nothing
+	// PortIntercepted: another server answers on port 25 in place of the mail hosts.
+	PortIntercepted TroubleKind = "port_intercepted"
 )
 
 // Trouble is what is wrong on our side, so that addresses could not be asked about. It is never held against them.
@@ -23,6 +25,8 @@ type Trouble struct {
 	Kind   TroubleKind
 	Where  string // the source address and the family, where several are in use; may be empty
 	Detail string // what was met
+	// Since is set where answers from this time on cannot be believed.
+	Since time.Time
 }
 
 // String says what is wrong, without a full stop.
@@ -35,6 +39,8 @@ func (t *Trouble) String() string {
 		what = "the network of this machine is down"
 	case DNSDown:
 		what = "DNS cannot be believed on this machine"
+	case PortIntercepted:
+		what = "another server answers on port 25 in place of the mail hosts"
 	case ProxyBroken:
 		what = "the proxy connects to no mail host"
 	default:
@@ -56,6 +62,9 @@ func (t *Trouble) Advice() string {
 		return "Connect this machine again and run the same command once more."
 	case DNSDown:
 		return "Correct the resolver of this machine, or name another one with --dns, and run the same command once more."
+	case PortIntercepted:
+		return "Ask the operator of your network to stop intercepting port 25, run it on a machine in another network, or go " +
+			"through one with --proxy; --no-smtp does what syntax and DNS can say."
 	case ProxyBroken:
 		return "Correct --proxy, its password or its rules, and run the same command once more."
 	default:
@@ -78,7 +87,7 @@ func saysTrouble(detail string) bool {
 	if !unasked {
 		return false
 	}
-	for _, kind := range []TroubleKind{PortClosed, NetworkDown, NoAnswer, ProxyBroken, DNSDown} {
+	for _, kind := range []TroubleKind{PortClosed, NetworkDown, NoAnswer, ProxyBroken, DNSDown, PortIntercepted} {
 		if strings.HasPrefix(text, (&Trouble{Kind: kind}).String()) {
 			return true
 		}

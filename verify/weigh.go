@@ -127,7 +127,7 @@ const (
 	notOurs    fault = iota
 	sourceGone       // this machine does not have the source address
 	noFamily         // this machine has no route for the address's family
-	callersEnd       // the session was given up by us
+	callersEnd       // the session was given up by us, or our address is gone
 	proxyFault       // the proxy failed, not the host
 	proxyRule        // the proxy forbids the connection
 )
@@ -176,7 +176,7 @@ func faultOf(err error) fault {
 		return proxyRule
 	case proxy != nil:
 		return proxyFault
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, smtpprobe.ErrAddressGone):
 		return callersEnd
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return sourceGone

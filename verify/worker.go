@@ -50,7 +50,7 @@ func (w *worker) run(ctx context.Context) {
 	}
 	w.session = session
 	w.events <- message{event: opened{
-		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(),
+		session: w.order.session, addr: session.Addr(), trip: session.RoundTrip(), greeting: session.Greeting(),
 		pipelines: session.Pipelining(), smtputf8: session.SMTPUTF8(), tls: session.TLS(), tlsFailed: session.TLSFailed(),
 		limits: session.Limits(),
 	}}
@@ -121,7 +121,7 @@ func (w *worker) broken(o flyingOrder, answered int, err error) *broken {
 	var closing *smtpprobe.ClosingError
 	var timeout net.Error
 	switch {
-	case o.ctx.Err() != nil:
+	case o.ctx.Err() != nil, errors.Is(err, smtpprobe.ErrAddressGone):
 		b.kind = brokenByUs
 	case errors.As(err, &closing):
 		command := closing.Command

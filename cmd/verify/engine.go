@@ -3,15 +3,21 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 
+	"presend/doctor"
 	"presend/job"
 	"presend/lists/reference"
+	"presend/report"
 	"presend/verify"
 	"presend/verify/mx"
 	"presend/verify/smtpprobe"
 )
+
+// maxLookups is how many DNS look-ups run at a time, as long as enough files may be open.
+const maxLookups = 256
 
 // verifier builds the engine from the flags. Its resolver is to be closed; that only frees sockets.
 func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
@@ -32,8 +38,13 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 	if err != nil {
 		return nil, nil, usagef("%v", err)
 	}
+	sessions, lookups, limited := doctor.Room(f.sessions, maxLookups)
+	if limited && !f.noSMTP && !f.quiet {
+		fmt.Fprintf(a.stderr, "Few files may be open (ulimit -n), so %s at a time.\n",
+			report.Count(sessions, "session runs", "sessions run"))
+	}
 	config := verify.Config{
-		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: f.sessions, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger,
+		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: sessions, Lookups: lookups, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger,
 		Sources: out.sources,
 	}
 	if !f.noSMTP {

@@ -26,7 +26,11 @@ func (u *upstream) exchange(
 		return nil, false, ctx.Err()
 	}
 	o := outcomeOf(reply)
-	congested = u.window.leave(asked, o)
+	if w == overTCP && isTimeout(err) || isShortage(err) {
+		congested = u.window.leave(asked, late)
+	} else {
+		congested = u.window.leave(asked, o)
+	}
 	u.report(asked, o, again, isUnreachable(err))
 	switch {
 	case err == nil:
@@ -58,7 +62,18 @@ func isAnswer(reply *dns.Msg) bool {
 // isUnreachable reports whether an error says at once that nothing can be sent to a resolver, or that nobody listens.
 func isUnreachable(err error) bool {
 	var errno syscall.Errno
-	return errors.As(err, &errno) && !isTimeout(err) && errno != syscall.ECONNRESET && errno != syscall.EPIPE
+	return errors.As(err, &errno) && !isTimeout(err) && errno != syscall.ECONNRESET && errno != syscall.EPIPE &&
+		!isShortage(err)
+}
+
+// isShortage reports whether an error says that this machine has not enough of something for one more question.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // ask asks in one way, and in another at once where the reply says that this one does not work. With an error, a reply
@@ -123,29 +138,42 @@ func (u *upstream) carry(ctx context.Context, m *dns.Msg, w way, deadline time.T
 	return whole, nil
 }
 
-// stream asks over TCP, on a connection of its own. The connection is closed when the context ends, which ends every
-// read and write on it at once.
+// stream asks over TCP, on a connection of its own. The connection is closed when the context ends or the pool is
+// closed, which ends every read and write on it at once.
 func (u *upstream) stream(ctx context.Context, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
+	asking, cancel := u.alive(ctx)
+	defer cancel()
+	reply, err := u.streamed(asking, m, deadline)
+	switch {
+	case err == nil:
+		return reply, nil
+	case errors.Is(context.Cause(asking), errClosed):
+		return nil, errClosed
+	}
+	return nil, cmp.Or(ctx.Err(), err)
+}
+
+func (u *upstream) streamed(ctx context.Context, m *dns.Msg, deadline time.Time) (*dns.Msg, error) {
 	dialing, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	conn, err := u.dial(dialing, "tcp", u.address)
 	if err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	stream := &dns.Conn{Conn: conn}
 	if err := stream.WriteMsg(m); err != nil {
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	}
 	reply, err := stream.ReadMsg()
 	switch {
 	case err != nil:
-		return nil, cmp.Or(ctx.Err(), err)
+		return nil, err
 	case !answers(m, reply):
 		return nil, errors.New("the answer is to another question")
 	}

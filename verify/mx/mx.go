@@ -137,8 +137,7 @@ func newResolver(config Config, dial dialer) (*Resolver, error) {
 	return &Resolver{config: config, client: newClient(config, dial), cache: newCache(config.CacheSize)}, nil
 }
 
-// Close closes the resolver's UDP sockets; look-ups that need one fail. A query over TCP is not ended, since it has a
-// connection of its own.
+// Close closes the resolver's connections; look-ups that need one fail at once.
 func (r *Resolver) Close() error { return r.client.close() }
 
 // ended returns the error of a context that has ended. A deadline ends it by the clock as well: a connection with the

@@ -22,6 +22,8 @@ type pool struct {
 	idle    []*socket // the last one is taken first
 	open    map[*socket]struct{}
 	closed  bool
+	life    context.Context // ends when the pool is closed
+	end     context.CancelFunc
 }
 
 type socket struct {
@@ -39,7 +41,8 @@ var errClosed = errors.New("the resolver is closed")
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
 func newPool(address string, dial dialer) *pool {
-	return &pool{address: address, dial: dial, open: map[*socket]struct{}{}}
+	life, end := context.WithCancel(context.Background())
+	return &pool{address: address, dial: dial, open: map[*socket]struct{}{}, life: life, end: end}
 }
 
 // exchange sends a question with a new ID and returns the answer. The deadline is for both. After an error or a
@@ -131,11 +134,22 @@ func (p *pool) flush() {
 	p.idle = nil
 }
 
-// close closes all sockets, which ends the exchanges under way.
+// alive returns a context that ends when the pool is closed too, with errClosed as its cause.
+func (p *pool) alive(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(p.life, func() { cancel(errClosed) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// close closes all sockets, which ends the exchanges under way, over TCP too.
 func (p *pool) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	p.end()
 	var err error
 	for s := range p.open {
 		err = errors.Join(err, s.Close())

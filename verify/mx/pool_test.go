@@ -84,21 +84,37 @@ func TestWhereAnIdleSocketFailsTheOthersAreNotUsedAndANewOneIsOpened(t *testing.
 }
 
 func TestClosingEndsALookUp(t *testing.T) {
-	simulate(t, "under way and waiting", func(t *testing.T) {
-		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: silence}}}
-		r := n.resolver(t, Config{Timeout: time.Minute})
-		time.AfterFunc(time.Second, func() {
-			if err := r.Close(); err != nil {
-				t.Error(err)
+	hangs := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for name, test := range map[string]struct {
+		config Config
+		dial   dialer // nil: that of the network
+	}{
+		"over UDP":                     {config: Config{Timeout: time.Minute}},
+		"over TCP":                     {config: Config{Timeout: time.Minute, TCP: true}},
+		"a connection is being opened": {config: Config{Timeout: time.Minute, TCP: true}, dial: hangs},
+	} {
+		simulate(t, name, func(t *testing.T) {
+			n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: silence}}}
+			r := n.resolver(t, test.config)
+			if test.dial != nil {
+				r.client.upstreams[0].dial = test.dial
+			}
+			time.AfterFunc(time.Second, func() {
+				if err := r.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			begun := time.Now()
+			failed, err := lookUp(t, r, 256)
+			if failed != 256 || !errors.Is(err, errClosed) {
+				t.Errorf("%d failed: %v; want all", failed, err)
+			}
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("it took %s after a second", took)
 			}
 		})
-		begun := time.Now()
-		failed, err := lookUp(t, r, 256)
-		if failed != 256 || !errors.Is(err, errClosed) {
-			t.Errorf("%d failed: %v; want all", failed, err)
-		}
-		if took := time.Since(begun); took > 2*time.Second {
-			t.Errorf("it took %s after a second", took)
-		}
-	})
+	}
 }

@@ -38,8 +38,8 @@ func (e *PreflightError) Error() string {
 		return fmt.Sprintf("the resolver %s has addresses for names that do not exist, so typos look like domains: "+
 			"switch that off at the resolver, or use another one", e.Server)
 	case Empty:
-		return fmt.Sprintf("the resolver %s says that well-known domains do not exist, so this machine may be cut off "+
-			"from the internet (a captive portal, a VPN, a sandbox): connect it, or use another resolver", e.Server)
+		return fmt.Sprintf("the resolver %s says that well-known domains do not exist or take no mail, so this machine may be cut "+
+			"off from the internet (a captive portal, a VPN, a sandbox): connect it, or use another resolver", e.Server)
 	}
 	return fmt.Sprintf("the resolver %s does not answer (%v): check the network, or use another resolver", e.Server, e.Err)
 }
@@ -66,7 +66,7 @@ func knownNames() (names []string) {
 
 // Preflight tests the resolvers, in two seconds at most. A resolver passes if any of several known names resolves, and
 // a random one does not. Where some pass, the resolvers that lie are asked no more, until a later preflight finds them
-// without fault. Where none passes, the error is a *PreflightError, or that of the context.
+// without fault; one that is only silent then may lie again. Where none passes, the error is a *PreflightError, or that of the context.
 func (r *Resolver) Preflight(ctx context.Context) error {
 	testing, cancel := context.WithTimeout(ctx, preflightTime)
 	defer cancel()
@@ -79,19 +79,19 @@ func (r *Resolver) Preflight(ctx context.Context) error {
 	var worst *PreflightError
 	passed, faults := false, false
 	for i, e := range errs {
-		fault := Fault("")
 		switch {
 		case e == nil:
 			passed = true
-		case e.Fault == Dead: // it does not harm, and may be back at any time
+			upstreams[i].find("")
+		case e.Fault == Dead: // it does not harm, and may be back at any time, as what it was
 			worst = cmp.Or(worst, e)
 		default:
-			fault, faults = e.Fault, true
+			upstreams[i].find(e.Fault)
 			if worst == nil || worst.Fault == Dead {
 				worst = e
 			}
 		}
-		upstreams[i].find(fault)
+		faults = faults || upstreams[i].found() != ""
 	}
 	r.client.faults.Store(faults)
 	if passed {
@@ -121,30 +121,44 @@ func (r *Resolver) examine(ctx context.Context, u *upstream) *PreflightError {
 // sight is what a resolver shows of a name.
 type sight struct {
 	resolves, denied bool // denied: NXDOMAIN, or nothing of that kind
+	root             bool // it is of the root zone
 	err              error
 }
 
-// seeAny asks about names at a time, until one resolves.
+// seeAny asks about names at a time, until one resolves. The root zone tells least: a resolver may have a root of its
+// own, or strip MX records. It counts only where nothing is said of the other names.
 func (r *Resolver) seeAny(ctx context.Context, u *upstream, names []string) (all sight) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sights := make(chan sight)
+	var root sight
 	for i, name := range names {
 		q := question{strings.TrimSuffix(name, "."), dns.TypeMX}
 		if name == "." {
 			q = question{".", dns.TypeNS}
 		}
-		go func() { sights <- r.see(ctx, u, q, i) }()
+		go func() {
+			s := r.see(ctx, u, q, i)
+			s.root = name == "."
+			sights <- s
+		}()
 	}
 	for range names {
 		s := <-sights
+		if all.err == nil {
+			all.err = s.err
+		}
+		if s.root {
+			root = s
+			continue
+		}
 		if s.resolves {
 			cancel()
 		}
 		all.resolves, all.denied = all.resolves || s.resolves, all.denied || s.denied
-		if all.err == nil {
-			all.err = s.err
-		}
+	}
+	if !all.resolves && !all.denied {
+		all.resolves, all.denied = root.resolves, root.denied
 	}
 	return all
 }

@@ -34,6 +34,19 @@ func TestPreflight(t *testing.T) {
 		}
 		return mail(m)
 	}
+	stripped := func(m *dns.Msg) *dns.Msg {
+		reply := mail(m)
+		if m.Question[0].Qtype == dns.TypeMX {
+			reply.Answer = nil
+		}
+		return reply
+	}
+	insideRoot := func(m *dns.Msg) *dns.Msg {
+		if m.Question[0].Name == "." {
+			return mail(m)
+		}
+		return empty(m)
+	}
 	good, bad := &simServer{answer: mail}, &simServer{answer: rewriting}
 	for _, test := range []struct {
 		name    string
@@ -47,6 +60,8 @@ func TestPreflight(t *testing.T) {
 		{"one that answers over TCP only", []*simServer{{answer: mail, overUDP: silence}}, ""},
 		{"NXDOMAIN to everything", []*simServer{{answer: empty}}, Empty},
 		{"NODATA to everything", []*simServer{{answer: nodata}}, Empty},
+		{"MX records are stripped", []*simServer{{answer: stripped}}, Empty},
+		{"a root of its own, and nothing below", []*simServer{{answer: insideRoot}}, Empty},
 		{"an address for everything that does not exist", []*simServer{bad}, Rewrites},
 		{"silence", []*simServer{{answer: silence}}, Dead},
 		{"nobody listens", []*simServer{{closed: true}}, Dead},
@@ -112,6 +127,44 @@ func TestAResolverThatLiedIsAskedAgainAfterALaterPreflight(t *testing.T) {
 		use(false)
 		first.change(func(s *simServer) { s.answer = mail })
 		use(true)
+	})
+}
+
+func TestAResolverThatLiedIsNotBelievedBecauseItFellSilent(t *testing.T) {
+	simulate(t, "it lies, is silent in a later preflight, and lies again", func(t *testing.T) {
+		first, second := &simServer{answer: zone{}.answer}, &simServer{answer: mail}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": first, "8.8.8.8:53": second}}
+		r := n.resolver(t, Config{Servers: []string{"9.9.9.9:53", "8.8.8.8:53"}})
+		for _, answer := range []func(*dns.Msg) *dns.Msg{zone{}.answer, silence} {
+			first.change(func(s *simServer) { s.answer = answer })
+			if err := r.Preflight(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		first.change(func(s *simServer) { s.answer = zone{}.answer })
+		before := first.queries()
+		time.Sleep(time.Minute) // long enough for another chance of one that only fell silent
+		if failed, err := lookUp(t, r, 50); failed > 0 {
+			t.Error(err)
+		}
+		if asked := first.queries() - before; asked > 0 {
+			t.Errorf("the one that lied was asked %d times", asked)
+		}
+	})
+}
+
+func TestTheRootIsEnoughWhereNothingIsSaidOfTheOtherNames(t *testing.T) {
+	simulate(t, "SERVFAIL about all of them", func(t *testing.T) {
+		rootAlone := func(m *dns.Msg) *dns.Msg {
+			if m.Question[0].Qtype == dns.TypeMX {
+				return status(dns.RcodeServerFailure)(m)
+			}
+			return mail(m)
+		}
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: rootAlone}}}
+		if err := n.resolver(t, Config{}).Preflight(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

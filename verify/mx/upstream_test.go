@@ -1,7 +1,11 @@
 package mx
 
 import (
+	"context"
 	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,6 +37,9 @@ func TestAResolverWithALimitLosesNothing(t *testing.T) {
 		{"1,000 a second, silence beyond", &simServer{
 			latency: time.Millisecond, perSecond: 1000, overLimit: -1,
 		}, 15 * time.Second},
+		{"10 connections over TCP only, silence beyond", &simServer{
+			latency: 20 * time.Millisecond, overUDP: silence, limit: 10, overLimit: -1,
+		}, 90 * time.Second},
 		{"no limit", &simServer{latency: time.Millisecond}, time.Second},
 	} {
 		simulate(t, test.name, func(t *testing.T) {
@@ -330,4 +337,42 @@ func TestAResolverThatFailsIsLeftAloneForAMoment(t *testing.T) {
 			t.Errorf("three tries took %s, want the two pauses, %s", took, want)
 		}
 	})
+}
+
+func TestAMachineThatIsShortOfSocketsLosesNothing(t *testing.T) {
+	simulate(t, "16 at a time", func(t *testing.T) {
+		n := network{servers: map[string]*simServer{"9.9.9.9:53": {answer: mail, latency: 20 * time.Millisecond}}}
+		r := n.resolver(t, Config{})
+		u := r.client.upstreams[0]
+		var open, refused atomic.Int32
+		u.dial = func(ctx context.Context, kind, address string) (net.Conn, error) {
+			if open.Add(1) > 16 {
+				open.Add(-1)
+				refused.Add(1)
+				return nil, &net.OpError{Op: "dial", Net: kind, Err: syscall.EMFILE}
+			}
+			c, err := n.dial(ctx, kind, address)
+			return counted{c, &open}, err
+		}
+		begun := time.Now()
+		if failed, err := lookUp(t, r, 500); failed > 0 {
+			t.Errorf("%d of 500 domains have no answer: %v", failed, err)
+		}
+		// 500 domains of three questions, 16 at a time in 20 ms, take two seconds.
+		if took := time.Since(begun); took > 5*time.Second || refused.Load() > 500 {
+			t.Errorf("it took %v, and %d times there was no socket", took, refused.Load())
+		}
+		t.Logf("%v, %d", time.Since(begun), refused.Load())
+	})
+}
+
+// counted is a connection that counts while it is open.
+type counted struct {
+	net.Conn
+	open *atomic.Int32
+}
+
+func (c counted) Close() error {
+	c.open.Add(-1)
+	return c.Conn.Close()
 }

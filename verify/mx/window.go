@@ -45,6 +45,7 @@ const (
 	answered
 	servfail
 	refused
+	late // no reply in time over TCP, where nothing is lost, so it has too many connections; or this machine has
 )
 
 func newWindow() *window { return &window{size: firstWindow, threshold: maxWindow} }
@@ -127,7 +128,7 @@ func (w *window) leave(asked time.Time, o outcome) (congested bool) {
 			congested, w.bursting = true, true
 			w.shrink(burstFloor)
 		}
-	case refused:
+	case refused, late:
 		congested = true
 		if !asked.Before(w.shrunk) {
 			w.shrink(1)

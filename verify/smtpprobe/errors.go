@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"presend/verify/reply"
@@ -21,7 +22,24 @@ var (
 	// ErrClosed: the server closed the connection, with or without a 421, or the connection broke; also the error of a
 	// session that was over before.
 	ErrClosed = errors.New("connection closed by the server")
+	// ErrAddressGone: this machine does not have the address any more from which the session was opened, so nothing that
+	// the server says can arrive. The error matches the one that showed it as well.
+	ErrAddressGone = errors.New("the address of this machine is gone")
 )
+
+// addressGone reports whether this machine does not have a local address any more.
+func addressGone(local net.Addr) bool {
+	tcp, ok := local.(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: tcp.IP, Zone: tcp.Zone}) // sends nothing
+	if err != nil {
+		return errors.Is(err, syscall.EADDRNOTAVAIL)
+	}
+	_ = c.Close() // nothing was sent on it
+	return false
+}
 
 // errTLS: STARTTLS was accepted, and TLS failed. Open connects again and leaves STARTTLS alone.
 var errTLS = errors.New("TLS failed")

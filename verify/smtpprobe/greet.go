@@ -51,6 +51,7 @@ func (s *Session) orClose(ctx context.Context, err error, failures []AddrError) 
 	if err == nil {
 		return s, nil
 	}
+	err = s.orGone(err)
 	var refused *RefusedError
 	s.over = !errors.As(err, &refused) || refused.Reply.Code == 421
 	_ = s.Close(ctx) // with QUIT where the server still listens; the first error says more than this one
@@ -67,6 +68,7 @@ func (s *Session) greet(ctx context.Context, plain bool) error {
 	if banner.Code/100 != 2 {
 		return &RefusedError{Command: reply.Connect, Reply: banner}
 	}
+	s.greeting, _ = reply.GreetingName(banner)
 	if err := s.hello(ctx); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type Session struct {
 	awaited   int           // replies to commands that were sent
 	over      bool          // the server said 421, closed the connection or lost step: nothing may be sent any more
 	closed    bool
+	greeting  string // the name that the server greeted with
 }
 
 // Answer is what a server said to one recipient. The reply answers RCPT.
@@ -62,6 +63,9 @@ func (s *Session) Pipelining() bool { return s.offers.pipelining }
 // RoundTrip returns how long the answer to EHLO took: the way there and back, and the time that the server needs for a
 // simple command.
 func (s *Session) RoundTrip() time.Duration { return s.trip }
+
+// Greeting returns the name with which the server greeted, as reply.GreetingName does.
+func (s *Session) Greeting() string { return s.greeting }
 
 // Over reports whether the session has ended, so that a new one is needed.
 func (s *Session) Over() bool { return s.over }
@@ -136,12 +140,20 @@ func (s *Session) Probe(ctx context.Context, transactions [][]string, enough fun
 	return said, nil
 }
 
+// orGone adds ErrAddressGone to a time-out where that is why.
+func (s *Session) orGone(err error) error {
+	if isTimeout(err) && addressGone(s.conn.LocalAddr()) {
+		return fmt.Errorf("%w: %w", ErrAddressGone, err)
+	}
+	return err
+}
+
 // broken adds the host to an error. It ends the session, unless the context ended and the server owes nothing.
 func (s *Session) broken(err error) error {
 	if s.awaited > 0 || !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		s.over = true
 	}
-	return fmt.Errorf("%s [%s]: %w", s.host, s.addr, err)
+	return fmt.Errorf("%s [%s]: %w", s.host, s.addr, s.orGone(err))
 }
 
 // appendMAIL appends the command that begins a transaction.
