@@ -19,7 +19,7 @@ type judged struct {
 // cellResult holds the results of the addresses of one cell, in their order.
 type cellResult []judged
 
-// best returns the result that stands for the cell: that of the address that is best to send to. Where there are
+// best returns the result of the cell: that of the address that is best to send to. Where there are
 // several addresses, its detail names all of them.
 func (c cellResult) best() judged {
 	best := c[0]

@@ -1,8 +1,8 @@
 // Package job verifies one list: it opens the list, lays its rows out in a state file, runs the engine, writes the
-// outputs and sums up. It is what the command verify list does, without flags and without a terminal, so that a service
-// can run many jobs at a time on one engine.
+// outputs and counts the results. It is what the command verify list does, without flags and without a terminal, so
+// that a service can run many jobs at a time on one engine.
 //
-// [Run] does the whole job. What happens meanwhile goes to an [Observer]; what it came to is a [Summary].
+// [Run] does the whole job. It reports progress to an [Observer] and returns a [Summary].
 package job
 
 import (
@@ -23,7 +23,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// Options say what a job is to do. Input and Output are required.
+// Options configure a job. Input and Output are required.
 type Options struct {
 	Input  string    // path of the list; - is Stdin
 	Stdin  io.Reader // may be nil where Input is a path
@@ -93,8 +93,8 @@ type Observer interface {
 	Note(string)
 }
 
-// Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address.
-// The JSON names are a contract; docs/summary.schema.json describes them.
+// Summary holds the figures of a job. A row counts once for each of its address columns, and with Explode for each
+// address. The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
 	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures
@@ -146,7 +146,7 @@ func (s Summary) nothingAsked() bool {
 // one.
 var ErrStopped = errors.New("the job was stopped")
 
-// OptionsError says that options do not fit each other or the list.
+// OptionsError is returned when options do not fit each other or the list.
 type OptionsError struct{ Problem string }
 
 func (e *OptionsError) Error() string { return e.Problem }

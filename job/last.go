@@ -12,7 +12,7 @@ import (
 	"presend/verify/syntax"
 )
 
-// RefusedError says that a list is not what its last run leads to expect, so that nothing was asked or written.
+// RefusedError is returned for a list that differs too much from its last run. Nothing was asked or written.
 type RefusedError struct{ Problem string }
 
 func (e *RefusedError) Error() string { return e.Problem }

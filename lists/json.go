@@ -20,7 +20,7 @@ func severalValues(text []byte) bool {
 }
 
 // readNDJSON reads an object a line. One that holds a list of entries, such as a page of a service's API, and no
-// address itself, stands for those.
+// address itself, is used for those.
 func readNDJSON(r io.Reader, yield func(entry) error) error {
 	decoder := json.NewDecoder(r)
 	for n := 1; ; n++ {

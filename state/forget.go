@@ -108,9 +108,9 @@ type Retention struct {
 	Left    time.Duration // what is known of addresses that are in no list any more; 0: for ever
 }
 
-// Prune forgets what is older than its time: changes, but for the newest of each address; runs, but for the newest of
-// each list and of each month, which takes over what the others counted; and addresses that are in no list, with their
-// history. It compacts the file when much of it is unused and no run is open.
+// Prune deletes what is older than the Retention allows: changes, but for the newest of each address; runs, but for the
+// newest of each list and of each month, which takes over what the others counted; and addresses that are in no list,
+// with their history. It compacts the file when much of it is unused and no run is open.
 func (f *File) Prune(ctx context.Context, keep Retention) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -244,7 +244,7 @@ func oldRuns(ctx context.Context, tx *sql.Tx, limit time.Time) (old []PastRun, e
 	return old, rows.Err()
 }
 
-// Forgotten is what Forget did.
+// Forgotten counts what Forget erased.
 type Forgotten struct{ Addresses, Entries int }
 
 // Forget erases all that is known of an address, in every spelling, or of a whole domain, @example.com: results,

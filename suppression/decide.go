@@ -129,7 +129,7 @@ func (t *told) says(cell string, asked bool) {
 	}
 }
 
-// judge decides. What the person asked for stands above all; then comes what says that it is no suppression.
+// judge decides. What the person asked for comes first, then what says that it is no suppression.
 func (d *decider) judge(t told) (Entry, string) {
 	s := Entry{Reason: HardBounce}
 	own := ownWordsIn(t.reply, t.code)

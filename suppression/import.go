@@ -20,7 +20,7 @@ type Row struct {
 	Left string // why the row is left out; empty if it counts
 }
 
-// Options say what is known of a list beforehand.
+// Options tell what the caller knows about a list before it is read.
 type Options struct {
 	Stdin  io.Reader // what path "-" reads
 	Column string    // the address column: its name, or its number from 1; empty: found out
@@ -37,7 +37,7 @@ func (e *WhichColumnError) Error() string {
 		strings.Join(e.Columns, ", "))
 }
 
-// Reader is an open suppression list. Close it.
+// Reader is an open suppression list. The caller must close it.
 type Reader struct {
 	path       string
 	records    *records

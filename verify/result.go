@@ -8,7 +8,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// Result is what is known of one address, with the evidence. The JSON names are a contract.
+// Result is the verdict on one address, with the evidence for it. The JSON names are a contract.
 type Result struct {
 	Address    string  `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
 	Normalized string  `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
@@ -39,8 +39,8 @@ type Reply struct {
 	Command  string `json:"command"`
 }
 
-// Judge sets what follows from a result's reason and flags, and from the detail of one that was not probed: verdict,
-// score, action and advice. The score is that of an address in no list that was asked just now.
+// Judge sets the fields that follow from a result's reason and flags, and from the detail of one that was not probed:
+// verdict, score, action and advice. The score is that of an address in no list that was asked just now.
 func (r *Result) Judge() {
 	facts := r.Reason.Facts()
 	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice

@@ -36,7 +36,7 @@ type Resolver interface {
 	Lookup(ctx context.Context, domain string) (mx.Answer, error)
 }
 
-// Reference is what is known of names before anything is asked; *reference.Data is one.
+// Reference tells what is known about names before anything is asked; *reference.Data is one.
 type Reference interface {
 	Disposable(domain string) bool
 	Free(domain string) bool
@@ -45,7 +45,7 @@ type Reference interface {
 	TrapSuspect(local, domain string) bool
 }
 
-// Config is what a Verifier works with. Resolver is required; nil or zero for the rest means what its line says.
+// Config configures a Verifier. Resolver is required; nil or zero for the rest means what its line says.
 type Config struct {
 	Resolver Resolver
 	// SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
@@ -62,7 +62,7 @@ type Config struct {
 	Logger    *slog.Logger                // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
-// Verifier verifies addresses. Safe for concurrent use.
+// Verifier verifies addresses. It is safe for concurrent use.
 type Verifier struct {
 	config Config
 	engine *dispatcher

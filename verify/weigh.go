@@ -120,7 +120,7 @@ type failure struct {
 	noTLS    bool // STARTTLS failed there
 }
 
-// fault says whether a failed connection is about us.
+// fault reports whether a failed connection is about us.
 type fault int
 
 const (

@@ -42,7 +42,7 @@ var volatile = []struct {
 type shown struct {
 	page, name string
 	command    []string // as a reader would type it
-	unseen     []string // what the test needs beside it
+	unseen     []string // what the test needs in addition
 }
 
 func TestThePagesShowWhatTheProgramPrints(t *testing.T) {

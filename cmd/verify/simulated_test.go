@@ -329,7 +329,7 @@ func TestFreshAsksTheCatchAllQuestionAgain(t *testing.T) {
 		both := s.list(address, other)
 		want := map[string]string{address: "accepted", other: "accepted"}
 		if diff := cmp.Diff(want, reasons(s.night(2, both))); diff != "" {
-			t.Errorf("night 2, in which the answer of the first stands (-want +got):\n%s", diff)
+			t.Errorf("night 2, in which the answer of the first night is kept (-want +got):\n%s", diff)
 		}
 		if n := s.lab.Count().Rcpts; n != 1 {
 			t.Errorf("night 2: %d RCPTs, want 1: the new address, without the question", n)

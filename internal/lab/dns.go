@@ -246,7 +246,7 @@ func (w *World) parents() map[string]bool {
 	return parents
 }
 
-// pause waits, and says whether it was not cut short.
+// pause waits, and reports whether it waited to the end.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

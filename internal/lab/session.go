@@ -134,8 +134,8 @@ func (s *session) dribble() {
 // say queues a reply. Replies go out together once there is no further command at hand.
 func (s *session) say(reply string) { _, _ = s.w.WriteString(reply + "\r\n") } // a lost client shows when reading
 
-// refuse queues a reply that counts as an error. Past half of the errors that it bears, the server takes a second over
-// each, as Postfix does.
+// refuse queues a reply that counts as an error. After half of the errors that it allows, the server takes a second
+// over each, as Postfix does.
 func (s *session) refuse(reply string) {
 	s.errors++
 	if s.host.Errors > 0 && s.errors > s.host.Errors/2 && s.flush() == nil {
@@ -195,7 +195,7 @@ func (s *session) vanish() {
 	}
 }
 
-// unheard says whether what was read last was sent before the client could know the last reply.
+// unheard reports whether what was read last was sent before the client could know the last reply.
 func (s *session) unheard() bool { return s.wire != nil && s.wire.arrived.Before(s.said) }
 
 // lost ends a session that next could not read from.

@@ -117,7 +117,7 @@ const (
 	Banner421   Fault = "banner421"    // 421 4.3.2 to every connection
 	Banner554   Fault = "banner554"    // 554 5.7.1 blocklisted to every connection
 	HELOOnly    Fault = "helo-only"    // does not know EHLO
-	NoPTR       Fault = "noptr"        // 550 5.7.25 to MAIL, for want of a PTR record
+	NoPTR       Fault = "noptr"        // 550 5.7.25 to MAIL, because there is no PTR record
 	Blocks      Fault = "blocks"       // 554 5.7.1 blocklisted to every RCPT
 	BlocksAfter Fault = "blocks-after" // the same, after so many RCPTs in its life
 	DropsAfter  Fault = "drops-after"  // closes a session without a word after so many RCPTs in it
@@ -350,7 +350,7 @@ func (w *World) Hosts() []Host {
 	return slices.SortedFunc(maps.Values(w.hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// free says whether a name is still to be had.
+// free reports whether a name is not taken yet.
 func (w *World) free(name string) error {
 	if _, ok := w.hosts[name]; ok {
 		return fmt.Errorf("lab: %s is a host already", name)

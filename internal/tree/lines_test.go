@@ -14,10 +14,6 @@ import (
 const maxLine = 120
 
 func TestNoLineOfGoSourceIsTooLong(t *testing.T) {
-	// These files have longer lines. A file whose lines have all become short is taken out of the list.
-	wide := map[string]bool{
-		"doctor/doctor_test.go": true, "e2e/netns_test.go": true, "job/large.go": true, "verify/outside.go": true,
-	}
 	files := 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -36,12 +32,6 @@ func TestNoLineOfGoSourceIsTooLong(t *testing.T) {
 		long, err := longLines(path)
 		if err != nil {
 			return err
-		}
-		if name = filepath.ToSlash(name); wide[name] {
-			if len(long) == 0 {
-				t.Errorf("%s has no long line any more: take it out of the list of this test", name)
-			}
-			return nil
 		}
 		for _, n := range long {
 			t.Errorf("%s:%d has more than %d characters", name, n, maxLine)

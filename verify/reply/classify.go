@@ -328,7 +328,7 @@ func subject(own Subject, reason verdict.Reason) Subject {
 // aboutReply returns what the replies of a reason have in common.
 func aboutReply(reason verdict.Reason) verdict.ReplyMeaning { return reason.Facts().Reply }
 
-// possible says whether a reply to cmd can be about subject: the mailbox is named in RCPT only.
+// possible reports whether a reply to cmd can be about subject: the mailbox is named in RCPT only.
 func possible(subject Subject, cmd Command) bool {
 	switch cmd {
 	case Connect, EHLO, STARTTLS, MAIL:
@@ -358,7 +358,7 @@ func (c *Classifier) fromCode(q query) Meaning {
 	return Meaning{Reason: verdict.Unclear, Subject: SubjectServer, Confidence: 0.2, Rule: "code/none"}
 }
 
-// soft says whether code or enhanced code calls the failure temporary. Where they disagree, it is: a retry is the
+// soft reports whether code or enhanced code calls the failure temporary. Where they disagree, it is: a retry is the
 // smaller mistake.
 func (q query) soft() bool {
 	return q.class == 4 || q.reply.Enhanced.Class == 4

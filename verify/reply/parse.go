@@ -61,7 +61,7 @@ func Parse(text string) (Reply, error) {
 	return r, nil
 }
 
-// decode reads the character sets that servers still send beside UTF-8: ISO-2022-JP, told by its escapes, and
+// decode reads the character sets that servers still send besides UTF-8: ISO-2022-JP, told by its escapes, and
 // Windows-1252, taken for whatever is not UTF-8.
 func decode(text string) string {
 	if strings.Contains(text, "\x1b$") {

@@ -35,7 +35,7 @@ func waitIn(text string) time.Duration {
 	return 0
 }
 
-// leadsToWait says whether one of the last words before a number announces a wait.
+// leadsToWait reports whether one of the last words before a number announces a wait.
 func leadsToWait(before []string) bool {
 	for _, word := range before[max(0, len(before)-3):] {
 		switch word {
