@@ -16,18 +16,42 @@ func TestBlocklistsAreTestedBeforeTheyAreBelieved(t *testing.T) {
 		world   func(*world)
 		want    want
 	}{
-		"not listed":               {want: want{OK, "Spamhaus ZEN does not list it"}},
-		"listed":                   {records: ours + "127.0.0.3", want: want{Failure, "lists it (127.0.0.3, CSS:"}},
-		"listed twice":             {records: ours + "127.0.0.2\n" + ours + "127.0.0.10", want: want{Failure, "127.0.0.2, SBL: it sends spam; 127.0.0.10, PBL:"}},
-		"listed for a new reason":  {records: ours + "127.0.0.99", want: want{Failure, "lists it (127.0.0.99)"}},
-		"refused at the test":      {records: point + "2.0.0.127.zen.spamhaus.org. A 127.255.255.254", want: want{Warning, "refuses this resolver (127.255.255.254)"}},
-		"refused after the test":   {records: ours + "127.255.255.255", want: want{Warning, "does not say: it refuses this resolver (127.255.255.255)"}},
-		"lists nothing":            {records: point, want: want{Warning, "does not list its test point"}},
-		"lists everything":         {records: "1.0.0.127.zen.spamhaus.org. A 127.0.0.2", want: want{Warning, "lists everything"}},
-		"a zone that was sold":     {records: point + "2.0.0.127.zen.spamhaus.org. A 203.0.113.80", want: want{Warning, "no answer of a blocklist"}},
-		"everything, and refused":  {records: ours + "127.0.0.2\n1.0.0.127.zen.spamhaus.org. A 127.255.255.252", want: want{Warning, "refuses this resolver"}},
-		"no answer at the test":    {world: failing("2.0.0.127.zen.spamhaus.org."), want: want{Warning, "cannot be asked: it does not answer: servfail"}},
-		"no answer about us":       {world: failing("7.100.51.198.zen.spamhaus.org."), want: want{Warning, "does not say: it does not answer"}},
+		"not listed": {want: want{OK, "Spamhaus ZEN does not list it"}},
+		"listed":     {records: ours + "127.0.0.3", want: want{Failure, "lists it (127.0.0.3, CSS:"}},
+		"listed twice": {
+			records: ours + "127.0.0.2\n" + ours + "127.0.0.10",
+			want:    want{Failure, "127.0.0.2, SBL: it sends spam; 127.0.0.10, PBL:"},
+		},
+		"listed for a new reason": {records: ours + "127.0.0.99", want: want{Failure, "lists it (127.0.0.99)"}},
+		"refused at the test": {
+			records: point + "2.0.0.127.zen.spamhaus.org. A 127.255.255.254",
+			want:    want{Warning, "refuses this resolver (127.255.255.254)"},
+		},
+		"refused after the test": {
+			records: ours + "127.255.255.255",
+			want:    want{Warning, "does not say: it refuses this resolver (127.255.255.255)"},
+		},
+		"lists nothing": {records: point, want: want{Warning, "does not list its test point"}},
+		"lists everything": {
+			records: "1.0.0.127.zen.spamhaus.org. A 127.0.0.2",
+			want:    want{Warning, "lists everything"},
+		},
+		"a zone that was sold": {
+			records: point + "2.0.0.127.zen.spamhaus.org. A 203.0.113.80",
+			want:    want{Warning, "no answer of a blocklist"},
+		},
+		"everything, and refused": {
+			records: ours + "127.0.0.2\n1.0.0.127.zen.spamhaus.org. A 127.255.255.252",
+			want:    want{Warning, "refuses this resolver"},
+		},
+		"no answer at the test": {
+			world: failing("2.0.0.127.zen.spamhaus.org."),
+			want:  want{Warning, "cannot be asked: it does not answer: servfail"},
+		},
+		"no answer about us": {
+			world: failing("7.100.51.198.zen.spamhaus.org."),
+			want:  want{Warning, "does not say: it does not answer"},
+		},
 		"no answer about the rest": {world: failing("1.0.0.127.zen.spamhaus.org."), want: want{Warning, "cannot be asked"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +123,8 @@ func TestTheFactsAreWholeAndHaveSources(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(known.Providers) < 3 || len(known.Blocklists) < 4 || len(known.Public) < 4 {
-		t.Errorf("%d providers, %d blocklists, %d public resolvers", len(known.Providers), len(known.Blocklists), len(known.Public))
+		t.Errorf("%d providers, %d blocklists, %d public resolvers", len(known.Providers), len(known.Blocklists),
+			len(known.Public))
 	}
 	seen := map[string]bool{}
 	once := func(what string) {

@@ -36,17 +36,20 @@ func TestTheClockIsComparedWithWhatWasHeard(t *testing.T) {
 		world func(*world)
 		want  want
 	}{
-		"right by a greeting":       {dated(0), want{OK, "agrees with the greeting of Gmail"}},
-		"a little off":              {dated(4 * time.Minute), want{OK, "agrees with"}},
-		"six minutes behind":        {dated(6 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
-		"ten minutes behind":        {dated(10 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
-		"ten minutes ahead":         {dated(-10 * time.Minute), want{Warning, "ahead of the greeting of Gmail"}},
-		"a day behind":              {dated(day), want{Failure, "behind the greeting"}},
-		"right by a signature":      {signedFrom(-day, 12*day), want{OK, "root zone's signature, which is 13 days"}},
-		"before the signature":      {signedFrom(day, 12*day), want{Failure, "the root zone's signature is valid from"}},
-		"after the signature":       {signedFrom(-12*day, -day), want{Failure, "the root zone's signature is valid from"}},
-		"nothing to compare it":     {func(w *world) { w.exchange = boomExchange }, want{Warning, "could not be compared"}},
-		"no resolver to be trusted": {func(w *world) { w.faults = map[string]error{"192.0.2.53:53": errBoom} }, want{Warning, "could not be compared"}},
+		"right by a greeting":   {dated(0), want{OK, "agrees with the greeting of Gmail"}},
+		"a little off":          {dated(4 * time.Minute), want{OK, "agrees with"}},
+		"six minutes behind":    {dated(6 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
+		"ten minutes behind":    {dated(10 * time.Minute), want{Warning, "behind the greeting of Gmail"}},
+		"ten minutes ahead":     {dated(-10 * time.Minute), want{Warning, "ahead of the greeting of Gmail"}},
+		"a day behind":          {dated(day), want{Failure, "behind the greeting"}},
+		"right by a signature":  {signedFrom(-day, 12*day), want{OK, "root zone's signature, which is 13 days"}},
+		"before the signature":  {signedFrom(day, 12*day), want{Failure, "the root zone's signature is valid from"}},
+		"after the signature":   {signedFrom(-12*day, -day), want{Failure, "the root zone's signature is valid from"}},
+		"nothing to compare it": {func(w *world) { w.exchange = boomExchange }, want{Warning, "could not be compared"}},
+		"no resolver to be trusted": {
+			func(w *world) { w.faults = map[string]error{"192.0.2.53:53": errBoom} },
+			want{Warning, "could not be compared"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "")
@@ -58,10 +61,11 @@ func TestTheClockIsComparedWithWhatWasHeard(t *testing.T) {
 
 func TestADateIsFoundInAGreeting(t *testing.T) {
 	for text, want := range map[string]string{
-		"AM.prod.outlook.com Microsoft ESMTP MAIL Service ready at Wed, 25 Nov 2026 15:34:36 +0000 [08DE]": "2026-11-25T15:34:36Z",
-		"mx.test ESMTP; Wed, 25 Nov 2026 16:34:36 +0100":                                                   "2026-11-25T15:34:36Z",
-		"mx.google.com ESMTP d2e1a72fcca58-7c3f - gsmtp":                                                   "",
-		"mx.test Wed, 99 Nov 2026 16:34:36 +0100":                                                          "",
+		"AM.prod.outlook.com Microsoft ESMTP MAIL Service ready at Wed, 25 Nov 2026 15:34:36 " +
+			"+0000 [08DE]": "2026-11-25T15:34:36Z",
+		"mx.test ESMTP; Wed, 25 Nov 2026 16:34:36 +0100": "2026-11-25T15:34:36Z",
+		"mx.google.com ESMTP d2e1a72fcca58-7c3f - gsmtp": "",
+		"mx.test Wed, 99 Nov 2026 16:34:36 +0100":        "",
 		"": "",
 	} {
 		got, ok := dateIn(text)

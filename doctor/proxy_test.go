@@ -72,13 +72,22 @@ func TestTheProxyIsLoggedInTo(t *testing.T) {
 		"an open proxy":             {proxy: socks{method: 0}, want: want{OK, "lets this machine in"}},
 		"an open proxy, a password": {proxy: socks{method: 0}, user: user, want: want{OK, "lets this machine in"}},
 		"the right password":        {proxy: socks{method: 2}, user: user, want: want{OK, "lets this machine in"}},
-		"a wrong password":          {proxy: socks{method: 2, login: 1}, user: user, want: want{Failure, "refuses the user name or the password"}},
-		"a wrong password, hang-up": {proxy: socks{method: 2, hangsUp: true}, user: user, want: want{Failure, "refuses the user name or the password"}},
-		"no password given":         {proxy: socks{method: 255}, want: want{Failure, "wants a user name"}},
-		"a password that it wants":  {proxy: socks{method: 2}, want: want{Failure, "wants a user name"}},
-		"another way to log in":     {proxy: socks{method: 255}, user: user, want: want{Failure, "none of the ways"}},
-		"a web server":              {proxy: socks{banner: "HTTP/1.1 400 Bad Request\r\n"}, want: want{Failure, "does not speak SOCKS5"}},
-		"nobody there":              {dial: refusedConnection(), want: want{Failure, "cannot be reached"}},
+		"a wrong password": {
+			proxy: socks{method: 2, login: 1}, user: user,
+			want: want{Failure, "refuses the user name or the password"},
+		},
+		"a wrong password, hang-up": {
+			proxy: socks{method: 2, hangsUp: true}, user: user,
+			want: want{Failure, "refuses the user name or the password"},
+		},
+		"no password given":        {proxy: socks{method: 255}, want: want{Failure, "wants a user name"}},
+		"a password that it wants": {proxy: socks{method: 2}, want: want{Failure, "wants a user name"}},
+		"another way to log in":    {proxy: socks{method: 255}, user: user, want: want{Failure, "none of the ways"}},
+		"a web server": {
+			proxy: socks{banner: "HTTP/1.1 400 Bad Request\r\n"},
+			want:  want{Failure, "does not speak SOCKS5"},
+		},
+		"nobody there": {dial: refusedConnection(), want: want{Failure, "cannot be reached"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			from := netip.MustParseAddr("198.51.100.9")

@@ -26,25 +26,38 @@ func TestSPFIsAskedForEachAddress(t *testing.T) {
 		config  func(*Config)
 		want    []want
 	}{
-		"allowed":          {want: []want{{OK, "SPF allows"}, {OK, "SPF allows"}, {OK, "takes 1 of 10"}}},
-		"one is forbidden": {records: record("v=spf1 ip4:198.51.100.7 -all"), want: []want{{OK, "SPF allows"}, {Failure, "SPF forbids"}}},
+		"allowed": {want: []want{{OK, "SPF allows"}, {OK, "SPF allows"}, {OK, "takes 1 of 10"}}},
+		"one is forbidden": {
+			records: record("v=spf1 ip4:198.51.100.7 -all"),
+			want:    []want{{OK, "SPF allows"}, {Failure, "SPF forbids"}},
+		},
 		"two sources": {
 			config: sourceIP("198.51.100.7", "198.51.100.8"), records: record("v=spf1 ip4:198.51.100.7 -all"),
 			want: []want{{OK, "SPF allows"}, {Failure, "SPF forbids"}},
 		},
-		"softfail":          {config: v4, records: record("v=spf1 ~all"), want: []want{{Warning, "~all"}}},
-		"neutral":           {config: v4, records: record("v=spf1 ?all"), want: []want{{Warning, "nothing about"}}},
-		"none":              {config: v4, records: none, want: []want{{Warning, "no SPF record"}}},
-		"error":             {config: v4, records: record("v=spf1 ipv4:198.51.100.7"), want: []want{{Failure, "in error: unknown field"}}},
-		"two records":       {config: v4, records: `example.com. TXT "v=spf1 -all"`, want: []want{{Failure, "in error: multiple"}}},
-		"no answer":         {config: v4, world: failing("example.com."), want: []want{{Warning, "could not be looked up"}}},
-		"too many look-ups": {config: v4, records: many.String(), want: []want{{Failure, "lookup limit"}, {Failure, "takes 11 look-ups, and 10 are allowed"}}},
+		"softfail": {config: v4, records: record("v=spf1 ~all"), want: []want{{Warning, "~all"}}},
+		"neutral":  {config: v4, records: record("v=spf1 ?all"), want: []want{{Warning, "nothing about"}}},
+		"none":     {config: v4, records: none, want: []want{{Warning, "no SPF record"}}},
+		"error": {
+			config: v4, records: record("v=spf1 ipv4:198.51.100.7"),
+			want: []want{{Failure, "in error: unknown field"}},
+		},
+		"two records": {
+			config: v4, records: `example.com. TXT "v=spf1 -all"`,
+			want: []want{{Failure, "in error: multiple"}},
+		},
+		"no answer": {config: v4, world: failing("example.com."), want: []want{{Warning, "could not be looked up"}}},
+		"too many look-ups": {
+			config: v4, records: many.String(),
+			want: []want{{Failure, "lookup limit"}, {Failure, "takes 11 look-ups, and 10 are allowed"}},
+		},
 		"just enough look-ups": {
 			config: v4, records: strings.Replace(many.String(), "include:i10.test ", "", 1),
 			want: []want{{OK, "SPF allows"}, {Warning, "takes 10 look-ups, all"}},
 		},
 		"all kinds of look-ups count once": {
-			config: v4, records: record("v=spf1 a:mail.example.com mx exists:gone.test redirect=_spf.test") + "\n" + `_spf.test. TXT "v=spf1 -all"`,
+			config: v4, records: record("v=spf1 a:mail.example.com mx exists:gone.test redirect=_spf.test") + "\n" +
+				`_spf.test. TXT "v=spf1 -all"`,
 			want: []want{{OK, "SPF allows"}, {OK, "takes 4 of 10"}},
 		},
 		"the null sender has the EHLO name's": {
@@ -57,10 +70,14 @@ func TestSPFIsAskedForEachAddress(t *testing.T) {
 			want:    []want{{OK, "SPF allows"}, {OK, "takes 1 of 10"}},
 		},
 		"look-ups that find nothing count": {
-			config: v4, records: record("v=spf1 ip4:198.51.100.7 exists:a.gone.test exists:b.gone.test exists:c.gone.test exists:d.gone.test -all"),
+			config: v4, records: record("v=spf1 ip4:198.51.100.7 exists:a.gone.test exists:b.gone.test exists:c.gone.test " +
+				"exists:d.gone.test -all"),
 			want: []want{{OK, "SPF allows"}, {OK, "takes 4 of 10"}},
 		},
-		"the address is not known": {config: func(c *Config) { c.AllowPrivate, c.HELO = false, "x.test" }, want: []want{{OK, "takes 1 of 10"}}},
+		"the address is not known": {
+			config: func(c *Config) { c.AllowPrivate, c.HELO = false, "x.test" },
+			want:   []want{{OK, "takes 1 of 10"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.records)
@@ -90,7 +107,10 @@ func TestCountingLookupsAsksNothingTwice(t *testing.T) {
 
 func TestEveryResultOfSPFHasItsWords(t *testing.T) {
 	seen := map[string]bool{}
-	for _, result := range []spf.Result{spf.None, spf.Neutral, spf.Pass, spf.Fail, spf.SoftFail, spf.TempError, spf.PermError} {
+	for _, result := range []spf.Result{
+		spf.None, spf.Neutral, spf.Pass, spf.Fail, spf.SoftFail, spf.TempError,
+		spf.PermError,
+	} {
 		f := judgeSPF(result, errBoom)
 		if f.Found == "" || seen[f.Found] || f.Level != OK && f.Fix == "" {
 			t.Errorf("%s: %+v", result, f)

@@ -183,7 +183,10 @@ func validating(query *dns.Msg) *dns.Msg {
 		now := uint32(time.Now().Unix())
 		m.Answer = []dns.RR{
 			&dns.SOA{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeSOA, Class: dns.ClassINET}},
-			&dns.RRSIG{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeRRSIG, Class: dns.ClassINET}, Inception: now - 86400, Expiration: now + 12*86400},
+			&dns.RRSIG{
+				Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeRRSIG, Class: dns.ClassINET}, Inception: now - 86400,
+				Expiration: now + 12*86400,
+			},
 		}
 	case "dnssec-failed.org.":
 		m.Rcode = dns.RcodeServerFailure

@@ -127,7 +127,10 @@ func compareWithTruth(t *testing.T, binary string, rows []truth) {
 	t.Helper()
 	directory := t.TempDir()
 	r := startRig(t)
-	shared := []string{"--dns", resolver, "--allow-private", "--no-preflight", "--helo", "probe.lab", "--from", "check@probe.lab"}
+	shared := []string{
+		"--dns", resolver, "--allow-private", "--no-preflight", "--helo", "probe.lab", "--from",
+		"check@probe.lab",
+	}
 	if *hold {
 		waitForInterrupt(t, r, binary, shared)
 		return

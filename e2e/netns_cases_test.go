@@ -69,9 +69,10 @@ func resolverCases() cases {
 		"dnsmasq, limited to 20 questions at a time": func(s *site) { s.dnsmasq("--dns-forward-max=20") },
 		"dnsmasq at its default, upstream is slow":   func(s *site) { s.dnsmasq() },
 		"Unbound": func(s *site) { s.unbound() },
-		"Unbound, limited to 100 questions a second": func(s *site) { s.unbound("ip-ratelimit: 100", "ip-ratelimit-factor: 0") },
-		"Unbound, over TCP only":                     func(s *site) { s.unbound("do-udp: no", "udp-upstream-without-downstream: yes") },
-		"systemd-resolved":                           (*site).resolved,
+		"Unbound, limited to 100 questions " +
+			"a second": func(s *site) { s.unbound("ip-ratelimit: 100", "ip-ratelimit-factor: 0") },
+		"Unbound, over TCP only": func(s *site) { s.unbound("do-udp: no", "udp-upstream-without-downstream: yes") },
+		"systemd-resolved":       (*site).resolved,
 		"Unbound, with DNS64": func(s *site) {
 			s.unbound("module-config: \"dns64 iterator\"", "dns64-prefix: 64:ff9b::/96")
 		},
@@ -122,7 +123,8 @@ func resolverCases() cases {
 		s.dnsmasq("--mx-host=split.presend.de,mx.split.presend.de,10", "--host-record=mx.split.presend.de,10.1.2.3")
 		s.public = true
 		o := s.list([]string{"ann@split.presend.de"}, nil)
-		if o.code != 0 || o.reasons["dns_failure"] != 1 || !strings.Contains(o.rows["ann@split.presend.de"][2], "non-public") {
+		if o.code != 0 || o.reasons["dns_failure"] != 1 ||
+			!strings.Contains(o.rows["ann@split.presend.de"][2], "non-public") {
 			t.Errorf("exit %d, %v: %s", o.code, o.rows, o.said)
 		}
 	}

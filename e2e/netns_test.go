@@ -90,8 +90,8 @@ type site struct {
 	resolver  string   // or several, with spaces between
 }
 
-// newSite starts the internet, with more declarations of the lab. Port 25 of its hosts is where they listen, as on the internet, and the names that a
-// preflight and the test of port 25 ask for are there.
+// newSite starts the internet, with more declarations of the lab. Port 25 of its hosts is where they listen, as on the
+// internet, and the names that a preflight and the test of port 25 ask for are there.
 func newSite(t *testing.T, binary string, hosts int, more ...string) *site {
 	t.Helper()
 	var b strings.Builder
@@ -293,7 +293,8 @@ func (s *site) unbound(lines ...string) (end func()) {
 	if !slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, "module-config") }) {
 		text += "module-config: \"iterator\"\n"
 	}
-	text += "forward-zone:\nname: \".\"\nforward-addr: 127.0.0.1@" + s.upstream() + "\nremote-control:\ncontrol-enable: no\n"
+	text += "forward-zone:\nname: \".\"\nforward-addr: 127.0.0.1@" + s.upstream() +
+		"\nremote-control:\ncontrol-enable: no\n"
 	s.write(config, text)
 	s.resolver = "127.0.0.1:5301"
 	return s.runs("127.0.0.1:5301", "unbound", "-d", "-c", config)

@@ -9,7 +9,7 @@ import (
 	"presend/lists"
 )
 
-// activity finds out which contacts show no sign of life.
+// activity finds out which contacts show no activity.
 type activity struct {
 	column int // -1: the list says nothing about it
 	after  time.Duration
@@ -75,8 +75,8 @@ func (a *activity) unengaged(row lists.Row) bool {
 	return ok && at.Before(a.limit())
 }
 
-// dateLayouts are how exports write dates. Where day and month cannot be told apart, as in 03/04/2025, the later reading
-// counts.
+// dateLayouts are how exports write dates. Where day and month cannot be told apart, as in 03/04/2025, the later
+// reading counts.
 var dateLayouts = []string{
 	time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02 15:04:05 MST", "2006-01-02 15:04:05 -0700",
 	"2006-01-02 15:04", time.DateOnly, "2006/01/02", "02.01.2006", "2.1.2006", "02.01.2006 15:04", "Jan 2, 2006",

@@ -19,7 +19,7 @@ type judged struct {
 // cellResult holds the results of the addresses of one cell, in their order.
 type cellResult []judged
 
-// best returns the result that stands for the cell: that of the address that is best to send to. Where there are
+// best returns the result of the cell: that of the address that is best to send to. Where there are
 // several addresses, its detail names all of them.
 func (c cellResult) best() judged {
 	best := c[0]
@@ -39,7 +39,8 @@ func (c cellResult) best() judged {
 		}
 		all[i] = fmt.Sprintf("%s %s (%s)", name, one.result.Verdict, one.result.Reason)
 	}
-	best.result.Detail = fmt.Sprintf("the best of %d addresses: %s. %s", len(c), strings.Join(all, ", "), best.result.Detail)
+	best.result.Detail = fmt.Sprintf("the best of %d addresses: %s. %s", len(c), strings.Join(all, ", "),
+		best.result.Detail)
 	return best
 }
 

@@ -48,7 +48,8 @@ func (s Summary) changesText(w io.Writer) error {
 	if more := len(s.TakenOff) - namedMost; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))
 	}
-	_, err := fmt.Fprintf(w, "Taken off the suppression list, since what it said holds no more: %s\n", strings.Join(names, ", "))
+	_, err := fmt.Fprintf(w, "Removed from the suppression list, because the reason no longer applies: %s\n",
+		strings.Join(names, ", "))
 	return err
 }
 
@@ -70,7 +71,7 @@ func inWords(c state.Changes) string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing newly invalid, deliverable or suppressed, nobody new, nobody gone"
+		return "no address is newly invalid, deliverable, suppressed or new, and none is gone"
 	}
 	return strings.Join(parts, ", ")
 }

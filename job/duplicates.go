@@ -7,8 +7,8 @@ import (
 	"presend/verify/syntax"
 )
 
-// seen remembers addresses and their mailboxes by a hash of 64 bits. Of ten million addresses, two have the same hash in
-// one of some hundred thousand lists.
+// seen remembers addresses and their mailboxes by a hash of 64 bits. Of ten million addresses, two have the same hash
+// in one of some hundred thousand lists.
 type seen struct {
 	seed maphash.Seed
 	keys map[uint64]seenAs

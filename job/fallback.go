@@ -33,9 +33,9 @@ func isRefused(r verify.Reason) bool {
 	return r == verdict.MailboxUnknown || r == verdict.MailboxDisabled || r == verdict.Refused
 }
 
-// meantInstead returns the result of what an address may mean, as that of the address, if its server refuses the literal
-// one and not this one. A reply that says nothing of the mailbox is no refusal: no address becomes invalid while what it
-// may mean waits for an answer.
+// meantInstead returns the result of what an address may mean, as that of the address, if its server refuses the
+// literal one and not this one. A reply that says nothing of the mailbox is no refusal: no address becomes invalid
+// while what it may mean waits for an answer.
 func meantInstead(literal, meant verify.Result) (verify.Result, bool) {
 	if !isRefused(literal.Reason) || isRefused(meant.Reason) || meant.Verdict == verify.Invalid {
 		return literal, false

@@ -68,7 +68,8 @@ func TestWhatAnAddressMayMeanIsAskedAboutToo(t *testing.T) {
 		if detail := o.column("verify_detail")[0]; !strings.Contains(detail, "leading '") {
 			t.Errorf("the repair is not named: %q", detail)
 		}
-		if got := o.suppressed(); strings.Contains(got, "sam@") || strings.Contains(got, "dan@") || !strings.Contains(got, "'bob@") {
+		if got := o.suppressed(); strings.Contains(got, "sam@") || strings.Contains(got, "dan@") ||
+			!strings.Contains(got, "'bob@") {
 			t.Errorf("suppressed: %q", got)
 		}
 		if s.Rows != len(addresses) || s.Plan.Rows != len(addresses) {
@@ -105,7 +106,8 @@ func TestACheckAsksWhatAnAddressMayMean(t *testing.T) {
 
 func TestWithoutProbingWhatAnAddressMayMeanIsSuggested(t *testing.T) {
 	o := newOffice(t, apostrophes)
-	if _, err := o.run(func(o *job.Options) { o.State, o.Probing = "", false }, "'sam@corp.lab", "ann@corp.lab"); err != nil {
+	if _, err := o.run(func(o *job.Options) { o.State, o.Probing = "", false }, "'sam@corp.lab",
+		"ann@corp.lab"); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"sam@corp.lab", ""}, o.column("verify_suggestion")); diff != "" {

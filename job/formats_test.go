@@ -29,18 +29,27 @@ func TestTheSameListHasTheSameVerdictsInEveryFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"people.csv":    "name,email\n\"Ann, B.\",Ann@corp.lab\nBob,bob@corp.lab\nCy,\nDee,dee[at]corp.lab\n",
-		"people.txt":    "name\temail\r\nAnn, B.\tAnn@corp.lab\r\nBob\tbob@corp.lab\r\nCy\t\r\nDee\tdee[at]corp.lab\r\n",
-		"people.ndjson": "{\"name\":\"Ann, B.\",\"email\":\"Ann@corp.lab\"}\n{\"name\":\"Bob\",\"email\":\"bob@corp.lab\"}\n{\"name\":\"Cy\"}\n{\"name\":\"Dee\",\"email\":\"dee[at]corp.lab\"}\n",
-		"people.json":   `{"data":[{"email":"Ann@corp.lab"},{"email":"bob@corp.lab"},{"email":null},{"email":"dee[at]corp.lab"}]}`,
-		"people.ldif":   "dn: cn=1\nmail: Ann@corp.lab\n\ndn: cn=2\nmail: bob@corp.lab\n\ndn: cn=3\ncn: Cy\n\ndn: cn=4\nmail: dee[at]corp.lab\n",
-		"people.vcf":    "BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nEMAIL:Ann@corp.lab\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Bob\nEMAIL:bob@corp.lab\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Cy\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Dee\nEMAIL:dee[at]corp.lab\nEND:VCARD\n",
+		"people.csv": "name,email\n\"Ann, B.\",Ann@corp.lab\nBob,bob@corp.lab\nCy,\nDee,dee[at]corp.lab\n",
+		"people.txt": "name\temail\r\nAnn, B.\tAnn@corp.lab\r\nBob\tbob@corp.lab\r\nCy\t\r\nDee\tdee[at]corp.lab\r\n",
+		"people.ndjson": "{\"name\":\"Ann, B.\",\"email\":\"Ann@corp.lab\"}\n" +
+			"{\"name\":\"Bob\",\"email\":\"bob@corp.lab\"}\n{\"name\":\"Cy\"}\n" +
+			"{\"name\":\"Dee\",\"email\":\"dee[at]corp.lab\"}\n",
+		"people.json": `{"data":[{"email":"Ann@corp.lab"},{"email":"bob@corp.lab"},{"email":null},` +
+			`{"email":"dee[at]corp.lab"}]}`,
+		"people.ldif": "dn: cn=1\nmail: Ann@corp.lab\n\ndn: cn=2\nmail: bob@corp.lab\n\ndn: cn=3\ncn: Cy\n\ndn: cn=4\n" +
+			"mail: dee[at]corp.lab\n",
+		"people.vcf": "BEGIN:VCARD\nVERSION:3.0\nFN:Ann\nEMAIL:Ann@corp.lab\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Bob\n" +
+			"EMAIL:bob@corp.lab\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Cy\nEND:VCARD\nBEGIN:VCARD\nVERSION:3.0\nFN:Dee\n" +
+			"EMAIL:dee[at]corp.lab\nEND:VCARD\n",
 	} {
 		if err := os.WriteFile(o.path(name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"people.csv", "people.xlsx", "people.txt", "people.ndjson", "people.json", "people.ldif", "people.vcf"} {
+	for _, name := range []string{
+		"people.csv", "people.xlsx", "people.txt", "people.ndjson", "people.json", "people.ldif",
+		"people.vcf",
+	} {
 		t.Run(name, func(t *testing.T) {
 			s, err := o.run(func(options *job.Options) {
 				options.Input, options.State, options.Split = o.path(name), o.path(name+".db"), ""

@@ -1,8 +1,8 @@
 // Package job verifies one list: it opens the list, lays its rows out in a state file, runs the engine, writes the
-// outputs and sums up. It is what the command verify list does, without flags and without a terminal, so that a service
-// can run many jobs at a time on one engine.
+// outputs and counts the results. It is what the command verify list does, without flags and without a terminal, so
+// that a service can run many jobs at a time on one engine.
 //
-// [Run] does the whole job. What happens meanwhile goes to an [Observer]; what it came to is a [Summary].
+// [Run] does the whole job. It reports progress to an [Observer] and returns a [Summary].
 package job
 
 import (
@@ -23,7 +23,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// Options say what a job is to do. Input and Output are required.
+// Options configure a job. Input and Output are required.
 type Options struct {
 	Input  string    // path of the list; - is Stdin
 	Stdin  io.Reader // may be nil where Input is a path
@@ -35,19 +35,21 @@ type Options struct {
 	Others []NamedPath // files that the caller writes or reads, of which no output may be one
 
 	// State is the path of the state file. It is empty only for a job that asks no mail host and remembers nothing.
-	State       string
-	File        *state.File   // State, open already, for several jobs in one file; State must be set too; nil: it is opened
+	State string
+	// State, open already, for several jobs in one file; State must be set too; nil: it is opened
+	File        *state.File
 	Probing     bool          // the engine asks mail hosts
 	Fresh       bool          // ask again about everything
 	MaxAge      time.Duration // ask again about what is older and waits for no retry; 0: as long as its reason allows
 	Keep        time.Duration // forget changes and runs that are older; 0: none
 	ForgetAfter time.Duration // forget addresses that are in no list for longer; 0: none
-	List        string        // the name by which the list is known from run to run; empty: that of its file, without digits
-	Suppress    string        // path of a state file whose suppression list holds, too; empty: none
-	Shrink      float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
-	Changes     string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
-	Wait        time.Duration // how long to wait for temporary answers that can be asked again
-	Quick       bool          // of providers that accept any address, ask about a sample only
+	// the name by which the list is known from run to run; empty: that of its file, without digits
+	List     string
+	Suppress string        // path of a state file whose suppression list holds, too; empty: none
+	Shrink   float64       // the smallest share of the last run's rows that is no error, of 1; 0: 0.8
+	Changes  string        // path of a CSV with the rows whose verdict is not that of the last run; empty: none
+	Wait     time.Duration // how long to wait for temporary answers that can be asked again
+	Quick    bool          // of providers that accept any address, ask about a sample only
 
 	Preflight Preflight     // tests DNS before and after the run; nil: it is not tested
 	Patience  time.Duration // how long to wait for a network that goes down
@@ -91,8 +93,8 @@ type Observer interface {
 	Note(string)
 }
 
-// Summary is what a job came to. A row counts once for each of its address columns, and with Explode for each address.
-// The JSON names are a contract; docs/summary.schema.json describes them.
+// Summary holds the figures of a job. A row counts once for each of its address columns, and with Explode for each
+// address. The JSON names are a contract; docs/summary.schema.json describes them.
 type Summary struct {
 	Troubles []Trouble `json:"troubles,omitempty"` // what is wrong on our side; the error is a *TroubleError then
 	report.Figures
@@ -113,7 +115,7 @@ func (s Summary) Text(w io.Writer, now time.Time) error {
 			what += ": no mail host was asked"
 		}
 		if met != "" {
-			met = "What was met: " + met + ".\n"
+			met = "The error was: " + met + ".\n"
 		}
 		if _, err := fmt.Fprintf(w, "%s.\n%s\n%s\n", what, t.Advice, met); err != nil {
 			return err
@@ -144,7 +146,7 @@ func (s Summary) nothingAsked() bool {
 // one.
 var ErrStopped = errors.New("the job was stopped")
 
-// OptionsError says that options do not fit each other or the list.
+// OptionsError is returned when options do not fit each other or the list.
 type OptionsError struct{ Problem string }
 
 func (e *OptionsError) Error() string { return e.Problem }
@@ -329,7 +331,8 @@ func (j *job) ended(s *Summary) error {
 // forState is what the state keeps of the summary.
 func (s Summary) forState() state.Summary {
 	kept := state.Summary{
-		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Addresses: s.Addresses, Changes: s.Changes, Verdicts: s.Verdicts, Reasons: map[verify.Reason]int{},
+		Plan: s.Plan, Retried: s.Retried, Rows: s.Rows, Addresses: s.Addresses, Changes: s.Changes, Verdicts: s.Verdicts,
+		Reasons:  map[verify.Reason]int{},
 		Expected: s.Forecast(report.All).Bounces,
 	}
 	for _, reasons := range s.Reasons {

@@ -38,7 +38,12 @@ func TestWhatMayBeSuppressed(t *testing.T) {
 		{"an address that was given up", verify.Result{Reason: verdict.GaveUp}, time.Time{}, false},
 		{"a full mailbox", verify.Result{Reason: verdict.MailboxFull}, time.Time{}, false},
 		{"a domain without mail hosts", verify.Result{Reason: verdict.NoMailHost}, time.Time{}, false},
-		{"a domain that did not exist tonight", verify.Result{Reason: verdict.NoSuchDomain, CheckedAt: night}, time.Time{}, false},
+		{
+			"a domain that did not exist tonight",
+			verify.Result{Reason: verdict.NoSuchDomain, CheckedAt: night},
+			time.Time{},
+			false,
+		},
 		{
 			"a domain that did not exist on two days",
 			verify.Result{Reason: verdict.NoSuchDomain, CheckedAt: night.Add(20 * time.Hour)},
@@ -83,7 +88,8 @@ func TestWhatIsMeantCountsOnlyWhereTheLiteralAddressIsRefused(t *testing.T) {
 		literal.Judge()
 		meant.Judge()
 		got, ok := meantInstead(literal, meant)
-		if ok != test.want || got.Address != literal.Address || (got.Reason == test.meant) != (ok || test.literal == test.meant) {
+		if ok != test.want || got.Address != literal.Address ||
+			(got.Reason == test.meant) != (ok || test.literal == test.meant) {
 			t.Errorf("%s, meant %s: %+v, %v", test.literal, test.meant, got, ok)
 		}
 	}
@@ -92,7 +98,8 @@ func TestWhatIsMeantCountsOnlyWhereTheLiteralAddressIsRefused(t *testing.T) {
 func TestDatesOfALastActivity(t *testing.T) {
 	day := func(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0, 0, 0, time.UTC) }
 	cells := map[string]time.Time{
-		"2025-03-04": day(2025, 3, 4), "04.03.2025": day(2025, 3, 4), "4.3.2025": day(2025, 3, 4), "3/4/2025": day(2025, 4, 3),
+		"2025-03-04": day(2025, 3, 4), "04.03.2025": day(2025, 3, 4), "4.3.2025": day(2025, 3, 4),
+		"3/4/2025":  day(2025, 4, 3),
 		"25/3/2025": day(2025, 3, 25), "2025/03/04": day(2025, 3, 4), "1741046400": day(2025, 3, 4),
 		"1741046400000": day(2025, 3, 4), "Mar 4, 2025": day(2025, 3, 4), "4 Mar 2025": day(2025, 3, 4), "never": {},
 		"12345678": {}, "2025-03-04 00:00": day(2025, 3, 4), "2025-03-04T00:00:00Z": day(2025, 3, 4),

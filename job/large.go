@@ -38,8 +38,9 @@ const (
 // Dial opens a TCP connection to address, from a source; the zero Addr leaves that to the system.
 type Dial func(ctx context.Context, source netip.Addr, address string) (net.Conn, error)
 
-// LargeHosts returns the test of whether port 25 is open here: it connects to the mail hosts of some large providers, and
-// passes when one of them greets and answers a command: some firewalls let a connection and a greeting through. A nil dial is that of package net.
+// LargeHosts returns the test of whether port 25 is open here: it connects to the mail hosts of some large providers,
+// and passes when one of them greets and answers a command: some firewalls let a connection and a greeting through. A
+// nil dial is that of package net.
 func LargeHosts(resolver verify.Resolver, dial Dial) verify.Outside {
 	if dial == nil {
 		dial = dialFrom

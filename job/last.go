@@ -12,7 +12,7 @@ import (
 	"presend/verify/syntax"
 )
 
-// RefusedError says that a list is not what its last run leads to expect, so that nothing was asked or written.
+// RefusedError is returned for a list that differs too much from its last run. Nothing was asked or written.
 type RefusedError struct{ Problem string }
 
 func (e *RefusedError) Error() string { return e.Problem }
@@ -54,7 +54,8 @@ func (l last) column(ctx context.Context, o Options, reader *lists.Reader) (note
 	}
 	if in*2 <= all || all == 0 {
 		return "", &RefusedError{fmt.Sprintf(
-			"the last run over the list %q took the column %q, which is not there now, and the addresses in %q are others; "+
+			"the last run of the list %q read the column %q, which this file does not have, and the addresses in %q are "+
+				"different; "+
 				"name the column with --column, or the list with --list if it is another one",
 			l.name, before, reader.Understood().Columns[0])}
 	}
@@ -106,7 +107,8 @@ func (l last) mostKnown(ctx context.Context, reader *lists.Reader) (column, in, 
 // size refuses a list that is much smaller than in its last run.
 func (l last) size(rows, addresses int, shrink float64) error {
 	if rows == 0 {
-		return &RefusedError{fmt.Sprintf("the list %q has no rows: is the export whole? Nothing was asked or written", l.name)}
+		return &RefusedError{fmt.Sprintf("the list %q has no rows: is the export whole? Nothing was asked or written",
+			l.name)}
 	}
 	if l.run == nil {
 		return nil

@@ -66,7 +66,8 @@ func TestAJobThatWaitsWakesAtMostOnceAMinute(t *testing.T) {
 		var declaration strings.Builder
 		var addresses []string
 		for _, domain := range strings.Fields("a b c d e f g h") { // greylisted until different seconds
-			declaration.WriteString("host mx." + domain + ".lab greylist=5m latency=" + map[bool]string{true: "1s", false: "3s"}[domain < "e"] +
+			declaration.WriteString("host mx." + domain + ".lab greylist=5m latency=" +
+				map[bool]string{true: "1s", false: "3s"}[domain < "e"] +
 				"\ndomain " + domain + ".lab mx=mx." + domain + ".lab\nmailbox ann@" + domain + ".lab\n")
 			addresses = append(addresses, "ann@"+domain+".lab")
 		}

@@ -71,7 +71,7 @@ func (s *sink) abort() error {
 	return s.file.Abort()
 }
 
-// finish does everything that may fail for want of space. The file does not appear before commit.
+// finish does everything that may fail because the disk is full. The file does not appear before commit.
 func (s *sink) finish() error {
 	if err := s.Close(); err != nil || s.file == nil {
 		return err

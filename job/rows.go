@@ -208,9 +208,9 @@ func (s *surveySource) of(_ lists.Row, _ int, address string) (rowResult, error)
 
 func (s *surveySource) end() error { return nil }
 
-// knownRow returns the result of an address of which a state file knows something: what the address alone tells, which is
-// final, or what the file knows. An address that has no result there, or that of another address, is an error: the run
-// was not stopped, so that something else changed the file, whose path is for the message.
+// knownRow returns the result of an address of which a state file knows something: what the address alone tells, which
+// is final, or what the file knows. An address that has no result there, or that of another address, is an error: the
+// run was not stopped, so that something else changed the file, whose path is for the message.
 func knownRow(verifier *verify.Verifier, address string, known state.RowResult, path string) (rowResult, error) {
 	// An address that is written as it goes on the wire was parsed when it came in; that is enough.
 	if known.Suppressed == nil && known.Result != nil && known.Result.Normalized == address {
@@ -240,7 +240,8 @@ func knownRow(verifier *verify.Verifier, address string, known state.RowResult, 
 	return r, nil
 }
 
-// unasked returns the result of an address that was not asked about, since DNS cannot be believed. Nothing of it is kept.
+// unasked returns the result of an address that was not asked about, since DNS cannot be believed. Nothing of it is
+// kept.
 func unasked(verifier *verify.Verifier, address string, lies *verify.Trouble) rowResult {
 	parsed, result, final := examine(verifier, address)
 	if !final {

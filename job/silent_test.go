@@ -28,9 +28,12 @@ func TestARunInWhichNoResolverSaysAnythingFailsAlsoWithoutATestOfDNS(t *testing.
 		answers resolver
 		fails   bool
 	}{
-		"nothing answers":           {resolver{"a.lab": timeout, "b.lab": &mx.TemporaryError{Kind: "network"}}, true},
-		"another domain is missing": {resolver{"a.lab": timeout, "b.lab": fmt.Errorf("b.lab: %w", mx.ErrNoSuchDomain)}, false},
-		"a resolver that says no":   {resolver{"a.lab": timeout, "b.lab": &mx.TemporaryError{Kind: "servfail"}}, false},
+		"nothing answers": {resolver{"a.lab": timeout, "b.lab": &mx.TemporaryError{Kind: "network"}}, true},
+		"another domain is missing": {
+			resolver{"a.lab": timeout, "b.lab": fmt.Errorf("b.lab: %w", mx.ErrNoSuchDomain)},
+			false,
+		},
+		"a resolver that says no": {resolver{"a.lab": timeout, "b.lab": &mx.TemporaryError{Kind: "servfail"}}, false},
 	} {
 		for _, probing := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, probing %t", name, probing), func(t *testing.T) {

@@ -22,7 +22,7 @@ func TestASummaryBeginsWithWhatIsWrongOnOurSide(t *testing.T) {
 			"nothing was asked",
 			[]verify.Reason{verdict.NotProbed, verdict.Syntax},
 			"Port 25 is closed from this machine: no mail host was asked.\n" + closed.Advice() +
-				"\nWhat was met: dial tcp 192.0.2.1:25: i/o timeout.\n\n1 row: this machine could not ask.",
+				"\nThe error was: dial tcp 192.0.2.1:25: i/o timeout.\n\n1 row: this machine could not ask.",
 		},
 		{
 			"some were asked before",

@@ -36,7 +36,7 @@ const (
 	knownShare = 3  // one of so many
 )
 
-// Trouble is what is wrong on our side.
+// Trouble is a fault on our side, in words for people.
 type Trouble struct {
 	Kind   verify.TroubleKind `json:"kind"`
 	Text   string             `json:"text"`   // a sentence without a full stop

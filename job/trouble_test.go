@@ -87,7 +87,10 @@ func (o *office) verifier() *verify.Verifier {
 			if o.closed.Load() {
 				return verify.Greeting{}, errors.New("nothing answers")
 			}
-			return verify.Greeting{Host: "mx.large.lab", Name: map[bool]string{false: "mx.large.lab", true: "fw.isp.lab"}[o.fw.Load()]}, nil
+			return verify.Greeting{
+				Host: "mx.large.lab",
+				Name: map[bool]string{false: "mx.large.lab", true: "fw.isp.lab"}[o.fw.Load()],
+			}, nil
 		},
 	})
 	if err != nil {

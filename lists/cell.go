@@ -69,7 +69,8 @@ func SplitCell(cell string) []string {
 	return all
 }
 
-// hasAt reports whether a text holds an @. It is called for every row; strings.ContainsAny would be several times slower.
+// hasAt reports whether a text holds an @. It is called for every row; strings.ContainsAny would be several times
+// slower.
 func hasAt(text string) bool {
 	return strings.IndexByte(text, '@') >= 0 || strings.Contains(text, "\uff20")
 }
@@ -134,9 +135,9 @@ func splitBare(part string) []string {
 	return all
 }
 
-// IsAddress reports whether a text looks like an address, perhaps with a name and with what lists wrap around addresses.
-// It is meant for telling columns apart: handles, URLs, passwords and postal addresses with an @ do not look like one.
-// What looks like one may still be none.
+// IsAddress reports whether a text looks like an address, perhaps with a name and with what lists wrap around
+// addresses. It is meant for telling columns apart: handles, URLs, passwords and postal addresses with an @ do not look
+// like one. What looks like one may still be none.
 func IsAddress(text string) bool {
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\uff20", "@"))
 	if opened := strings.LastIndexByte(text, '<'); opened >= 0 {

@@ -59,7 +59,10 @@ func FuzzSplitCell(f *testing.F) {
 }
 
 func TestNoAddress(t *testing.T) {
-	for _, cell := range []string{"", " ", "\u00a0", "-", "--", "—", "...", "?", "(blank)", "(No Email)", "N/A", "n/a ", "#N/A", "k.A.", "keine Angabe", "NULL", "\\N", "none", "нет", "なし", "没有", "없음", "'-'"} {
+	for _, cell := range []string{
+		"", " ", "\u00a0", "-", "--", "—", "...", "?", "(blank)", "(No Email)", "N/A", "n/a ",
+		"#N/A", "k.A.", "keine Angabe", "NULL", "\\N", "none", "нет", "なし", "没有", "없음", "'-'",
+	} {
 		if !lists.NoAddress(cell) {
 			t.Errorf("%q is not taken for a placeholder", cell)
 		}
@@ -90,12 +93,20 @@ func TestEveryPlaceholderOfTheDataIsOne(t *testing.T) {
 }
 
 func TestIsAddressTellsAddressesFromWhatHasAnAt(t *testing.T) {
-	for _, text := range []string{"bob@x.lab", "Bob <bob@x.lab>", `"Lee, Bob" <bob@x.lab>`, "'bob@x.lab'", "mailto:bob@x.lab", "SMTP: bob@x.lab", "bob@x.lab <Bob>", "bob@bücher.lab", "bob＠x.lab", "bob@x.lab.", "o'hara@x.lab", "bounce+a=b.lab@x.lab"} {
+	for _, text := range []string{
+		"bob@x.lab", "Bob <bob@x.lab>", `"Lee, Bob" <bob@x.lab>`, "'bob@x.lab'",
+		"mailto:bob@x.lab", "SMTP: bob@x.lab", "bob@x.lab <Bob>", "bob@bücher.lab", "bob＠x.lab", "bob@x.lab.", "o'hara@x.lab",
+		"bounce+a=b.lab@x.lab",
+	} {
 		if !lists.IsAddress(text) {
 			t.Errorf("%q does not look like an address", text)
 		}
 	}
-	for _, text := range []string{"", "@bob", "bob@", "bob", "https://bob@x.lab/", "https://medium.lab/@bob", "p@ssw0rd", "qw@rty.12x", "5 Elm @ Main", "12 @Harbour Plaza", "mail=bob@x.lab", "bob@x", "a b@x.lab", "bob@x..lab", "call bob@x.lab now"} {
+	for _, text := range []string{
+		"", "@bob", "bob@", "bob", "https://bob@x.lab/", "https://medium.lab/@bob", "p@ssw0rd",
+		"qw@rty.12x", "5 Elm @ Main", "12 @Harbour Plaza", "mail=bob@x.lab", "bob@x", "a b@x.lab", "bob@x..lab",
+		"call bob@x.lab now",
+	} {
 		if lists.IsAddress(text) {
 			t.Errorf("%q looks like an address", text)
 		}

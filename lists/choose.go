@@ -5,8 +5,8 @@ import "slices"
 // mostColumns is more than a list has.
 const mostColumns = 1 << 16
 
-// Choose takes a column, given by its name or its number from 1, for the one that holds the addresses, in place of those
-// that were found. It must be called before anything is read or written.
+// Choose takes a column, given by its name or its number from 1, for the one that holds the addresses, in place of
+// those that were found. It must be called before anything is read or written.
 func (r *Reader) Choose(name string) error {
 	index, err := r.findColumn(name, mostColumns)
 	if err != nil {

@@ -108,8 +108,8 @@ func (r *Reader) chooseColumns(rows []sampled, options Options) error {
 	return nil
 }
 
-// withoutEmpty leaves out the columns of a whole list that hold no address, if another one that is named as well as them
-// or nearly so holds some: of a form that also has a column for who was logged in.
+// withoutEmpty leaves out the columns of a whole list that hold no address, if another one that is named as well as
+// them or nearly so holds some: of a form that also has a column for who was logged in.
 func withoutEmpty(candidates []column) []column {
 	isFull := func(c column) bool { return c.rank <= own && c.addresses > 0 }
 	if !slices.ContainsFunc(candidates, isFull) {

@@ -42,8 +42,8 @@ func (c cut) find(text []byte) int {
 	return -1
 }
 
-// quoted returns where the text of a field that begins at i begins, and whether it is quoted. Two files that were joined
-// have a byte order mark before a record in the middle.
+// quoted returns where the text of a field that begins at i begins, and whether it is quoted. Two files that were
+// joined have a byte order mark before a record in the middle.
 func (c cut) quoted(record []byte, i int) (int, bool) {
 	if i == 0 && len(record) > 0 && record[0] == utf8BOM[0] && bytes.HasPrefix(record, utf8BOM) {
 		i += len(utf8BOM)
@@ -59,8 +59,8 @@ func (c cut) quoted(record []byte, i int) (int, bool) {
 	return i, false
 }
 
-// open reports whether a record ends inside quotes. What comes before from was looked at and ends inside quotes; nothing
-// was where from is 0.
+// open reports whether a record ends inside quotes. What comes before from was looked at and ends inside quotes;
+// nothing was where from is 0.
 func (c cut) open(record []byte, from int) bool {
 	i, quoted := from, from > 0
 	for {

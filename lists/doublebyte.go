@@ -17,8 +17,8 @@ type guess struct {
 	typical    int     // more: it looks more like the encoding's language
 }
 
-// detectDoubleByte tells the encoding of text whose characters have several bytes. Of few characters the detector cannot
-// tell much; then a column's name does, and how common the characters are.
+// detectDoubleByte tells the encoding of text whose characters have several bytes. Of few characters the detector
+// cannot tell much; then a column's name does, and how common the characters are.
 func detectDoubleByte(text []byte) (Encoding, bool) {
 	found, err := chardet.NewTextDetector().DetectAll(text)
 	if err != nil {
@@ -54,11 +54,12 @@ func detectDoubleByte(text []byte) (Encoding, bool) {
 	return guesses[0].name, true
 }
 
-// commonLeads are the first bytes of the characters in common use: kana and the first level of JIS X 0208, of GB 2312 and
-// of Big5, the syllables of KS X 1001.
+// commonLeads are the first bytes of the characters in common use: kana and the first level of JIS X 0208, of GB 2312
+// and of Big5, the syllables of KS X 1001.
 var commonLeads = map[Encoding]string{
 	ShiftJIS: "\x82\x83\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\x97",
-	EUCJP:    "\xa4\xa5" + leads(0xb0, 0xcf), GB18030: leads(0xb0, 0xd7), Big5: leads(0xa4, 0xc6), EUCKR: leads(0xb0, 0xc8),
+	EUCJP:    "\xa4\xa5" + leads(0xb0, 0xcf), GB18030: leads(0xb0, 0xd7), Big5: leads(0xa4, 0xc6),
+	EUCKR: leads(0xb0, 0xc8),
 }
 
 func leads(from, to byte) string {

@@ -174,8 +174,8 @@ func dataLines(text string) (lines [][]string) {
 	return lines
 }
 
-// detectSingleByte returns the encoding in which the most of the bytes beyond ASCII are letters of one language, and the
-// share of those.
+// detectSingleByte returns the encoding in which the most of the bytes beyond ASCII are letters of one language, and
+// the share of those.
 func detectSingleByte(text []byte) (Encoding, float64) {
 	best, most, isNamed := Windows1252, -1.0, false
 	for _, a := range alphabets() {

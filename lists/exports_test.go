@@ -118,7 +118,8 @@ func TestEveryFileOfTheExportsIsExpected(t *testing.T) {
 	}
 	known := exports(t)
 	for _, entry := range entries {
-		if entry.Name() != "expect.toml" && !slices.ContainsFunc(known, func(e export) bool { return e.Name == entry.Name() }) {
+		if entry.Name() != "expect.toml" &&
+			!slices.ContainsFunc(known, func(e export) bool { return e.Name == entry.Name() }) {
 			t.Errorf("%s is not in expect.toml", entry.Name())
 		}
 	}

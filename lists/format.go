@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// Format is what kind of file a list is.
+// Format is the kind of file that a list is.
 type Format string
 
 // The formats that lists come in.

@@ -13,17 +13,23 @@ import (
 
 func TestTheSameListThroughEveryFormat(t *testing.T) {
 	want := []string{"ann@x.lab", "", "zoë@x.lab"}
-	workbook := sheet(t, [][]any{{"name", "email"}, {"Ann, B.", "ann@x.lab"}, {"Bob", nil}, {"Zoë \"Z\"", "zoë@x.lab"}}, nil)
+	workbook := sheet(t, [][]any{{"name", "email"}, {"Ann, B.", "ann@x.lab"}, {"Bob", nil}, {"Zoë \"Z\"", "zoë@x.lab"}},
+		nil)
 	for _, test := range []struct {
 		format lists.Format
 		path   string
 	}{
 		{lists.CSV, write(t, "name,email\n\"Ann, B.\",ann@x.lab\nBob,\n\"Zoë \"\"Z\"\"\",zoë@x.lab\n")},
 		{lists.Workbook, workbook},
-		{lists.NDJSON, write(t, "{\"name\":\"Ann, B.\",\"email\":\"ann@x.lab\"}\n{\"name\":\"Bob\"}\n{\"email\":\"zo\\u00eb@x.lab\",\"name\":\"Zoë \\\"Z\\\"\"}\n")},
-		{lists.JSON, write(t, "\ufeff"+`[{"name":"Ann, B.","email":"ann@x.lab"},{"name":"Bob","email":null},{"name":"Zoë \"Z\"","email":"zoë@x.lab"}]`)},
-		{lists.LDIF, write(t, "dn: cn=1\nname: Ann, B.\nemail: ann@x.lab\n\ndn: cn=2\nname: Bob\n\ndn: cn=3\nname:: Wm/DqyAiWiI=\nemail:: em/Dq0B4LmxhYg==\n")},
-		{lists.VCard, write(t, "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann\\, B.\r\nEMAIL:ann@x.lab\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:2.1\r\nFN:Bob\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:4.0\r\nFN:Zoë \"Z\"\r\nEMAIL:zoë@x.lab\r\nEND:VCARD\r\n")},
+		{lists.NDJSON, write(t, "{\"name\":\"Ann, B.\",\"email\":\"ann@x.lab\"}\n{\"name\":\"Bob\"}\n"+
+			"{\"email\":\"zo\\u00eb@x.lab\",\"name\":\"Zoë \\\"Z\\\"\"}\n")},
+		{lists.JSON, write(t, "\ufeff"+
+			`[{"name":"Ann, B.","email":"ann@x.lab"},{"name":"Bob","email":null},{"name":"Zoë \"Z\"","email":"zoë@x.lab"}]`)},
+		{lists.LDIF, write(t, "dn: cn=1\nname: Ann, B.\nemail: ann@x.lab\n\ndn: cn=2\nname: Bob\n\ndn: cn=3\n"+
+			"name:: Wm/DqyAiWiI=\nemail:: em/Dq0B4LmxhYg==\n")},
+		{lists.VCard, write(t, "BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Ann\\, B.\r\nEMAIL:ann@x.lab\r\nEND:VCARD\r\n"+
+			"BEGIN:VCARD\r\nVERSION:2.1\r\nFN:Bob\r\nEND:VCARD\r\nBEGIN:VCARD\r\nVERSION:4.0\r\nFN:Zoë \"Z\"\r\n"+
+			"EMAIL:zoë@x.lab\r\nEND:VCARD\r\n")},
 	} {
 		t.Run(string(test.format), func(t *testing.T) {
 			r, err := lists.Open(test.path, lists.Options{})
@@ -66,15 +72,40 @@ func TestOtherFormatsAreReadAsTheyAreDocumented(t *testing.T) {
 		columns  []string
 		rows     []string
 	}{
-		{"members of members, and arrays", `[{"a":{"email":"x@x.lab","n":1.50},"tags":["t","u"],"ok":true},{"tags":[],"a":{"email":null}}]`, []string{"a.email", "a.n", "tags", "ok"}, []string{"x@x.lab|1.50|t; u|true", "|||"}},
-		{"several addresses in JSON", `[{"emails":["a@x.lab","b@x.lab"]},{"emails":["c@x.lab"]}]`, []string{"emails", "emails 2"}, []string{"a@x.lab|b@x.lab", "c@x.lab|"}},
+		{
+			"members of members, and arrays",
+			`[{"a":{"email":"x@x.lab","n":1.50},"tags":["t","u"],"ok":true},{"tags":[],"a":{"email":null}}]`,
+			[]string{"a.email", "a.n", "tags", "ok"},
+			[]string{"x@x.lab|1.50|t; u|true", "|||"},
+		},
+		{
+			"several addresses in JSON", `[{"emails":["a@x.lab","b@x.lab"]},{"emails":["c@x.lab"]}]`,
+			[]string{"emails", "emails 2"},
+			[]string{"a@x.lab|b@x.lab", "c@x.lab|"},
+		},
 		{"an answer of an API", `{"meta":{"n":1},"data":[{"email":"a@x.lab"}]}`, []string{"email"}, []string{"a@x.lab"}},
 		{"one object", `{"email":"a@x.lab","n":1}`, []string{"email", "n"}, []string{"a@x.lab|1"}},
-		{"an object a line, with blank lines", "{\"email\":\"a@x.lab\"}\n\n{\"email\":\"b@x.lab\"}\n", []string{"email"}, []string{"a@x.lab", "b@x.lab"}},
-		{"attributes of LDIF in any case, with options and comments", "version: 1\n\n# one\ndn: uid=1\nMail: a@x.lab\ncn;lang-de: Ann\n# more\nmail: b@\n x.lab\n\n\ndn: uid=2\nMAIL: c@x.lab\n", []string{"dn", "Mail", "Mail 2", "cn"}, []string{"uid=1|a@x.lab|b@x.lab|Ann", "uid=2|c@x.lab||"}},
-		{"LDIF that only has distinguished names first", "dn: uid=1,dc=x\r\nmail: a@x.lab\r\n", []string{"dn", "mail"}, []string{"uid=1,dc=x|a@x.lab"}},
 		{
-			"bare parameters, quoted-printable and groups of vCard 2.1", "BEGIN:VCARD\nVERSION:2.1\nFN;ENCODING=QUOTED-PRINTABLE;CHARSET=ISO-8859-1:J=F6rg\nitem1.EMAIL;PREF;INTERNET:j@x.lab\nEMAIL;WORK:k@x.lab\nNOTE;QUOTED-PRINTABLE:one=0D=0Atwo =\nthree\nTEL;CELL:1\nEND:VCARD\n",
+			"an object a line, with blank lines", "{\"email\":\"a@x.lab\"}\n\n{\"email\":\"b@x.lab\"}\n",
+			[]string{"email"},
+			[]string{"a@x.lab", "b@x.lab"},
+		},
+		{
+			"attributes of LDIF in any case, with options and comments", "version: 1\n\n# one\ndn: uid=1\nMail: a@x.lab\n" +
+				"cn;lang-de: Ann\n# more\nmail: b@\n x.lab\n\n\ndn: uid=2\nMAIL: c@x.lab\n",
+			[]string{"dn", "Mail", "Mail 2", "cn"},
+			[]string{"uid=1|a@x.lab|b@x.lab|Ann", "uid=2|c@x.lab||"},
+		},
+		{
+			"LDIF that only has distinguished names first", "dn: uid=1,dc=x\r\nmail: a@x.lab\r\n",
+			[]string{"dn", "mail"},
+			[]string{"uid=1,dc=x|a@x.lab"},
+		},
+		{
+			"bare parameters, quoted-printable and groups of vCard 2.1",
+			"BEGIN:VCARD\nVERSION:2.1\nFN;ENCODING=QUOTED-PRINTABLE;CHARSET=ISO-8859-1:J=F6rg\n" +
+				"item1.EMAIL;PREF;INTERNET:j@x.lab\nEMAIL;WORK:k@x.lab\nNOTE;QUOTED-PRINTABLE:one=0D=0Atwo =\nthree\nTEL;CELL:1\n" +
+				"END:VCARD\n",
 			[]string{"name", "email", "email 2", "organization", "title", "phone", "categories", "note"},
 			[]string{"Jörg|j@x.lab|k@x.lab|||1||one\ntwo three"},
 		},

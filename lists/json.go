@@ -19,8 +19,8 @@ func severalValues(text []byte) bool {
 	return err == nil && token == json.Delim('{')
 }
 
-// readNDJSON reads an object a line. One that holds a list of entries, such as a page of a service's API, and no address
-// itself, stands for those.
+// readNDJSON reads an object a line. One that holds a list of entries, such as a page of a service's API, and no
+// address itself, is used for those.
 func readNDJSON(r io.Reader, yield func(entry) error) error {
 	decoder := json.NewDecoder(r)
 	for n := 1; ; n++ {
@@ -119,8 +119,8 @@ func membersOf(value json.RawMessage) ([]member, error) {
 	return readMembers(decoder)
 }
 
-// entriesIn returns the first list among the members whose entries name addresses; nil for none. It looks into members of
-// members down to a depth. What says who got a message is no list: a notification of a bounce has it.
+// entriesIn returns the first list among the members whose entries name addresses; nil for none. It looks into members
+// of members down to a depth. What says who got a message is no list: a notification of a bounce has it.
 func entriesIn(members []member, depth int) json.RawMessage {
 	for _, m := range members {
 		if first := firstElement(m.value); first != nil && namesAddress(m.name, first) {
@@ -307,8 +307,8 @@ func yieldJSON(value json.RawMessage, n int, yield func(entry) error) error {
 	return yield(e)
 }
 
-// appendJSON flattens a value: the members of an object have their names joined by dots, those of an array the same name.
-// An object that is a name and a value, as in [{"Name": "email", "Value": "a@x"}], is a member of that name.
+// appendJSON flattens a value: the members of an object have their names joined by dots, those of an array the same
+// name. An object that is a name and a value, as in [{"Name": "email", "Value": "a@x"}], is a member of that name.
 func appendJSON(e entry, name string, value json.RawMessage) (entry, error) {
 	value = bytes.TrimSpace(value)
 	switch value[0] {

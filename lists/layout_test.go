@@ -73,21 +73,78 @@ func TestWhatIsNoRowIsPassedThroughAndNotCounted(t *testing.T) {
 		addresses []string
 		want      string
 	}{
-		{"a title", "Members, friends\n\nname,email\nAnn,a@x.lab\n", []string{"a@x.lab"}, "Members, friends\n\nname,email" + head + "\nAnn,a@x.lab" + tail + "\n"},
-		{"a footer", "name,email\nAnn,a@x.lab\n\nMade by us\nat home\n", []string{"a@x.lab"}, "name,email" + head + "\nAnn,a@x.lab" + tail + "\n\nMade by us\nat home\n"},
-		{"a sum", "email,n\na@x.lab,1\nTotal:,1\n", []string{"a@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\nTotal:,1\n"},
-		{"a sum in the middle is a row", "email,n\na@x.lab,1\nTotal,1\nb@x.lab,2\n", []string{"a@x.lab", "Total", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\nTotal,1" + tail + "\nb@x.lab,2" + tail + "\n"},
-		{"a title between rows", "email,n\na@x.lab,1\n\nThe others\nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\n\nThe others\nb@x.lab,2" + tail + "\n"},
-		{"the header again", "email,n\na@x.lab,1\nemail,n\nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\nemail,n\nb@x.lab,2" + tail + "\n"},
-		{"a last row without an address", "name,email,n\nAnn,a@x.lab,1\nBob,,2\n", []string{"a@x.lab", ""}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,,2" + tail + "\n"},
-		{"a last row that is short", "name,email,n\nAnn,a@x.lab,1\nBob\n", []string{"a@x.lab", ""}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,," + tail + "\n"},
-		{"a second table of the same addresses", "name,email,n\nAnn,a@x.lab,1\n\nLog\nemail,when\na@x.lab,today\n", []string{"a@x.lab"}, "name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\n\nLog\nemail,when\na@x.lab,today\n"},
-		{"years and dates as names", "name,email,2023,01.02.2024\nAnn,a@x.lab,1,x\n", []string{"a@x.lab"}, "name,email,2023,01.02.2024" + head + "\nAnn,a@x.lab,1,x" + tail + "\n"},
-		{"lines of dashes", "email | n\n------+---\na@x.lab | 1\n", []string{"a@x.lab "}, "email | n" + strings.ReplaceAll(head, ",", "|") + "\n------+---\na@x.lab | 1" + strings.ReplaceAll(tail, ",", "|") + "\n"},
-		{"spaces before quotes", "id, name, email\n1, \"Lee, A\", \"a@x.lab\"\n", []string{"a@x.lab"}, "id, name, email" + head + "\n1, \"Lee, A\", \"a@x.lab\"" + tail + "\n"},
-		{"a byte order mark before a quoted cell", "\"email\",n\n\"a@x.lab\",1\n\ufeff\"b@x.lab\",2\n", []string{"a@x.lab", "b@x.lab"}, "\"email\",n" + head + "\n\"a@x.lab\",1" + tail + "\n\ufeff\"b@x.lab\",2" + tail + "\n"},
-		{"a line that is only a byte order mark", "email,n\na@x.lab,1\n\ufeff\nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\na@x.lab,1" + tail + "\n\ufeff\nb@x.lab,2" + tail + "\n"},
-		{"one address a line with commas in some", "a@x.lab\nb@x.lab, Bob\nc@x.lab\n", []string{"a@x.lab", "b@x.lab, Bob", "c@x.lab"}, "a@x.lab" + semi(tail) + "\nb@x.lab, Bob" + semi(tail) + "\nc@x.lab" + semi(tail) + "\n"},
+		{
+			"a title", "Members, friends\n\nname,email\nAnn,a@x.lab\n",
+			[]string{"a@x.lab"},
+			"Members, friends\n\nname,email" + head + "\nAnn,a@x.lab" + tail + "\n",
+		},
+		{
+			"a footer", "name,email\nAnn,a@x.lab\n\nMade by us\nat home\n",
+			[]string{"a@x.lab"},
+			"name,email" + head + "\nAnn,a@x.lab" + tail + "\n\nMade by us\nat home\n",
+		},
+		{
+			"a sum", "email,n\na@x.lab,1\nTotal:,1\n",
+			[]string{"a@x.lab"},
+			"email,n" + head + "\na@x.lab,1" + tail + "\nTotal:,1\n",
+		},
+		{
+			"a sum in the middle is a row", "email,n\na@x.lab,1\nTotal,1\nb@x.lab,2\n",
+			[]string{"a@x.lab", "Total", "b@x.lab"},
+			"email,n" + head + "\na@x.lab,1" + tail + "\nTotal,1" + tail + "\nb@x.lab,2" + tail + "\n",
+		},
+		{
+			"a title between rows", "email,n\na@x.lab,1\n\nThe others\nb@x.lab,2\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"email,n" + head + "\na@x.lab,1" + tail + "\n\nThe others\nb@x.lab,2" + tail + "\n",
+		},
+		{
+			"the header again", "email,n\na@x.lab,1\nemail,n\nb@x.lab,2\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"email,n" + head + "\na@x.lab,1" + tail + "\nemail,n\nb@x.lab,2" + tail + "\n",
+		},
+		{
+			"a last row without an address", "name,email,n\nAnn,a@x.lab,1\nBob,,2\n",
+			[]string{"a@x.lab", ""},
+			"name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,,2" + tail + "\n",
+		},
+		{
+			"a last row that is short", "name,email,n\nAnn,a@x.lab,1\nBob\n",
+			[]string{"a@x.lab", ""},
+			"name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\nBob,," + tail + "\n",
+		},
+		{
+			"a second table of the same addresses", "name,email,n\nAnn,a@x.lab,1\n\nLog\nemail,when\na@x.lab,today\n",
+			[]string{"a@x.lab"},
+			"name,email,n" + head + "\nAnn,a@x.lab,1" + tail + "\n\nLog\nemail,when\na@x.lab,today\n",
+		},
+		{
+			"years and dates as names", "name,email,2023,01.02.2024\nAnn,a@x.lab,1,x\n",
+			[]string{"a@x.lab"},
+			"name,email,2023,01.02.2024" + head + "\nAnn,a@x.lab,1,x" + tail + "\n",
+		},
+		{"lines of dashes", "email | n\n------+---\na@x.lab | 1\n", []string{"a@x.lab "}, "email | n" +
+			strings.ReplaceAll(head, ",", "|") + "\n------+---\na@x.lab | 1" + strings.ReplaceAll(tail, ",", "|") + "\n"},
+		{
+			"spaces before quotes", "id, name, email\n1, \"Lee, A\", \"a@x.lab\"\n",
+			[]string{"a@x.lab"},
+			"id, name, email" + head + "\n1, \"Lee, A\", \"a@x.lab\"" + tail + "\n",
+		},
+		{
+			"a byte order mark before a quoted cell", "\"email\",n\n\"a@x.lab\",1\n\ufeff\"b@x.lab\",2\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"\"email\",n" + head + "\n\"a@x.lab\",1" + tail + "\n\ufeff\"b@x.lab\",2" + tail +
+				"\n",
+		},
+		{
+			"a line that is only a byte order mark", "email,n\na@x.lab,1\n\ufeff\nb@x.lab,2\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"email,n" + head + "\na@x.lab,1" + tail + "\n\ufeff\nb@x.lab,2" + tail + "\n",
+		},
+		{"one address a line with commas in some", "a@x.lab\nb@x.lab, Bob\nc@x.lab\n", []string{
+			"a@x.lab", "b@x.lab, Bob",
+			"c@x.lab",
+		}, "a@x.lab" + semi(tail) + "\nb@x.lab, Bob" + semi(tail) + "\nc@x.lab" + semi(tail) + "\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) { comesOut(t, test.in, test.addresses, test.want) })
 	}
@@ -144,8 +201,20 @@ func TestSeveralColumnsGetColumnsEach(t *testing.T) {
 	}{
 		{"the best", lists.Options{}, []int{1}, []string{"Owner Email", "Work Email"}, []string{"a@x.lab"}},
 		{"all", lists.Options{AllColumns: true}, []int{1, 0, 2}, nil, []string{"a@x.lab", "o@x.lab", "b@x.lab"}},
-		{"by name and number", lists.Options{Columns: []string{"work email", "1"}}, []int{2, 0}, []string{"Email"}, []string{"b@x.lab", "o@x.lab"}},
-		{"one and others", lists.Options{Column: "Email", Columns: []string{"Work Email", "Email"}}, []int{1, 2}, []string{"Owner Email"}, []string{"a@x.lab", "b@x.lab"}},
+		{
+			"by name and number",
+			lists.Options{Columns: []string{"work email", "1"}},
+			[]int{2, 0},
+			[]string{"Email"},
+			[]string{"b@x.lab", "o@x.lab"},
+		},
+		{
+			"one and others",
+			lists.Options{Column: "Email", Columns: []string{"Work Email", "Email"}},
+			[]int{1, 2},
+			[]string{"Owner Email"},
+			[]string{"a@x.lab", "b@x.lab"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := open(t, in, test.options)
@@ -199,7 +268,8 @@ func TestSeveralColumnsGetColumnsEach(t *testing.T) {
 
 func TestOneRecordForSeveralColumnsLeavesTheOthersEmpty(t *testing.T) {
 	r := open(t, "email,email 2\na@x.lab,b@x.lab\n", lists.Options{AllColumns: true})
-	if out := annotate(t, r, lists.Record{Verdict: "ok"}); !strings.HasSuffix(out, "\na@x.lab,b@x.lab"+tail+strings.Repeat(",", 15)+"\n") {
+	if out := annotate(t, r, lists.Record{Verdict: "ok"}); !strings.HasSuffix(out,
+		"\na@x.lab,b@x.lab"+tail+strings.Repeat(",", 15)+"\n") {
 		t.Errorf("%q", out)
 	}
 }
@@ -212,7 +282,8 @@ func TestColumnsOfAnEarlierRunAreReplacedWhereverTheyAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, in, lists.Options{})
-			if diff := cmp.Diff("email,n"+head+"\na@x.lab,1"+tail+"\n", annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
+			if diff := cmp.Diff("email,n"+head+"\na@x.lab,1"+tail+"\n",
+				annotate(t, r, lists.Record{Verdict: "ok"})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 			if len(r.Understood().Others) > 0 || r.Understood().Replaced == 0 {
@@ -259,7 +330,8 @@ func TestAFileThatIsTouchedIsTheSame(t *testing.T) {
 func TestTwoTablesOfDifferentAddressesAreRefused(t *testing.T) {
 	in := "Customer,Email\nAnn,a@x.lab\nBob,b@x.lab\n\nSupplier,Phone,Email\nCid,1,c@x.lab\nDee,2,d@x.lab\n"
 	var tables *lists.TablesError
-	if _, err := lists.Open(write(t, in), lists.Options{}); !errors.As(err, &tables) || !cmp.Equal(tables.Lines, []int64{1, 5}) {
+	if _, err := lists.Open(write(t, in), lists.Options{}); !errors.As(err, &tables) ||
+		!cmp.Equal(tables.Lines, []int64{1, 5}) {
 		t.Errorf("error %v, want a TablesError with lines 1 and 5", err)
 	}
 }
@@ -284,12 +356,17 @@ func TestWhatReadsAsNoListIsATypedError(t *testing.T) {
 
 func TestWhatWasUnderstoodIsALine(t *testing.T) {
 	for in, want := range map[string]string{
-		"Notes:\n\nEmail;Owner Email\na@x.lab;b@x.lab\n":                           `CSV in UTF-8, delimiter semicolon, header in line 3; addresses in "Email", not in "Owner Email"`,
-		"a@x.lab\tAnn\nb@x.lab\tBob\n":                                             `CSV in UTF-8, delimiter tab, no header; addresses in column 1`,
-		"Host,Email\nAnn,a@x.lab\n\nName,E-Mail,n\nBob,b@x.lab,1\nCid,c@x.lab,2\n": `CSV in UTF-8, delimiter comma, header in line 4; addresses in "E-Mail"; the table below line 1 is left out`,
-		"a@x.lab\nb@x.lab\n":                                                       `text in UTF-8, one address a line`,
-		`[{"email":"a@x.lab"}]`:                                                    `JSON; addresses in "email"`,
-		"email,verify_verdict\na@x.lab,ok\n":                                       `CSV in UTF-8, delimiter comma, header in line 1; addresses in "email"; a column of an earlier run is replaced`,
+		"Notes:\n\nEmail;Owner Email\n" +
+			"a@x.lab;b@x.lab\n": `CSV in UTF-8, delimiter semicolon, header in line 3; addresses in "Email",` +
+			` not in "Owner Email"`,
+		"a@x.lab\tAnn\nb@x.lab\tBob\n": `CSV in UTF-8, delimiter tab, no header; addresses in column 1`,
+		"Host,Email\nAnn,a@x.lab\n\nName,E-Mail,n\nBob,b@x.lab,1\n" +
+			"Cid,c@x.lab,2\n": `CSV in UTF-8, delimiter comma, header in line 4; addresses in "E-Mail"; the table below line ` +
+			`1 is left out`,
+		"a@x.lab\nb@x.lab\n":    `text in UTF-8, one address a line`,
+		`[{"email":"a@x.lab"}]`: `JSON; addresses in "email"`,
+		"email,verify_verdict\na@x.lab,ok\n": `CSV in UTF-8, delimiter comma, header in line 1; addresses in "email";` +
+			` a column of an earlier run is replaced`,
 	} {
 		if got := open(t, in, lists.Options{}).Understood().String(); got != want {
 			t.Errorf("%q is understood as %q, want %q", in, got, want)

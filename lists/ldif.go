@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// readLDIF reads the entries of a directory (RFC 2849). Attributes keep the names that they have first, without options.
+// readLDIF reads the entries of a directory (RFC 2849). Attributes keep the names that they have first, without
+// options.
 func readLDIF(r io.Reader, yield func(entry) error) error {
 	lines := bufio.NewReaderSize(r, 1<<16)
 	names := map[string]string{} // in lower case -> as it came first

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// Lines returns the rows and what is among and below them and is no row, for a copy that leaves nothing out. A list that
-// was changed in the meantime ends them with ErrChanged.
+// Lines returns the rows and what is among and below them and is no row, for a copy that leaves nothing out. A list
+// that was changed in the meantime ends them with ErrChanged.
 func (r *Reader) Lines() iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		if err := r.lines(yield); err != nil {

@@ -39,7 +39,7 @@ import (
 	"golang.org/x/text/transform"
 )
 
-// Options say what is known of a list beforehand.
+// Options tell what the caller knows about a list before it is read.
 type Options struct {
 	Column     string    // the address column: its name, or its number from 1; empty: found out
 	Columns    []string  // several of them, after Column
@@ -60,7 +60,7 @@ func (o Options) wanted() []string {
 	return append([]string{o.Column}, o.Columns...)
 }
 
-// Reader is an open list. It can be read several times. Close it.
+// Reader is an open list. It can be read several times. The caller must close it.
 type Reader struct {
 	name    string
 	format  Format

@@ -140,7 +140,9 @@ func zip(s string) string {
 }
 
 const (
-	head = ",verify_verdict,verify_score,verify_reason,verify_detail,verify_suggestion,verify_flags,verify_provider,verify_mx,verify_smtp_code,verify_enhanced_code,verify_normalized,verify_checked_at,verify_retry_at,verify_action,verify_advice"
+	head = ",verify_verdict,verify_score,verify_reason,verify_detail,verify_suggestion,verify_flags,verify_provider" +
+		",verify_mx,verify_smtp_code,verify_enhanced_code,verify_normalized,verify_checked_at,verify_retry_at" +
+		",verify_action,verify_advice"
 	tail = ",ok,,,,,,,,,,,,,,"
 )
 
@@ -152,36 +154,139 @@ func TestListsComeOutAsTheyCameInWithColumnsAdded(t *testing.T) {
 		addresses []string
 		want      string
 	}{
-		{"commas", "name,email\nAnn,a@x.lab\nBob,b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "name,email" + head + "\nAnn,a@x.lab" + tail + "\nBob,b@x.lab" + tail + "\n"},
-		{"semicolons", "name;email\nAnn;a@x.lab\n", []string{"a@x.lab"}, "name;email" + semi(head) + "\nAnn;a@x.lab" + semi(tail) + "\n"},
-		{"tabs", "email\tname\na@x.lab\tAnn, B.\n", []string{"a@x.lab"}, "email\tname" + strings.ReplaceAll(head, ",", "\t") + "\na@x.lab\tAnn, B." + strings.ReplaceAll(tail, ",", "\t") + "\n"},
-		{"pipes", "email|name\na@x.lab|Ann\n", []string{"a@x.lab"}, "email|name" + strings.ReplaceAll(head, ",", "|") + "\na@x.lab|Ann" + strings.ReplaceAll(tail, ",", "|") + "\n"},
-		{"one column", "email\na@x.lab\nb@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "email" + head + "\na@x.lab" + tail + "\nb@x.lab" + tail + "\n"},
-		{"no header", "a@x.lab,Ann\nb@x.lab,Bob\n", []string{"a@x.lab", "b@x.lab"}, "a@x.lab,Ann" + tail + "\nb@x.lab,Bob" + tail + "\n"},
-		{"a plain list of addresses", "a@x.lab\nb@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "a@x.lab" + tail + "\nb@x.lab" + tail + "\n"},
+		{
+			"commas", "name,email\nAnn,a@x.lab\nBob,b@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"name,email" + head + "\nAnn,a@x.lab" + tail + "\nBob,b@x.lab" + tail + "\n",
+		},
+		{"semicolons", "name;email\nAnn;a@x.lab\n", []string{"a@x.lab"}, "name;email" + semi(head) + "\nAnn;a@x.lab" +
+			semi(tail) + "\n"},
+		{"tabs", "email\tname\na@x.lab\tAnn, B.\n", []string{"a@x.lab"}, "email\tname" + strings.ReplaceAll(head, ",", "\t") +
+			"\na@x.lab\tAnn, B." + strings.ReplaceAll(tail, ",", "\t") + "\n"},
+		{"pipes", "email|name\na@x.lab|Ann\n", []string{"a@x.lab"}, "email|name" + strings.ReplaceAll(head, ",", "|") +
+			"\na@x.lab|Ann" + strings.ReplaceAll(tail, ",", "|") + "\n"},
+		{
+			"one column", "email\na@x.lab\nb@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"email" + head + "\na@x.lab" + tail + "\nb@x.lab" + tail + "\n",
+		},
+		{
+			"no header", "a@x.lab,Ann\nb@x.lab,Bob\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"a@x.lab,Ann" + tail + "\nb@x.lab,Bob" + tail + "\n",
+		},
+		{
+			"a plain list of addresses", "a@x.lab\nb@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"a@x.lab" + tail + "\nb@x.lab" + tail + "\n",
+		},
 		{"no line end at the end", "email\na@x.lab", []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail},
-		{"line ends of Windows", "email,n\r\na@x.lab,1\r\n", []string{"a@x.lab"}, "email,n" + head + "\r\na@x.lab,1" + tail + "\r\n"},
-		{"line ends of old Macs", "email,n\ra@x.lab,1\r", []string{"a@x.lab"}, "email,n" + head + "\ra@x.lab,1" + tail + "\r"},
-		{"quotes stay where they are", "\"name\",\"email\"\n\"Lee, \"\"A\"\"\",\"a@x.lab\"\n", []string{"a@x.lab"}, "\"name\",\"email\"" + head + "\n\"Lee, \"\"A\"\"\",\"a@x.lab\"" + tail + "\n"},
-		{"line breaks in quotes stay", "note,email\n\"one\r\ntwo\n\nthree\",a@x.lab\nx,b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "note,email" + head + "\n\"one\r\ntwo\n\nthree\",a@x.lab" + tail + "\nx,b@x.lab" + tail + "\n"},
-		{"a quotation mark inside a cell is a character", "size,email\n5\" disk,a@x.lab\n", []string{"a@x.lab"}, "size,email" + head + "\n5\" disk,a@x.lab" + tail + "\n"},
-		{"short rows are filled up", "a,email,c\n1,a@x.lab\n", []string{"a@x.lab"}, "a,email,c" + head + "\n1,a@x.lab," + tail + "\n"},
-		{"long rows widen the list", "a,email\n1,a@x.lab,extra\n2,b@x.lab\n3,c@x.lab\n", []string{"a@x.lab", "b@x.lab", "c@x.lab"}, "a,email," + head + "\n1,a@x.lab,extra" + tail + "\n2,b@x.lab," + tail + "\n3,c@x.lab," + tail + "\n"},
-		{"blank lines are passed through", "email,n\n\na@x.lab,1\n  \nb@x.lab,2\n", []string{"a@x.lab", "b@x.lab"}, "email,n" + head + "\n\na@x.lab,1" + tail + "\n  \nb@x.lab,2" + tail + "\n"},
+		{
+			"line ends of Windows", "email,n\r\na@x.lab,1\r\n",
+			[]string{"a@x.lab"},
+			"email,n" + head + "\r\na@x.lab,1" + tail + "\r\n",
+		},
+		{
+			"line ends of old Macs", "email,n\ra@x.lab,1\r",
+			[]string{"a@x.lab"},
+			"email,n" + head + "\ra@x.lab,1" + tail + "\r",
+		},
+		{
+			"quotes stay where they are", "\"name\",\"email\"\n\"Lee, \"\"A\"\"\",\"a@x.lab\"\n",
+			[]string{"a@x.lab"},
+			"\"name\",\"email\"" + head + "\n\"Lee, \"\"A\"\"\",\"a@x.lab\"" + tail + "\n",
+		},
+		{
+			"line breaks in quotes stay", "note,email\n\"one\r\ntwo\n\nthree\",a@x.lab\nx,b@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"note,email" + head + "\n\"one\r\ntwo\n\nthree\",a@x.lab" + tail + "\nx,b@x.lab" +
+				tail + "\n",
+		},
+		{
+			"a quotation mark inside a cell is a character", "size,email\n5\" disk,a@x.lab\n",
+			[]string{"a@x.lab"},
+			"size,email" + head + "\n5\" disk,a@x.lab" + tail + "\n",
+		},
+		{
+			"short rows are filled up", "a,email,c\n1,a@x.lab\n",
+			[]string{"a@x.lab"},
+			"a,email,c" + head + "\n1,a@x.lab," + tail + "\n",
+		},
+		{"long rows widen the list", "a,email\n1,a@x.lab,extra\n2,b@x.lab\n3,c@x.lab\n", []string{
+			"a@x.lab", "b@x.lab",
+			"c@x.lab",
+		}, "a,email," + head + "\n1,a@x.lab,extra" + tail + "\n2,b@x.lab," + tail + "\n3,c@x.lab," + tail + "\n"},
+		{
+			"blank lines are passed through", "email,n\n\na@x.lab,1\n  \nb@x.lab,2\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"email,n" + head + "\n\na@x.lab,1" + tail + "\n  \nb@x.lab,2" + tail + "\n",
+		},
 		{"a row without an address is a row", "email,n\n,1\n", []string{""}, "email,n" + head + "\n,1" + tail + "\n"},
-		{"a byte order mark", "\ufeffemail,n\na@x.lab,é\n", []string{"a@x.lab"}, "\ufeffemail,n" + head + "\na@x.lab,é" + tail + "\n"},
-		{"UTF-16 from Excel", utf16("email\tname\r\na@x.lab\tZoë\r\n", unicode.UseBOM), []string{"a@x.lab"}, utf16("email\tname"+strings.ReplaceAll(head, ",", "\t")+"\r\na@x.lab\tZoë"+strings.ReplaceAll(tail, ",", "\t")+"\r\n", unicode.UseBOM)},
-		{"Windows-1252", cp1252("email;name\na@x.lab;Zoë €\n"), []string{"a@x.lab"}, cp1252("email;name" + semi(head) + "\na@x.lab;Zoë €" + semi(tail) + "\n")},
-		{"an international address in Windows-1252", cp1252("email;n\ninfo@bücher.lab;1\n"), []string{"info@bücher.lab"}, cp1252("email;n" + semi(head) + "\ninfo@bücher.lab;1" + semi(tail) + "\n")},
-		{"blank lines before the header stay there", "\n \nemail,n\na@x.lab,1\n", []string{"a@x.lab"}, "\n \nemail,n" + head + "\na@x.lab,1" + tail + "\n"},
+		{
+			"a byte order mark", "\ufeffemail,n\na@x.lab,é\n",
+			[]string{"a@x.lab"},
+			"\ufeffemail,n" + head + "\na@x.lab,é" + tail + "\n",
+		},
+		{
+			"UTF-16 from Excel", utf16("email\tname\r\na@x.lab\tZoë\r\n", unicode.UseBOM),
+			[]string{"a@x.lab"},
+			utf16("email\tname"+strings.ReplaceAll(head, ",", "\t")+"\r\na@x.lab\tZoë"+strings.ReplaceAll(tail, ",", "\t")+
+				"\r\n", unicode.UseBOM),
+		},
+		{
+			"Windows-1252", cp1252("email;name\na@x.lab;Zoë €\n"),
+			[]string{"a@x.lab"},
+			cp1252("email;name" + semi(head) + "\na@x.lab;Zoë €" + semi(tail) + "\n"),
+		},
+		{
+			"an international address in Windows-1252", cp1252("email;n\ninfo@bücher.lab;1\n"),
+			[]string{"info@bücher.lab"},
+			cp1252("email;n" + semi(head) + "\ninfo@bücher.lab;1" + semi(tail) + "\n"),
+		},
+		{
+			"blank lines before the header stay there", "\n \nemail,n\na@x.lab,1\n",
+			[]string{"a@x.lab"},
+			"\n \nemail,n" + head + "\na@x.lab,1" + tail + "\n",
+		},
 		{"blank lines before the first row stay there", "\na@x.lab,1\n", []string{"a@x.lab"}, "\na@x.lab,1" + tail + "\n"},
-		{"Excel's hint is no row", "sep=;\r\nemail;n\r\na@x.lab;1\r\n", []string{"a@x.lab"}, "sep=;\r\nemail;n" + semi(head) + "\r\na@x.lab;1" + semi(tail) + "\r\n"},
-		{"Excel's hint in a file of one column", "\"sep=|\"\na@x.lab\n", []string{"a@x.lab"}, "\"sep=|\"\na@x.lab" + strings.ReplaceAll(tail, ",", "|") + "\n"},
-		{"names with a comma between semicolons", "Lee, Ann;a@x.lab\nRay, Bob;b@x.lab\n", []string{"a@x.lab", "b@x.lab"}, "Lee, Ann;a@x.lab" + semi(tail) + "\nRay, Bob;b@x.lab" + semi(tail) + "\n"},
-		{"rows of every length", "email;a;b;c\na@x.lab;1\nb@x.lab;1;2\nc@x.lab;1;2;3\nd@x.lab\n", []string{"a@x.lab", "b@x.lab", "c@x.lab", "d@x.lab"}, "email;a;b;c" + semi(head) + "\na@x.lab;1;;" + semi(tail) + "\nb@x.lab;1;2;" + semi(tail) + "\nc@x.lab;1;2;3" + semi(tail) + "\nd@x.lab;;;" + semi(tail) + "\n"},
-		{"two addresses in a cell stay in it", "email\na@x.lab\nb@x.lab;c@x.lab\nd@x.lab\n", []string{"a@x.lab", "b@x.lab;c@x.lab", "d@x.lab"}, "email" + head + "\na@x.lab" + tail + "\nb@x.lab;c@x.lab" + tail + "\nd@x.lab" + tail + "\n"},
-		{"a slip in the first row of a list without a header", "ann.x.lab\nb@x.lab\n", []string{"ann.x.lab", "b@x.lab"}, "ann.x.lab" + tail + "\nb@x.lab" + tail + "\n"},
-		{"UTF-8 with a stray byte of Windows-1252", "email;n\nzoë@x.lab;Zoë\ninfo@bücher.lab;" + cp1252("é") + "\n", []string{"zoë@x.lab", "info@bücher.lab"}, "email;n" + semi(head) + "\nzoë@x.lab;Zoë" + semi(tail) + "\ninfo@bücher.lab;" + cp1252("é") + semi(tail) + "\n"},
+		{
+			"Excel's hint is no row", "sep=;\r\nemail;n\r\na@x.lab;1\r\n",
+			[]string{"a@x.lab"},
+			"sep=;\r\nemail;n" + semi(head) + "\r\na@x.lab;1" + semi(tail) + "\r\n",
+		},
+		{
+			"Excel's hint in a file of one column", "\"sep=|\"\na@x.lab\n",
+			[]string{"a@x.lab"},
+			"\"sep=|\"\na@x.lab" + strings.ReplaceAll(tail, ",", "|") + "\n",
+		},
+		{
+			"names with a comma between semicolons", "Lee, Ann;a@x.lab\nRay, Bob;b@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab"},
+			"Lee, Ann;a@x.lab" + semi(tail) + "\nRay, Bob;b@x.lab" + semi(tail) + "\n",
+		},
+		{
+			"rows of every length", "email;a;b;c\na@x.lab;1\nb@x.lab;1;2\nc@x.lab;1;2;3\nd@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab", "c@x.lab", "d@x.lab"},
+			"email;a;b;c" + semi(head) + "\na@x.lab;1;;" + semi(tail) +
+				"\nb@x.lab;1;2;" + semi(tail) + "\nc@x.lab;1;2;3" + semi(tail) + "\nd@x.lab;;;" + semi(tail) + "\n",
+		},
+		{
+			"two addresses in a cell stay in it", "email\na@x.lab\nb@x.lab;c@x.lab\nd@x.lab\n",
+			[]string{"a@x.lab", "b@x.lab;c@x.lab", "d@x.lab"},
+			"email" + head + "\na@x.lab" + tail + "\nb@x.lab;c@x.lab" + tail +
+				"\nd@x.lab" + tail + "\n",
+		},
+		{
+			"a slip in the first row of a list without a header", "ann.x.lab\nb@x.lab\n",
+			[]string{"ann.x.lab", "b@x.lab"},
+			"ann.x.lab" + tail + "\nb@x.lab" + tail + "\n",
+		},
+		{
+			"UTF-8 with a stray byte of Windows-1252", "email;n\nzoë@x.lab;Zoë\ninfo@bücher.lab;" + cp1252("é") + "\n",
+			[]string{"zoë@x.lab", "info@bücher.lab"},
+			"email;n" + semi(head) + "\nzoë@x.lab;Zoë" + semi(tail) +
+				"\ninfo@bücher.lab;" + cp1252("é") + semi(tail) + "\n",
+		},
 		{"gzip", zip("email\na@x.lab\n"), []string{"a@x.lab"}, "email" + head + "\na@x.lab" + tail + "\n"},
 	}
 	for _, test := range tests {
@@ -191,7 +296,8 @@ func TestListsComeOutAsTheyCameInWithColumnsAdded(t *testing.T) {
 
 func TestTheAddressColumnIsFoundByNameAndThenByContent(t *testing.T) {
 	for header, want := range map[string]int{
-		"name,email": 1, "E-Mail,name": 0, "First,Email Address": 1, "EMAIL,x": 0, "x,Work Email": 1, "name,E-mail 1 - Value": 1, "E-mail 1 - Type,E-mail 1 - Value": 1,
+		"name,email": 1, "E-Mail,name": 0, "First,Email Address": 1, "EMAIL,x": 0, "x,Work Email": 1,
+		"name,E-mail 1 - Value": 1, "E-mail 1 - Type,E-mail 1 - Value": 1,
 		"Nom,Courriel": 1, "Nombre,Correo electrónico": 1, "a,b": 1, "id,почта": 1, "email status,email": 1, "id,contact": 1,
 	} {
 		cells := []string{"x1", "x1"}
@@ -214,7 +320,8 @@ func TestAColumnThatIsAskedForTwiceIsRefused(t *testing.T) {
 	list := "name,email,email\nAnn,a@x.lab,b@x.lab\n"
 	_, err := lists.Open(write(t, list), lists.Options{Column: "email"})
 	var ambiguous *lists.AmbiguousColumnError
-	if !errors.As(err, &ambiguous) || !strings.Contains(err.Error(), "(number 2)") || !strings.Contains(err.Error(), "(number 3)") || !strings.Contains(err.Error(), "--column") {
+	if !errors.As(err, &ambiguous) || !strings.Contains(err.Error(), "(number 2)") ||
+		!strings.Contains(err.Error(), "(number 3)") || !strings.Contains(err.Error(), "--column") {
 		t.Errorf("error %v, want both numbers and the flag", err)
 	}
 }
@@ -234,14 +341,16 @@ func TestAColumnIsTakenByNameOrNumber(t *testing.T) {
 		}
 	}
 	var none *lists.NoColumnError
-	if _, err := lists.Open(write(t, list), lists.Options{Column: "mobile"}); !errors.As(err, &none) || !strings.Contains(err.Error(), "mobile") {
+	if _, err := lists.Open(write(t, list), lists.Options{Column: "mobile"}); !errors.As(err, &none) ||
+		!strings.Contains(err.Error(), "mobile") {
 		t.Errorf("error %v, want a NoColumnError that names mobile", err)
 	}
 }
 
 func TestWhatIsNoListIsRefusedClearly(t *testing.T) {
 	for content, want := range map[string]string{
-		"": "empty", "PK\x03\x04xxxx": "xlsx", "\xd0\xcf\x11\xe0xxxx": "xls", "a\x01\x00\x02\x03b": "binary", "\n\n\n": "no rows",
+		"": "empty", "PK\x03\x04xxxx": "xlsx", "\xd0\xcf\x11\xe0xxxx": "xls", "a\x01\x00\x02\x03b": "binary",
+		"\n\n\n": "no rows",
 	} {
 		if _, err := lists.Open(write(t, content), lists.Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want a word of %q", content, err, want)
@@ -265,7 +374,8 @@ func TestAQuotationMarkThatIsNeverClosedIsNamedByItsLine(t *testing.T) {
 
 func TestRowsBeyondAllBoundsAreNamed(t *testing.T) {
 	for name, long := range map[string]string{
-		"a long line": strings.Repeat("x", 2<<20), "a long cell of short lines": "\"" + strings.Repeat("x\n", 1<<20) + "\"", "more fields than a spreadsheet has": strings.Repeat(",", 1<<15),
+		"a long line": strings.Repeat("x", 2<<20), "a long cell of short lines": "\"" + strings.Repeat("x\n", 1<<20) + "\"",
+		"more fields than a spreadsheet has": strings.Repeat(",", 1<<15),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, "email\n"+strings.Repeat("a@x.lab\n", 200_000)+long+"\n", lists.Options{})
@@ -333,7 +443,10 @@ func TestStandardInputCanBeReadTwice(t *testing.T) {
 
 func TestTextOfServersCannotBecomeAFormulaOrSteerATerminal(t *testing.T) {
 	r := open(t, "email\na@x.lab\n", lists.Options{})
-	out := annotate(t, r, lists.Record{Verdict: "=HYPERLINK(\"http://x\")", Detail: "550 \x1b[31mred\x07", Suggestion: "+1", Flags: "-1", Provider: "@x", Reason: "a,b"})
+	out := annotate(t, r, lists.Record{
+		Verdict: "=HYPERLINK(\"http://x\")", Detail: "550 \x1b[31mred\x07",
+		Suggestion: "+1", Flags: "-1", Provider: "@x", Reason: "a,b",
+	})
 	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
 	if err != nil {
 		t.Fatal(err)
@@ -357,7 +470,8 @@ func TestOurCellsFitTheListsEncoding(t *testing.T) {
 
 func TestTextOfServersCannotTurnTheDirectionOfWriting(t *testing.T) {
 	r := open(t, "email\na@x.lab\n", lists.Options{})
-	if out := annotate(t, r, lists.Record{Verdict: "\u202egnp\u2028\xff", Score: "\uff1d1"}); !strings.Contains(out, "a@x.lab,gnp \ufffd,'\uff1d1,") {
+	if out := annotate(t, r, lists.Record{Verdict: "\u202egnp\u2028\xff", Score: "\uff1d1"}); !strings.Contains(out,
+		"a@x.lab,gnp \ufffd,'\uff1d1,") {
 		t.Errorf("%q", out)
 	}
 }
@@ -372,22 +486,27 @@ func TestJSONHoldsNeitherWhatTurnsTheDirectionOfWritingNorAnEarlierRun(t *testin
 
 // full has something else in every column.
 var full = lists.Record{
-	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p", MX: "mx.x.lab",
+	Verdict: "risky", Score: "80", Reason: "catch_all", Detail: "<all>", Suggestion: "s", Flags: "free", Provider: "p",
+	MX:       "mx.x.lab",
 	SMTPCode: "250", EnhancedCode: "2.1.5", Normalized: "n", CheckedAt: "c", RetryAt: "r", Action: "a", Advice: "d",
 }
 
 func TestEveryCellStandsUnderItsName(t *testing.T) {
 	out := annotate(t, open(t, "email\na@x.lab\n", lists.Options{}), full)
-	if want := "\na@x.lab,risky,80,catch_all,<all>,s,free,p,mx.x.lab,250,2.1.5,n,c,r,a,d\n"; !strings.HasSuffix(out, want) {
+	if want := "\na@x.lab,risky,80,catch_all,<all>,s,free,p,mx.x.lab,250,2.1.5,n,c,r,a,d\n"; !strings.HasSuffix(out,
+		want) {
 		t.Errorf("%q does not end with %q", out, want)
 	}
 }
 
 func TestJSONLinesHoldTheSame(t *testing.T) {
 	r := open(t, "name,email,name\nAnn,a@x.lab,\"x\"\"y\"\n", lists.Options{})
-	want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"80","verify_reason":"catch_all","verify_detail":"<all>",` +
-		`"verify_suggestion":"s","verify_flags":"free","verify_provider":"p","verify_mx":"mx.x.lab","verify_smtp_code":"250","verify_enhanced_code":"2.1.5",` +
-		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r","verify_action":"a","verify_advice":"d"}` + "\n"
+	want := `{"name":"Ann","email":"a@x.lab","name_2":"x\"y","verify_verdict":"risky","verify_score":"80",` +
+		`"verify_reason":"catch_all","verify_detail":"<all>",` +
+		`"verify_suggestion":"s","verify_flags":"free","verify_provider":"p","verify_mx":"mx.x.lab",` +
+		`"verify_smtp_code":"250","verify_enhanced_code":"2.1.5",` +
+		`"verify_normalized":"n","verify_checked_at":"c","verify_retry_at":"r","verify_action":"a","verify_advice":"d"}` +
+		"\n"
 	if diff := cmp.Diff(want, jsonLines(t, r, full)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -521,7 +640,8 @@ func TestAWrittenListIsReadBackIntoRecords(t *testing.T) {
 		SMTPCode: "8", EnhancedCode: "9", Normalized: "10", CheckedAt: "11", RetryAt: "12", Action: "13", Advice: "14",
 	}
 	var got []lists.Record
-	if err := gocsv.UnmarshalString(annotate(t, open(t, "email,id\nann@corp.lab,1\n", lists.Options{}), want), &got); err != nil {
+	if err := gocsv.UnmarshalString(annotate(t, open(t, "email,id\nann@corp.lab,1\n", lists.Options{}), want),
+		&got); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]lists.Record{want}, got); diff != "" {

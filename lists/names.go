@@ -51,8 +51,8 @@ const (
 	secret               // Password
 )
 
-// NamesAddresses reports whether a column's name is one of a column of addresses: Email in many languages, also with other
-// words (Work Email, Owner e-mail, E-mail 1 - Value), or Address.
+// NamesAddresses reports whether a column's name is one of a column of addresses: Email in many languages, also with
+// other words (Work Email, Owner e-mail, E-mail 1 - Value), or Address.
 func NamesAddresses(name string) bool {
 	r := rankOf(name)
 	return r < weak || r == weak && strings.HasPrefix(fold(name), "addr")

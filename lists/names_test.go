@@ -9,17 +9,33 @@ import (
 func TestNamesOfColumnsAreRanked(t *testing.T) {
 	for want, names := range map[rank][]string{
 		exact: {
-			"Email", "EMAIL", "e-mail", "E.Mail", "E Mail", "Email Address", "emailAddress", "email_address", "E-mail 1 - Value", "Mail", "E-Mail-Adresse", "Adresse e-mail", "Courriel", "Mél",
-			"Correo electrónico", "Indirizzo e-mail", "Endereço de e-mail", "E-mailadres", "Adres e-mail", "Эл. почта", "Адрес электронной почты", "E-posta adresi", "E-postadress", "E-mailová adresa",
-			"メールアドレス", "Eメール", "電子メール", "邮箱", "电子邮箱", "電子郵件地址", "이메일", "Email (you@company.com)", "What is your email address?", "Email *", "E-mail cím", "ｅメール",
+			"Email", "EMAIL", "e-mail", "E.Mail", "E Mail", "Email Address", "emailAddress", "email_address", "E-mail 1 - Value",
+			"Mail", "E-Mail-Adresse", "Adresse e-mail", "Courriel", "Mél",
+			"Correo electrónico", "Indirizzo e-mail", "Endereço de e-mail", "E-mailadres", "Adres e-mail", "Эл. почта",
+			"Адрес электронной почты", "E-posta adresi", "E-postadress", "E-mailová adresa",
+			"メールアドレス", "Eメール", "電子メール", "邮箱", "电子邮箱", "電子郵件地址", "이메일", "Email (you@company.com)", "What is your email address?",
+			"Email *", "E-mail cím", "ｅメール",
 		},
-		several:  {"Emails", "Email Addresses", "E-Mails", "emailaddresses"},
-		secret:   {"password", "Passwort (neu)", "api_token"},
-		own:      {"Work Email", "Primary Email", "billing_email", "Customer Email", "Person - Email - Work", "Home Email", "User Email", "Email (Work)", "Mailadresse dienstl."},
-		others:   {"Owner Email", "Secondary Email", "Mum-email", "E-mail 2 - Value", "E-mail 2 Address", "Email2", "Alternate Email 1", "Account Owner: Email", "Manager's email", "alternateEmailAddress", "userPrincipalName", "Mutter E-Mail", "Reply-to email"},
-		weak:     {"Address", "Adresse", "From", "To", "Contact", "Login"},
-		nameless: {"Name", "Mailing Street", "Phone", "URL", "bob@x.lab", "mail=bob@x.lab", "", "Nachname", "Remaining", "Template"},
-		never:    {"Email Status", "Email Opt Out", "E-mail 1 - Type", "E-mail Display Name", "Company Name for Emails", "Email Marketing Consent", "Email opens (7d)", "Last email date"},
+		several: {"Emails", "Email Addresses", "E-Mails", "emailaddresses"},
+		secret:  {"password", "Passwort (neu)", "api_token"},
+		own: {
+			"Work Email", "Primary Email", "billing_email", "Customer Email", "Person - Email - Work", "Home Email",
+			"User Email", "Email (Work)", "Mailadresse dienstl.",
+		},
+		others: {
+			"Owner Email", "Secondary Email", "Mum-email", "E-mail 2 - Value", "E-mail 2 Address", "Email2",
+			"Alternate Email 1", "Account Owner: Email", "Manager's email", "alternateEmailAddress", "userPrincipalName",
+			"Mutter E-Mail", "Reply-to email",
+		},
+		weak: {"Address", "Adresse", "From", "To", "Contact", "Login"},
+		nameless: {
+			"Name", "Mailing Street", "Phone", "URL", "bob@x.lab", "mail=bob@x.lab", "", "Nachname", "Remaining",
+			"Template",
+		},
+		never: {
+			"Email Status", "Email Opt Out", "E-mail 1 - Type", "E-mail Display Name", "Company Name for Emails",
+			"Email Marketing Consent", "Email opens (7d)", "Last email date",
+		},
 	} {
 		for _, name := range names {
 			if got := rankOf(name); got != want {
@@ -98,8 +114,9 @@ func TestEveryAlphabetTellsItsEncoding(t *testing.T) {
 
 func TestOurColumnsAreKnownByName(t *testing.T) {
 	for name, want := range map[string]bool{
-		"verify_verdict": true, "Verify_Score": true, " verify_2_verdict ": true, "\ufeffverify_mx": true, "verify_12_retry_at": true,
-		"verify_email": false, "verdict": false, "verify_": false, "verify_x_verdict": false, "verified": false,
+		"verify_verdict": true, "Verify_Score": true, " verify_2_verdict ": true, "\ufeffverify_mx": true,
+		"verify_12_retry_at": true,
+		"verify_email":       false, "verdict": false, "verify_": false, "verify_x_verdict": false, "verified": false,
 	} {
 		if got := isOurs(name); got != want {
 			t.Errorf("isOurs(%q) = %v", name, got)

@@ -34,8 +34,8 @@ var recordColumns = []string{
 	"verify_retry_at", "verify_action", "verify_advice",
 }
 
-// namesOf returns the names of the columns for the address column that was chosen as number set, from 0: verify_verdict for
-// the first one, verify_2_verdict for the second.
+// namesOf returns the names of the columns for the address column that was chosen as number set, from 0: verify_verdict
+// for the first one, verify_2_verdict for the second.
 func namesOf(set int) []string {
 	if set == 0 {
 		return recordColumns

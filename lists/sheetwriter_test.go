@@ -64,11 +64,16 @@ func TestAListBecomesAWorkbook(t *testing.T) {
 			},
 		},
 		{
-			"columns of an earlier run, and UTF-16", "\xff\xfee\x00m\x00a\x00i\x00l\x00\t\x00v\x00e\x00r\x00i\x00f\x00y\x00_\x00s\x00c\x00o\x00r\x00e\x00\t\x00b\x00\n\x00a\x00@\x00x\x00.\x00l\x00a\x00b\x00\t\x001\x00\t\x00\xe9\x00\n\x00",
+			"columns of an earlier run, and UTF-16",
+			"\xff\xfee\x00m\x00a\x00i\x00l\x00\t\x00v\x00e\x00r\x00i\x00f\x00y\x00_\x00s\x00c\x00o\x00r\x00e\x00\t\x00b\x00\n" +
+				"\x00a\x00@\x00x\x00.\x00l\x00a\x00b\x00\t\x001\x00\t\x00\xe9\x00\n\x00",
 			[]string{"email|b|verify_verdict|verify_score|verify_reason", "a@x.lab|é|deliverable|99"},
 		},
 		{"one address a line", "ann@x.lab\nbob@x.lab\n", []string{"ann@x.lab|deliverable|99", "bob@x.lab|deliverable|99"}},
-		{"JSON", `[{"a":"1","email":"ann@x.lab"},{"email":""}]`, []string{"a|email|verify_verdict|verify_score|verify_reason", "1|ann@x.lab|deliverable|99", "||deliverable|99"}},
+		{
+			"JSON", `[{"a":"1","email":"ann@x.lab"},{"email":""}]`,
+			[]string{"a|email|verify_verdict|verify_score|verify_reason", "1|ann@x.lab|deliverable|99", "||deliverable|99"},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var got []string

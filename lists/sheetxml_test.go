@@ -16,17 +16,20 @@ func TestASheetIsDividedIntoRowsWithoutLosingAByte(t *testing.T) {
 		numbers   []int64
 	}{
 		{
-			"as Excel writes it", `<?xml version="1.0"?><worksheet><sheetData><row r="1" spans="1:2"><c r="A1"><v>1</v></c></row><row r="4"/></sheetData><x/></worksheet>`,
+			"as Excel writes it", `<?xml version="1.0"?><worksheet><sheetData><row r="1" spans="1:2"><c r="A1"><v>1</v></c>` +
+				`</row><row r="4"/></sheetData><x/></worksheet>`,
 			[]string{`<row r="1" spans="1:2"><c r="A1"><v>1</v></c></row>`, `<row r="4"/>`},
 			[]int64{1, 4},
 		},
 		{
-			"with a prefix, line breaks and no numbers", "<x:sheetData>\n <x:row>\n<x:c/></x:row>\n<x:row><x:c><x:v>2</x:v></x:c></x:row>\n</x:sheetData>",
+			"with a prefix, line breaks and no numbers",
+			"<x:sheetData>\n <x:row>\n<x:c/></x:row>\n<x:row><x:c><x:v>2</x:v></x:c></x:row>\n</x:sheetData>",
 			[]string{"<x:row>\n<x:c/></x:row>", "<x:row><x:c><x:v>2</x:v></x:c></x:row>"},
 			[]int64{1, 2},
 		},
 		{
-			"a comment and CDATA with what looks like a row", `<a><!-- <row> --><row r="2"><c t="str"><v><![CDATA[</row>]]></v></c></row></a>`,
+			"a comment and CDATA with what looks like a row",
+			`<a><!-- <row> --><row r="2"><c t="str"><v><![CDATA[</row>]]></v></c></row></a>`,
 			[]string{`<row r="2"><c t="str"><v><![CDATA[</row>]]></v></c></row>`},
 			[]int64{2},
 		},

@@ -17,8 +17,8 @@ const (
 	maybe        // no row if only such records follow: a footer
 )
 
-// sorter tells rows from what else is between and below them. What it takes for no row holds no @, or is part of another
-// table.
+// sorter tells rows from what else is between and below them. What it takes for no row holds no @, or is part of
+// another table.
 type sorter struct {
 	d       Dialect
 	header  []byte // without a byte order mark

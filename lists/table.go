@@ -171,8 +171,8 @@ func hasNames(record sampled, wanted []string) bool {
 	return false
 }
 
-// headersIn returns the records that name a column of addresses and begin a table each. A header that comes again, as in
-// two exports that were joined, begins none.
+// headersIn returns the records that name a column of addresses and begin a table each. A header that comes again, as
+// in two exports that were joined, begins none.
 func headersIn(records []sampled) (headers []int) {
 	width := commonWidth(records)
 	fresh := true // no address came since the start, a blank line or a title
@@ -263,8 +263,8 @@ func headlessTable(records []sampled, d Dialect) table {
 	return t
 }
 
-// isUnnamedHeader reports whether the first record is text over a column of addresses. It is not where the cell over the
-// addresses may be an address that was left out or lacks its @.
+// isUnnamedHeader reports whether the first record is text over a column of addresses. It is not where the cell over
+// the addresses may be an address that was left out or lacks its @.
 func isUnnamedHeader(records []sampled) bool {
 	first := records[0].cells
 	if slices.ContainsFunc(first, hasAt) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Understood is what was found out about a list.
+// Understood describes how a list was read: its format, header and address columns.
 type Understood struct {
 	Format    Format
 	Encoding  Encoding // of text

@@ -15,8 +15,8 @@ import (
 // maxSheets is how many sheets are looked into for the one that holds the list.
 const maxSheets = 50
 
-// learnWorkbook learns what the sheet is that was asked for, else the first visible one. If that holds no list, as a cover
-// sheet does, and one other visible sheet does, that is the list.
+// learnWorkbook learns what the sheet is that was asked for, else the first visible one. If that holds no list, as a
+// cover sheet does, and one other visible sheet does, that is the list.
 func (r *Reader) learnWorkbook(options Options) error {
 	err := r.learnSheet(options.Sheet, options)
 	if err == nil || len(r.sheets) < 2 || options.Sheet != "" {

@@ -95,7 +95,8 @@ func decorate(t testing.TB) func(*excelize.File) {
 		}
 		for _, err := range []error{
 			book.SetCellStyle("Sheet1", "A3", "E3", bold), book.SetCellStyle("Sheet1", "C4", "C7", date),
-			book.SetCellFormula("Sheet1", "E4", "D4*2"), book.SetCellStyle("Sheet1", "H5", "H5", bold), book.SetColWidth("Sheet1", "A", "A", 30),
+			book.SetCellFormula("Sheet1", "E4", "D4*2"), book.SetCellStyle("Sheet1", "H5", "H5", bold),
+			book.SetColWidth("Sheet1", "A", "A", 30),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -111,7 +112,8 @@ func TestAWorkbookComesBackWithColumnsAdded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if got, want := r.Understood().String(), `workbook, sheet "Sheet1", header in row 3; addresses in "Email"`; got != want {
+	if got, want := r.Understood().String(),
+		`workbook, sheet "Sheet1", header in row 3; addresses in "Email"`; got != want {
 		t.Errorf("understood %q, want %q", got, want)
 	}
 	if diff := cmp.Diff([]string{"ann@x.lab", "bob@x.lab", "n/a"}, addresses(t, r)); diff != "" {
@@ -134,7 +136,8 @@ func TestAWorkbookComesBackWithColumnsAdded(t *testing.T) {
 	if got := is[2][5:8]; !cmp.Equal(got, []string{"verify_verdict", "verify_score", "verify_reason"}) {
 		t.Errorf("header %q", got)
 	}
-	if got := []string{is[4][5], is[4][6], is[4][8], is[4][15]}; !cmp.Equal(got, []string{"ok & <fine>", "99", "'=1+1", "+bob@x.lab"}) {
+	if got := []string{is[4][5], is[4][6], is[4][8], is[4][15]}; !cmp.Equal(got,
+		[]string{"ok & <fine>", "99", "'=1+1", "+bob@x.lab"}) {
 		t.Errorf("cells %q", got)
 	}
 	if len(is[7]) != 4 || len(is[5]) != 0 || len(is[0]) != 1 {
@@ -198,7 +201,8 @@ func TestAColumnOfAnEarlierRunBeforeOthersLosesItsCells(t *testing.T) {
 	defer r.Close()
 	book, _ := withWorkbook(t, r, func(lists.Row) []lists.Record { return []lists.Record{{Verdict: "new"}} })
 	got := cellsOf(t, book, "Sheet1")
-	if diff := cmp.Diff([]string{"", "ann@x.lab", "Ann", "new"}, got[1]); diff != "" || got[0][0] != "" || got[0][3] != "verify_verdict" {
+	if diff := cmp.Diff([]string{"", "ann@x.lab", "Ann", "new"}, got[1]); diff != "" || got[0][0] != "" ||
+		got[0][3] != "verify_verdict" {
 		t.Errorf("header %q, row (-want +got):\n%s", got[0], diff)
 	}
 }
@@ -233,7 +237,8 @@ func TestASheetIsTakenByNameOrNumber(t *testing.T) {
 		r.Close()
 	}
 	var none *lists.NoSheetError
-	if _, err := lists.Open(path, lists.Options{Sheet: "third"}); !errors.As(err, &none) || !strings.Contains(err.Error(), "Sheet1, Other") {
+	if _, err := lists.Open(path, lists.Options{Sheet: "third"}); !errors.As(err, &none) ||
+		!strings.Contains(err.Error(), "Sheet1, Other") {
 		t.Errorf("error %v, want a NoSheetError with the names", err)
 	}
 }
@@ -270,7 +275,8 @@ func TestASheetWithoutAddressesNamesTheOthers(t *testing.T) {
 			}
 		})
 		var none *lists.NoColumnError
-		if _, err := lists.Open(path, lists.Options{}); !errors.As(err, &none) || !strings.Contains(err.Error(), "Sheet1, Other") {
+		if _, err := lists.Open(path, lists.Options{}); !errors.As(err, &none) ||
+			!strings.Contains(err.Error(), "Sheet1, Other") {
 			t.Errorf("%s: error %v, want a NoColumnError with the names of the sheets", name, err)
 		}
 	}
@@ -296,7 +302,8 @@ func TestRowsOfAWorkbookHaveTheNumbersOfTheSheet(t *testing.T) {
 }
 
 func TestAWorkbookThatIsNoneIsRefused(t *testing.T) {
-	if _, err := lists.Open(write(t, "PK\x03\x04[Content_Types].xml xl/ and nothing else"), lists.Options{}); err == nil || !strings.Contains(err.Error(), "workbook") {
+	if _, err := lists.Open(write(t, "PK\x03\x04[Content_Types].xml xl/ and nothing else"), lists.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "workbook") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// WorkbookWriter writes a list that is a workbook with a Record for each row: the workbook as it is, with columns added to
-// the list's sheet. Everything else in it, other sheets, formats and formulas included, stays byte for byte.
+// WorkbookWriter writes a list that is a workbook with a Record for each row: the workbook as it is, with columns added
+// to the list's sheet. Everything else in it, other sheets, formats and formulas included, stays byte for byte.
 type WorkbookWriter struct {
 	list   *Reader
 	zip    *zip.Writer

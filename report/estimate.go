@@ -25,7 +25,7 @@ type Estimate struct {
 	domains int
 }
 
-// Load is what a provider is asked, and how long that takes.
+// Load is how many addresses a provider is asked about, and how long that takes.
 type Load struct {
 	Provider   string
 	Addresses  int

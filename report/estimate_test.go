@@ -33,21 +33,26 @@ func TestTheEstimateIsThatOfTheSlowestProvider(t *testing.T) {
 		{
 			name: "400 addresses at Yahoo take over a minute", list: []domainOf{{"yahoo.com", 400}},
 			slowest: "yahoo", takes: 74 * time.Second,
-			text: []string{"At least 1 min 14 s", "With --quick at least a few seconds: yahoo says yes", "With one more --source-ip at least 34 s."},
+			text: []string{
+				"At least 1 min 14 s", "With --quick at least a few seconds: yahoo says yes",
+				"With one more --source-ip at least 34 s.",
+			},
 			short: "This takes at least 1 min 14 s: 400 addresses at yahoo, 5 a second.\n" +
 				"With --quick at least a few seconds: yahoo says yes to every address anyway.\n",
 		},
 		{
 			name: "8 % of 100,000 at Yahoo take 27 minutes", slowest: "yahoo", takes: 1594 * time.Second,
-			list:  []domainOf{{"yahoo.com", 6000}, {"ymail.com", 2000}, {"corp.lab", 92_000}},
-			text:  []string{"100,000 addresses at 3 domains", "other hosts", "92,000 addresses", "At least 26 min"},
-			short: "This takes at least 26 min: 8,000 addresses at yahoo, 5 a second.\nWith --quick at least a few seconds: yahoo says yes to every address anyway.\n",
+			list: []domainOf{{"yahoo.com", 6000}, {"ymail.com", 2000}, {"corp.lab", 92_000}},
+			text: []string{"100,000 addresses at 3 domains", "other hosts", "92,000 addresses", "At least 26 min"},
+			short: "This takes at least 26 min: 8,000 addresses at yahoo, 5 a second.\nWith --quick at least a few seconds: " +
+				"yahoo says yes to every address anyway.\n",
 		},
 		{
 			name: "8 % at T-Online take two hours, and --quick does not help", slowest: "tonline", takes: 7980 * time.Second,
-			list:  []domainOf{{"t-online.de", 8000}, {"yahoo.de", 400}},
-			text:  []string{"At least 2 h 13 min", "With one more --source-ip at least 1 h 6 min."},
-			short: "This takes at least 2 h 13 min: 8,000 addresses at tonline, 1 a second.\nWith one more --source-ip at least 1 h 6 min.\n",
+			list: []domainOf{{"t-online.de", 8000}, {"yahoo.de", 400}},
+			text: []string{"At least 2 h 13 min", "With one more --source-ip at least 1 h 6 min."},
+			short: "This takes at least 2 h 13 min: 8,000 addresses at tonline, 1 a second.\nWith one more --source-ip at " +
+				"least 1 h 6 min.\n",
 		},
 		{
 			name: "--quick leaves out all but a sample", list: []domainOf{{"yahoo.com", 400}, {"icloud.com", 203}}, quick: 50,

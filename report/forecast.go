@@ -45,7 +45,7 @@ type Forecast struct {
 	Word    Word    `json:"word"`
 }
 
-// Word is what to think of a forecast.
+// Word is the assessment of a forecast in a few words.
 type Word string
 
 // The words, by the thresholds of 2, 5 and 10 %.

@@ -14,7 +14,8 @@ import (
 )
 
 // wrongNumber is a number with the wrong form of a word behind it.
-var wrongNumber = regexp.MustCompile(`\b1 (rows|addresses|contacts|domains|days)\b|\b[02] (row|address|contact|domain|day)\b`)
+var wrongNumber = regexp.MustCompile(`\b1 (rows|addresses|contacts|domains|days)\b|\b[02] (row|address|contact|` +
+	`domain|day)\b`)
 
 // several is a list with n rows of everything that has a sentence of its own.
 func several(n int) report.Figures {
@@ -39,15 +40,16 @@ func TestSingularAndPluralAreRightForZeroOneAndTwo(t *testing.T) {
 		0: {"No row holds an address."},
 		1: {
 			"1 row: the receiving server refuses this machine, not the address.", "1 row: this machine could not ask.",
-			"1 row without an address: left as it is", "1 row left out by --quick, since its provider accepts any address.",
-			"1 contact without a sign of life for 1 day or more: it hurts more than it brings.",
-			"1 row with the address of an earlier row.", "1 cannot be told yet",
+			"1 row without an address: written unchanged", "1 row left out by --quick, since its provider accepts any address.",
+			"1 contact without any activity for 1 day or more. Sending to it does more harm than good.",
+			"1 row with the address of an earlier row.", "1 not known yet",
 		},
 		2: {
 			"2 rows: the receiving servers refuse this machine, not the address.", "2 rows: this machine could not ask.",
-			"2 rows without an address: left as they are", "2 rows left out by --quick, since their providers accept any address.",
-			"2 contacts without a sign of life for 2 days or more: they hurt more than they bring.",
-			"2 rows with the address of an earlier row.", "2 cannot be told yet",
+			"2 rows without an address: written unchanged",
+			"2 rows left out by --quick, since their providers accept any address.",
+			"2 contacts without any activity for 2 days or more. Sending to them does more harm than good.",
+			"2 rows with the address of an earlier row.", "2 not known yet",
 		},
 	}
 	for n := range 3 {

@@ -13,7 +13,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// Row is what the figures need to know of a row.
+// Row holds the parts of a row that the figures are made of.
 type Row struct {
 	Verdict verify.Verdict // empty: the row holds no address
 	Reason  verify.Reason
@@ -25,7 +25,7 @@ type Row struct {
 	LeftOut bool // by --quick
 }
 
-// Figures say what a list came to, in the rows that were added to a Counter. The JSON names are a contract.
+// Figures are the counts of a list, made from the rows that were added to a Counter. The JSON names are a contract.
 type Figures struct {
 	Rows       int `json:"rows"`       // that hold an address
 	NoAddress  int `json:"no_address"` // rows without one, which count nowhere else
@@ -34,7 +34,7 @@ type Figures struct {
 	LeftOut    int `json:"left_out"`    // by --quick
 	OverBudget int `json:"over_budget"` // not asked: the day's budget at a provider was used up
 
-	// UnengagedDays is after how many days without a sign of life a contact counts as Unengaged; 0: not known. The
+	// UnengagedDays is after how many days without any activity a contact counts as Unengaged; 0: not known. The
 	// Counter leaves it alone.
 	UnengagedDays int `json:"unengaged_days,omitempty"`
 

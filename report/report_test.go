@@ -107,13 +107,25 @@ func TestTheWordOfAForecast(t *testing.T) {
 		want report.Word
 	}{
 		{"a list where all are accepted is healthy", worlds["clean"], report.All, report.Healthy},
-		{"a list with 9 % catch-all and the rest accepted is not told to stop", figures(rows(91, verdict.Accepted), rows(9, verdict.CatchAll)), report.All, report.Healthy},
-		{"two percent need attention", figures(rows(980, verdict.Accepted), rows(12, verdict.MailboxUnknown)), report.All, report.Attention},
-		{"over five percent are serious", figures(rows(950, verdict.Accepted), rows(50, verdict.MailboxUnknown)), report.All, report.Serious},
+		{
+			"a list with 9 % catch-all and the rest accepted is not told to stop",
+			figures(rows(91, verdict.Accepted), rows(9, verdict.CatchAll)), report.All, report.Healthy,
+		},
+		{
+			"two percent need attention", figures(rows(980, verdict.Accepted), rows(12, verdict.MailboxUnknown)), report.All,
+			report.Attention,
+		},
+		{
+			"over five percent are serious", figures(rows(950, verdict.Accepted), rows(50, verdict.MailboxUnknown)), report.All,
+			report.Serious,
+		},
 		{"over ten percent stop", worlds["dirty"], report.All, report.Stop},
 		{"what is left of it without invalid does not", worlds["dirty"], report.Sendable, report.Attention},
 		{"a third of unknown rows is too many to tell", worlds["blocked"], report.Sendable, report.CannotBeTold},
-		{"unknown rows do not matter where only deliverable ones are sent", worlds["blocked"], report.Deliverable, report.Healthy},
+		{
+			"unknown rows do not matter where only deliverable ones are sent", worlds["blocked"], report.Deliverable,
+			report.Healthy,
+		},
 		{"a list without addresses has nothing to send", worlds["empty"], report.All, report.Nothing},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -66,7 +66,7 @@ func (f Figures) Answer(now time.Time) string {
 	add(f.Actions[verdict.SendWithCare], "send with care to %d")
 	add(f.Actions[verdict.DoNotSend], "leave out %d")
 	if n := f.Actions[verdict.RetryLater]; n > 0 {
-		words := number.Sprintf("%d cannot be told yet", n)
+		words := number.Sprintf("%d not known yet", n)
 		if !f.NextRetry.IsZero() {
 			words += ", next try " + moment(f.NextRetry, now)
 		}
@@ -113,14 +113,14 @@ func moment(t, now time.Time) string {
 // asides writes what is counted apart from the verdicts.
 func (f Figures) asides(b *strings.Builder) {
 	if f.NoAddress > 0 {
-		fmt.Fprintf(b, "%s without an address: left as %s, counted nowhere.\n", Rows(f.NoAddress),
-			either(f.NoAddress, "it is", "they are"))
+		fmt.Fprintf(b, "%s without an address: written unchanged and not counted.\n", Rows(f.NoAddress))
 	}
 	if f.Duplicates > 0 {
 		fmt.Fprintf(b, "%s with the address of an earlier row.\n", Rows(f.Duplicates))
 	}
 	if f.OverBudget > 0 {
-		fmt.Fprintf(b, "%s not asked, since today's budget at their provider is used up: run again tomorrow.\n", Rows(f.OverBudget))
+		fmt.Fprintf(b, "%s not asked, since today's budget at their provider is used up: run again tomorrow.\n",
+			Rows(f.OverBudget))
 	}
 	if f.LeftOut > 0 {
 		fmt.Fprintf(b, "%s left out by --quick, since %s any address. A run without it asks.\n",
@@ -131,8 +131,9 @@ func (f Figures) asides(b *strings.Builder) {
 		if f.UnengagedDays > 0 {
 			long = Count(f.UnengagedDays, "day", "days") + " or more"
 		}
-		fmt.Fprintf(b, "%s without a sign of life for %s: %s.\n", Count(f.Unengaged, "contact", "contacts"), long,
-			either(f.Unengaged, "it hurts more than it brings", "they hurt more than they bring"))
+		fmt.Fprintf(b, "%s without any activity for %s. Sending to %s does more harm than good.\n",
+			Count(f.Unengaged, "contact", "contacts"), long,
+			either(f.Unengaged, "it", "them"))
 	}
 }
 
@@ -176,7 +177,7 @@ func (f Figures) forecasts(b *strings.Builder) {
 		cannot = cannot || c.Word == CannotBeTold
 	}
 	if cannot {
-		b.WriteString("  Cannot be told: more than a third of what would be sent is unknown.\n")
+		b.WriteString("  Cannot be told: more than a third of the addresses to be sent to are unknown.\n")
 	}
 	f.age(b)
 }

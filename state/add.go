@@ -13,8 +13,8 @@ const (
 	mostColumns = 1<<16 - 1 // so that row and column fit in one number, by which duplicates are found
 )
 
-// FallbackColumn is the first of the columns that hold what an address may mean, and no address of the list. They are no
-// rows of the plan.
+// FallbackColumn is the first of the columns that hold what an address may mean, and no address of the list. They are
+// no rows of the plan.
 const FallbackColumn = 1 << 15
 
 // Add takes the addresses of the list. No two of them have the same row and column. When Add returns, the work of the

@@ -87,7 +87,8 @@ func TestShortCommandsWorkNextToARun(t *testing.T) {
 	if _, err := other.Begin(t.Context(), "list", state.Policy{}); !errors.Is(err, state.ErrBeside) {
 		t.Errorf("a run next to a run: %v, want ErrBeside", err)
 	}
-	if n, err := other.Suppress(t.Context(), entries(state.Suppressed{Name: "bob@one.lab", Reason: "unsubscribe"})); n != 1 || err != nil {
+	if n, err := other.Suppress(t.Context(),
+		entries(state.Suppressed{Name: "bob@one.lab", Reason: "unsubscribe"})); n != 1 || err != nil {
 		t.Errorf("%d added, %v", n, err)
 	}
 	work(t, run, accepted)
@@ -156,7 +157,8 @@ func TestTheTrendHasEachListAndMonthOnceAndKeepsItsFigures(t *testing.T) {
 			{"vips", "2000-01", 0},
 		} {
 			m := months[i]
-			if m.List != want.list || m.Month != want.month || m.NewlyInvalid != want.invalid || m.Rows != map[string]int{"crm": 1000, "vips": 10}[m.List] {
+			if m.List != want.list || m.Month != want.month || m.NewlyInvalid != want.invalid ||
+				m.Rows != map[string]int{"crm": 1000, "vips": 10}[m.List] {
 				t.Errorf("%+v, want %+v", m, want)
 			}
 		}

@@ -108,9 +108,9 @@ type Retention struct {
 	Left    time.Duration // what is known of addresses that are in no list any more; 0: for ever
 }
 
-// Prune forgets what is older than its time: changes, but for the newest of each address; runs, but for the newest of
-// each list and of each month, which takes over what the others counted; and addresses that are in no list, with their
-// history. It compacts the file when much of it is unused and no run is open.
+// Prune deletes what is older than the Retention allows: changes, but for the newest of each address; runs, but for the
+// newest of each list and of each month, which takes over what the others counted; and addresses that are in no list,
+// with their history. It compacts the file when much of it is unused and no run is open.
 func (f *File) Prune(ctx context.Context, keep Retention) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,7 +140,8 @@ func (f *File) Prune(ctx context.Context, keep Retention) error {
 // forgetLeft removes addresses that left their last list before a time. A list that was not run since is no list.
 func (f *File) forgetLeft(ctx context.Context, tx *sql.Tx, limit int64) error {
 	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list <> ''
-		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id) AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
+		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id)
+		AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
 	if err != nil {
 		return err
 	}
@@ -243,12 +244,12 @@ func oldRuns(ctx context.Context, tx *sql.Tx, limit time.Time) (old []PastRun, e
 	return old, rows.Err()
 }
 
-// Forgotten is what Forget did.
+// Forgotten counts what Forget erased.
 type Forgotten struct{ Addresses, Entries int }
 
 // Forget erases all that is known of an address, in every spelling, or of a whole domain, @example.com: results,
-// history, work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember, it puts
-// a hash of the name on the suppression list, which is salted. No run may be open.
+// history, work and entries of the suppression list; and compacts the file, so that it holds none of it. With remember,
+// it puts a hash of the name on the suppression list, which is salted. No run may be open.
 func (f *File) Forget(ctx context.Context, name string, remember bool) (done Forgotten, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

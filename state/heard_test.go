@@ -38,7 +38,8 @@ var ours = netip.MustParseAddr("192.0.2.7")
 // unsettled is an accepted address whose catch-all question is open, and is asked again after a wait.
 func unsettled(wait time.Duration) verify.Result {
 	return verify.Result{
-		Verdict: verdict.Risky, Score: 90, Reason: verdict.CatchAllUnknown, Detail: "accepted", Flags: []verify.Flag{verdict.FlagRole},
+		Verdict: verdict.Risky, Score: 90, Reason: verdict.CatchAllUnknown, Detail: "accepted",
+		Flags:      []verify.Flag{verdict.FlagRole},
 		Suggestion: "b@c.lab", Provider: "google", MX: "mx.one.lab", Source: ours,
 		Reply:     &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "fine", Command: "RCPT TO"},
 		CheckedAt: time.Now().UTC(), RetryAt: time.Now().Add(wait).UTC(),
@@ -195,7 +196,12 @@ func TestHistoryHoldsSettledResultsOnly(t *testing.T) {
 		{"heard and never settled", nil, nil, nil},
 		{"heard and settled", nil, &settled, []verify.Reason{verdict.Accepted}},
 		{"accepted as before", []verify.Result{settled}, &settled, []verify.Reason{verdict.Accepted}},
-		{"another result than before", []verify.Result{settled}, &catchAll, []verify.Reason{verdict.Accepted, verdict.CatchAll}},
+		{
+			"another result than before",
+			[]verify.Result{settled},
+			&catchAll,
+			[]verify.Reason{verdict.Accepted, verdict.CatchAll},
+		},
 		{
 			"as it once was",
 			[]verify.Result{settled, catchAll},
@@ -484,7 +490,8 @@ func TestAFileRemembersAcrossVersionsWhatWasHeard(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	withSQL(t, path, string(dump))
 	// Its time has come, and the file's times are not those of the future.
-	withSQL(t, path, "UPDATE results SET checked_at = unixepoch() - 60, retry_at = CASE WHEN retry_at > 0 THEN 1 ELSE 0 END")
+	withSQL(t, path, "UPDATE results SET checked_at = unixepoch() - 60, retry_at = CASE WHEN retry_at > 0 THEN 1 "+
+		"ELSE 0 END")
 	f := open(t, path)
 	defer f.Close()
 	_, tasks := lease(t, begin(t, f, state.Policy{}, "ann@x.lab", "open@x.lab"))

@@ -10,7 +10,7 @@ import (
 	"presend/verify/syntax"
 )
 
-// Summary is what a run came to, in rows.
+// Summary holds the figures of a run, counted in rows.
 type Summary struct {
 	Plan      Plan                   `json:"plan"`
 	Retried   int                    `json:"retried"` // addresses that were asked again after a temporary answer

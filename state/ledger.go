@@ -12,7 +12,8 @@ import (
 
 // Spent implements verify.Ledger.
 func (r *Run) Spent(ctx context.Context, day time.Time) (list []verify.Spent, err error) {
-	rows, err := r.file.db.QueryContext(ctx, "SELECT destination, source, recipients FROM spent WHERE day = $1", day.Unix())
+	rows, err := r.file.db.QueryContext(ctx, "SELECT destination, source, recipients FROM spent WHERE day = $1",
+		day.Unix())
 	if err != nil {
 		return nil, fmt.Errorf("state: reading what was asked: %w", err)
 	}

@@ -80,7 +80,8 @@ func TestNothingOfAnOlderFileIsLost(t *testing.T) {
 		due := verdict.Memory{Reason: known.reason, At: checked, Times: 1}.DueAt(known.address)
 		want = append(want, fmt.Sprint(due.Unix()))
 	}
-	if diff := cmp.Diff(want, query(t, after, "SELECT due_at FROM results WHERE address <= 5 ORDER BY address")); diff != "" {
+	if diff := cmp.Diff(want,
+		query(t, after, "SELECT due_at FROM results WHERE address <= 5 ORDER BY address")); diff != "" {
 		t.Errorf("when results are older than their shelf life (-want +got):\n%s", diff)
 	}
 }
@@ -143,7 +144,8 @@ func TestAnOlderFileMayBeLarge(t *testing.T) {
 	path := restored(t, "version2-broken-off.sql")
 	withSQL(t, path, `WITH RECURSIVE many (n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM many WHERE n < 10500)
 		INSERT INTO addresses SELECT n, 1, 'someone.' || n FROM many;
-		INSERT INTO results SELECT id, 'deliverable', 98, 'accepted', '', '', '', '', '', 0, '', '', '', 946684800, 0, 0, 0, '', 0
+		INSERT INTO results SELECT id, 'deliverable', 98, 'accepted', '', '', '', '', '', 0, '', '', '',
+			946684800, 0, 0, 0, '', 0
 		FROM addresses WHERE id >= 100`)
 	if err := open(t, path).Close(); err != nil {
 		t.Fatal(err)

@@ -57,13 +57,13 @@ func (f *File) LastRun(ctx context.Context, list string) (*PastRun, error) {
 	return last, nil
 }
 
-// Before is what the list's last run showed of an address.
+// Before is the result that the list's last run showed for an address.
 type Before struct {
 	Verdict verify.Verdict
 	Reason  verify.Reason
 }
 
-// Previous is what the list's last run showed.
+// Previous holds the results that the list's last run showed.
 type Previous struct {
 	listed, suppressed set
 	changed            map[int64]Before // of addresses of which something else was found since

@@ -22,15 +22,15 @@ func OpenExistingWithin(ctx context.Context, path string) (*File, error) {
 	return open(ctx, path, lock)
 }
 
-// Restored is what Restore did.
+// Restored tells what Restore changed.
 type Restored struct {
 	Last    time.Time // when the last run in the copy finished; zero: none did
 	Kept    string    // where the file before is; empty: there was none
 	Entries int       // entries of its suppression list that the copy did not have, and has now
 }
 
-// Restore lets a copy that Backup made take the place of a state file, which is kept under another name. What the file
-// has on its suppression list and the copy has not is put into the copy, so that nobody's wish is lost.
+// Restore replaces a state file with a copy that Backup made. The old file is kept under another name. What the file
+// has on its suppression list and the copy has not is put into the copy, so that no unsubscribe is lost.
 func Restore(ctx context.Context, from, path string) (r Restored, err error) {
 	lock, err := acquireWithin(ctx, path, shortWait)
 	if err != nil {

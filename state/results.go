@@ -14,7 +14,7 @@ import (
 	"presend/verify/verdict"
 )
 
-// RowResult is what is known of one address of a row of the list.
+// RowResult is the result of one address of a row of the list.
 type RowResult struct {
 	Row        int64          // as it was added
 	Column     int            // as it was added

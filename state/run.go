@@ -40,14 +40,14 @@ func (p Policy) oldest() int64 {
 	return int64(p.MaxAge.Seconds())
 }
 
-// List is what is known of a list before its rows are.
+// List describes a list before its rows are read.
 type List struct {
 	Name    string   // by which it is known from run to run; empty: addresses of no list
 	Input   string   // its path
 	Columns []string // its address columns
 }
 
-// Plan says what a run has to do.
+// Plan counts the addresses that a run has to ask about, and those that it takes from the file.
 type Plan struct {
 	Rows       int `json:"rows"`
 	New        int `json:"new"`        // addresses never asked before

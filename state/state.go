@@ -36,7 +36,7 @@ var (
 	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
 	// ErrBeside: the file was opened with OpenBeside, and no run can begin in it.
-	ErrBeside = errors.New("opened next to runs, and not for one")
+	ErrBeside = errors.New("the state file was opened for use next to a run, not for a run")
 	// ErrUnderWay: a run over the same list is open.
 	ErrUnderWay = errors.New("a run over this list is under way")
 )

@@ -91,7 +91,10 @@ func work(t testing.TB, run *state.Run, result func(verify.Task) verify.Result) 
 }
 
 func accepted(verify.Task) verify.Result {
-	return verify.Result{Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, CheckedAt: time.Now(), Flags: []verify.Flag{verdict.FlagRole}}
+	return verify.Result{
+		Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, CheckedAt: time.Now(),
+		Flags: []verify.Flag{verdict.FlagRole},
+	}
 }
 
 func results(t testing.TB, run *state.Run) []state.RowResult {
@@ -109,7 +112,8 @@ func results(t testing.TB, run *state.Run) []state.RowResult {
 func TestWorkGoesOutOnceByDomainAndComesBackInTheOrderOfTheRows(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
-	run := begin(t, f, state.Policy{}, "a@one.lab", "not an address", "b@two.lab", "a@one.lab", "c@two.lab", "A@one.lab", "d@two.lab")
+	run := begin(t, f, state.Policy{}, "a@one.lab", "not an address", "b@two.lab", "a@one.lab", "c@two.lab", "A@one.lab",
+		"d@two.lab")
 	taken := work(t, run, accepted)
 	if len(taken) != 5 || taken[0] != "b@two.lab" {
 		t.Errorf("taken %v, want five addresses, those of the larger domain first", taken)
@@ -154,7 +158,8 @@ func TestASecondRunAsksOnlyForWhatIsNewOrDue(t *testing.T) {
 	}
 	f = open(t, path)
 	defer f.Close()
-	run = begin(t, f, state.Policy{}, "known@one.lab", "due@one.lab", "later@one.lab", "old@one.lab", "bad@one.lab", "new@one.lab")
+	run = begin(t, f, state.Policy{}, "known@one.lab", "due@one.lab", "later@one.lab", "old@one.lab", "bad@one.lab",
+		"new@one.lab")
 	tries := map[string]int{}
 	taken := work(t, run, func(task verify.Task) verify.Result {
 		tries[task.Address.Local] = task.Memory.Tries
@@ -192,7 +197,11 @@ func TestThePlanSaysWhatIsNewDueStaleAndReused(t *testing.T) {
 		want   state.Plan
 	}{
 		{"as a rule", state.Policy{}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 1, Reused: 3}},
-		{"nothing older than two days", state.Policy{MaxAge: 48 * time.Hour}, state.Plan{Rows: 7, New: 1, Due: 1, Stale: 2, Reused: 2}},
+		{
+			"nothing older than two days",
+			state.Policy{MaxAge: 48 * time.Hour},
+			state.Plan{Rows: 7, New: 1, Due: 1, Stale: 2, Reused: 2},
+		},
 	} {
 		run := begin(t, f, test.policy, append(list, "new@one.lab", "known@one.lab")...)
 		if got, err := run.Plan(t.Context()); err != nil || got != test.want {
@@ -225,7 +234,8 @@ func TestAFreshRunThatWasBrokenOffDoesNotBeginAgain(t *testing.T) {
 	if err := run.Record(t.Context(), []verify.Done{{Task: tasks[0], Result: accepted(tasks[0])}}, nil); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := begin(t, f, state.Policy{Fresh: true}, list...).Plan(t.Context()); err != nil || p.Stale != 1 || p.Reused != 1 {
+	if p, err := begin(t, f, state.Policy{Fresh: true}, list...).Plan(t.Context()); err != nil || p.Stale != 1 ||
+		p.Reused != 1 {
 		t.Errorf("plan %+v, %v; want one to do and one done", p, err)
 	}
 }
@@ -312,7 +322,10 @@ func TestHistoryKeepsEveryChangeAndNothingElse(t *testing.T) {
 	f := open(t, filepath.Join(t.TempDir(), "s.db"))
 	defer f.Close()
 	at := time.Now().Add(-500 * 24 * time.Hour)
-	for _, reason := range []verify.Reason{verdict.Accepted, verdict.Accepted, verdict.MailboxFull, verdict.MailboxUnknown} {
+	for _, reason := range []verify.Reason{
+		verdict.Accepted, verdict.Accepted, verdict.MailboxFull,
+		verdict.MailboxUnknown,
+	} {
 		at = at.Add(100 * 24 * time.Hour)
 		run := begin(t, f, state.Policy{Fresh: true, MaxAge: time.Second}, "ann@one.lab")
 		taken := work(t, run, func(verify.Task) verify.Result {
@@ -373,7 +386,8 @@ func TestABrokenOffRunGoesOnWhereItStopped(t *testing.T) {
 func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
 	for name, before := range map[string]string{
 		"no lock file yet": "",
-		"a lock file of an older version that was killed": "process 1234567 on a.host.with.a.name since 2026-01-01T00:00:00Z\n",
+		"a lock file of an older version that was killed": "process 1234567 on a.host.with.a.name since " +
+			"2026-01-01T00:00:00Z\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s.db")
@@ -387,7 +401,8 @@ func TestASecondProcessIsToldWhoHoldsTheFile(t *testing.T) {
 				f := open(t, path)
 				_, err := state.Open(t.Context(), path)
 				var locked *state.LockedError
-				if !errors.As(err, &locked) || !strings.HasPrefix(locked.Holder, want) || strings.ContainsAny(locked.Holder, "\n\x00") {
+				if !errors.As(err, &locked) || !strings.HasPrefix(locked.Holder, want) ||
+					strings.ContainsAny(locked.Holder, "\n\x00") {
 					t.Errorf("error %q, want a LockedError that names the holder", err)
 				}
 				if err := f.Close(); err != nil {
@@ -415,7 +430,8 @@ func TestAFileIsStoredUnderItsOwnNameWhateverThatHolds(t *testing.T) {
 				}
 				name, similar := filepath.Join(folder, tt.name), filepath.Join(folder, tt.similar)
 				f, other := open(t, name), open(t, similar)
-				if _, err := f.Suppress(t.Context(), entries(state.Suppressed{Name: "ann@corp.lab", Reason: "manual"})); err != nil {
+				if _, err := f.Suppress(t.Context(),
+					entries(state.Suppressed{Name: "ann@corp.lab", Reason: "manual"})); err != nil {
 					t.Fatal(err)
 				}
 				for entry, err := range other.SuppressionList(t.Context()) {
@@ -499,7 +515,8 @@ func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 func TestFilesThatCannotBeUsedAreRefusedClearly(t *testing.T) {
 	directory := t.TempDir()
 	junk := filepath.Join(directory, "junk.db")
-	if err := os.WriteFile(junk, []byte("name,email\nthis is a list and no state file at all, and long enough to be looked at\n"), 0o644); err != nil {
+	if err := os.WriteFile(junk, []byte("name,email\nthis is a list and no state file at all, and long enough to be "+
+		"looked at\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := state.Open(t.Context(), junk); !errors.Is(err, state.ErrNotState) {

@@ -10,8 +10,8 @@ import (
 )
 
 // Suppress puts entries on the list. An entry that is there already keeps its date and gets the newer reason, source
-// and code, unless its own origin is stronger: a verdict never replaces what a person asked for. A verdict that is found
-// again gets the newer date. It returns how many were not there before.
+// and code, unless its own origin is stronger: a verdict never replaces what a person asked for. A verdict that is
+// found again gets the newer date. It returns how many were not there before.
 func (f *File) Suppress(ctx context.Context, entries iter.Seq2[Suppressed, error]) (added int, err error) {
 	salts, err := f.salts(ctx)
 	if err != nil {

@@ -25,7 +25,7 @@ type Suppressed struct {
 	Enhanced string    // of a bounce: its enhanced code; empty: not known
 }
 
-// Hashed says whether the entry is kept as a hash only.
+// Hashed reports whether the entry is kept as a hash only.
 func (s Suppressed) Hashed() bool { return strings.HasPrefix(s.Name, hashMark) }
 
 // ErrNotFound: there is no such entry.

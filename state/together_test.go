@@ -197,10 +197,22 @@ func TestTheBetterAnswerOfTwoRunsIsKept(t *testing.T) {
 		{"an answer, then none", settled, unknown, false, verdict.Accepted, []verify.Reason{verdict.Accepted}},
 		{"an answer, then an open question", settled, open, false, verdict.Accepted, []verify.Reason{verdict.Accepted}},
 		{"an answer, then a provisional one", settled, open, true, verdict.Accepted, []verify.Reason{verdict.Accepted}},
-		{"two answers", settled, gone, false, verdict.MailboxUnknown, []verify.Reason{verdict.Accepted, verdict.MailboxUnknown}},
-		{"none, then an answer", unknown, gone, false, verdict.MailboxUnknown, []verify.Reason{verdict.SenderBlocked, verdict.MailboxUnknown}},
-		{"none, then a provisional one", unknown, open, true, verdict.CatchAllUnknown, []verify.Reason{verdict.SenderBlocked}},
-		{"an open question, then an answer", open, settled, false, verdict.Accepted, []verify.Reason{verdict.CatchAllUnknown, verdict.Accepted}},
+		{
+			"two answers", settled, gone, false, verdict.MailboxUnknown,
+			[]verify.Reason{verdict.Accepted, verdict.MailboxUnknown},
+		},
+		{
+			"none, then an answer", unknown, gone, false, verdict.MailboxUnknown,
+			[]verify.Reason{verdict.SenderBlocked, verdict.MailboxUnknown},
+		},
+		{
+			"none, then a provisional one", unknown, open, true, verdict.CatchAllUnknown,
+			[]verify.Reason{verdict.SenderBlocked},
+		},
+		{
+			"an open question, then an answer", open, settled, false, verdict.Accepted,
+			[]verify.Reason{verdict.CatchAllUnknown, verdict.Accepted},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			inTime(t, func(t *testing.T, f *state.File) {
@@ -230,7 +242,9 @@ func TestTheBetterAnswerOfTwoRunsIsKept(t *testing.T) {
 	}
 }
 
-const leftovers = `SELECT run, count(*) FROM rows GROUP BY run UNION ALL SELECT run, 1000 + count(*) FROM work GROUP BY run
+const leftovers = `SELECT run, count(*) FROM rows GROUP BY run
+
+	UNION ALL SELECT run, 1000 + count(*) FROM work GROUP BY run
 
 	UNION ALL SELECT run, 2000 + count(*) FROM batches GROUP BY run ORDER BY 1, 2`
 
@@ -262,7 +276,8 @@ func TestRowsStayUntilTheNextRunOverTheirListHasFinished(t *testing.T) {
 	two := start(t, f, "", "x@two.lab")
 	one.Close()
 	three := start(t, f, "", "x@two.lab")
-	check("one of two over no list is closed", "1 2", "2 2", "2 1001", "2 2001", "3 1", "4 1", "6 1", "6 1001", "6 2001", "7 1", "7 1001", "7 2001")
+	check("one of two over no list is closed", "1 2", "2 2", "2 1001", "2 2001", "3 1", "4 1", "6 1", "6 1001", "6 2001",
+		"7 1", "7 1001", "7 2001")
 
 	// Forgetting runs leaves those that are open.
 	withSQL(t, path, "UPDATE runs SET started = 1")

@@ -129,7 +129,7 @@ func (t *told) says(cell string, asked bool) {
 	}
 }
 
-// judge decides. What the person asked for stands above all; then comes what says that it is no suppression.
+// judge decides. What the person asked for comes first, then what says that it is no suppression.
 func (d *decider) judge(t told) (Entry, string) {
 	s := Entry{Reason: HardBounce}
 	own := ownWordsIn(t.reply, t.code)
@@ -148,7 +148,7 @@ func (d *decider) judge(t told) (Entry, string) {
 		s.Reason = Unsubscribe
 	case own == hard:
 	case t.kinds[no]:
-		return s, "no suppression but a delivery, a subscription or the like"
+		return s, "not a suppression but a delivery, a subscription or similar"
 	case has(soft), t.kinds[blocked] && has(bounce):
 		return s, "a soft bounce"
 	case has(hard):

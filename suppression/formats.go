@@ -34,7 +34,7 @@ func (e csvEntry) entry(func(string) bool, *reply.Classifier) (Entry, string) {
 	case soft:
 		return s, "a soft bounce"
 	case no:
-		return s, "no suppression but a delivery, a subscription or the like"
+		return s, "not a suppression but a delivery, a subscription or similar"
 	}
 	return s, "" // any word of the user's own counts
 }
@@ -221,8 +221,8 @@ var services = []service{
 	{CSV, [][]string{{"email", "reason", "date"}}, true, columnNames[csvEntry], decode[csvEntry]},
 }
 
-// marks are columns by which an export of a service is known whose columns say by their names what they mean. The format
-// is the source that is remembered.
+// marks are columns by which an export of a service is known whose columns say by their names what they mean. The
+// format is the source that is remembered.
 var marks = []struct {
 	format  Format
 	columns string

@@ -20,7 +20,7 @@ type Row struct {
 	Left string // why the row is left out; empty if it counts
 }
 
-// Options say what is known of a list beforehand.
+// Options tell what the caller knows about a list before it is read.
 type Options struct {
 	Stdin  io.Reader // what path "-" reads
 	Column string    // the address column: its name, or its number from 1; empty: found out
@@ -37,7 +37,7 @@ func (e *WhichColumnError) Error() string {
 		strings.Join(e.Columns, ", "))
 }
 
-// Reader is an open suppression list. Close it.
+// Reader is an open suppression list. The caller must close it.
 type Reader struct {
 	path       string
 	records    *records
@@ -46,11 +46,11 @@ type Reader struct {
 	classifier *reply.Classifier
 }
 
-// Open opens a list in any format that package lists reads. The columns decide which addresses are suppressed: those of a
-// service's export have the meaning that it documents, those of any other list the meaning of their names and words. In
-// a list of addresses alone each counts, with the reason [Manual]. For another list whose columns do not say which
-// address is suppressed, the error is a [*WhichColumnError]. The path "-" is Options.Stdin. The classifier decides which
-// bounces are about the address.
+// Open opens a list in any format that package lists reads. The columns decide which addresses are suppressed: those of
+// a service's export have the meaning that it documents, those of any other list the meaning of their names and words.
+// In a list of addresses alone each counts, with the reason [Manual]. For another list whose columns do not say which
+// address is suppressed, the error is a [*WhichColumnError]. The path "-" is Options.Stdin. The classifier decides
+// which bounces are about the address.
 func Open(path string, o Options, c *reply.Classifier) (*Reader, error) {
 	rows, err := openRecords(path, o)
 	if err != nil {

@@ -61,7 +61,8 @@ func openRecords(path string, o Options) (*records, error) {
 	}
 	r := &records{list: list, columns: list.Columns(), asked: -1}
 	if err := r.learn(o); err != nil {
-		return nil, errors.Join(fmt.Errorf("list %s: %w", cmp.Or(strings.Trim(path, "-"), "standard input"), err), list.Close())
+		return nil, errors.Join(fmt.Errorf("list %s: %w", cmp.Or(strings.Trim(path, "-"), "standard input"), err),
+			list.Close())
 	}
 	return r, nil
 }

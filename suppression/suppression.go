@@ -2,9 +2,9 @@
 // the formats of mail services: SendGrid, Mailgun, Postmark, Amazon SES, Mailchimp, HubSpot and others.
 //
 // [Open] reads a list and decides by its columns which of its addresses are suppressed; data/words.txt and
-// data/columns.txt hold the words that are known. A bounce counts only if the server's reply is about the address, which
-// package reply decides. [Export] and [Writer] write a list that a service imports. Package state stores
-// the list of this program.
+// data/columns.txt hold the words that are known. A bounce counts only if the server's reply is about the address,
+// which package reply decides. [Export] and [Writer] write a list that a service imports. Package state stores the list
+// of this program.
 package suppression
 
 import (
@@ -50,4 +50,4 @@ const (
 var Formats = []Format{CSV, Plain, SendGrid, Mailgun, Postmark, SES, Mailchimp, HubSpot}
 
 // ErrWholeDomain is returned by [Writer.Write] for a whole domain if the format can hold addresses only.
-var ErrWholeDomain = errors.New("suppression: the format has no whole domains")
+var ErrWholeDomain = errors.New("suppression: the format cannot hold whole domains")

@@ -65,47 +65,100 @@ func TestSuppressionListsOfMailServicesAreRead(t *testing.T) {
 5.1.1,unknown user,no address at all,1767225600
 `, suppression.SendGrid,
 			[]string{
-				"2 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z", "3 bob@corp.lab LEFT: the bounce is not about the address (sender_blocked)",
-				"4 carl@corp.lab LEFT: the bounce is not about the address (mailbox_full)", "5 dora@corp.lab hard_bounce 2026-01-01T00:00:00Z", "6 no address at all LEFT: not an address: there is no @",
+				"2 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z",
+				"3 bob@corp.lab LEFT: the bounce is not about the address (sender_blocked)",
+				"4 carl@corp.lab LEFT: the bounce is not about the address (mailbox_full)",
+				"5 dora@corp.lab hard_bounce 2026-01-01T00:00:00Z", "6 no address at all LEFT: not an address: there is no @",
 			},
 		},
-		{"SendGrid's spam reports", "email,created,ip\nann@corp.lab,1767225600,192.0.2.1\n", suppression.SendGrid, []string{"2 ann@corp.lab complaint 2026-01-01T00:00:00Z"}},
-		{"SendGrid's unsubscribes", "email,created\nann@corp.lab,1767225600\n", suppression.SendGrid, []string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z"}},
-		{"SendGrid's API", `[{"created":1767225600,"email":"ann@corp.lab","reason":"550 5.1.1 no such user","status":"5.1.1"}]`, suppression.SendGrid, []string{"1 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z"}},
 		{
-			"Mailgun's bounces", "address,code,error,created_at\nann@corp.lab,550,No such mailbox,\"Thu, 01 Jan 2026 00:00:00 UTC\"\nbob@corp.lab,,,\ncarl@corp.lab,554,Message rejected as spam,\n", suppression.Mailgun,
-			[]string{"2 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z", "3 bob@corp.lab hard_bounce", "4 carl@corp.lab LEFT: the bounce is not about the address (policy)"},
+			"SendGrid's spam reports", "email,created,ip\nann@corp.lab,1767225600,192.0.2.1\n", suppression.SendGrid,
+			[]string{"2 ann@corp.lab complaint 2026-01-01T00:00:00Z"},
 		},
 		{
-			"Mailgun's unsubscribes", "address,tags,created_at\nann@corp.lab,*,\"Thu, 01 Jan 2026 00:00:00 UTC\"\nbob@corp.lab,offers,\n", suppression.Mailgun,
-			[]string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z", "3 bob@corp.lab LEFT: unsubscribed from the tag offers only"},
+			"SendGrid's unsubscribes", "email,created\nann@corp.lab,1767225600\n", suppression.SendGrid,
+			[]string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z"},
 		},
-		{"Mailgun's complaints", "address,created_at\nann@corp.lab,\n", suppression.Mailgun, []string{"2 ann@corp.lab complaint"}},
-		{"Mailgun's API", `{"items":[{"address":"ann@corp.lab","tags":["*"],"created_at":"Thu, 01 Jan 2026 00:00:00 UTC"}],"paging":{"next":"https://x"}}`, suppression.Mailgun, []string{"1 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z"}},
+		{"SendGrid's API", `[{"created":1767225600,"email":"ann@corp.lab","reason":"550 5.1.1 no such user",` +
+			`"status":"5.1.1"}]`, suppression.SendGrid, []string{"1 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z"}},
 		{
-			"Postmark's API", `{"Suppressions":[{"EmailAddress":"ann@corp.lab","SuppressionReason":"HardBounce","Origin":"Recipient","CreatedAt":"2026-01-01T01:00:00+01:00"},
-{"EmailAddress":"bob@corp.lab","SuppressionReason":"SpamComplaint","Origin":"Recipient"},{"EmailAddress":"carl@corp.lab","SuppressionReason":"ManualSuppression","Origin":"Recipient"},
+			"Mailgun's bounces", "address,code,error,created_at\nann@corp.lab,550,No such mailbox,\"Thu, 01 Jan 2026 00:00:00 " +
+				"UTC\"\nbob@corp.lab,,,\ncarl@corp.lab,554,Message rejected as spam,\n", suppression.Mailgun,
+			[]string{
+				"2 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z", "3 bob@corp.lab hard_bounce",
+				"4 carl@corp.lab LEFT: the bounce is not about the address (policy)",
+			},
+		},
+		{
+			"Mailgun's unsubscribes", "address,tags,created_at\nann@corp.lab,*,\"Thu, 01 Jan 2026 00:00:00 UTC\"\n" +
+				"bob@corp.lab,offers,\n", suppression.Mailgun,
+			[]string{
+				"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z",
+				"3 bob@corp.lab LEFT: unsubscribed from the tag offers only",
+			},
+		},
+		{
+			"Mailgun's complaints", "address,created_at\nann@corp.lab,\n", suppression.Mailgun,
+			[]string{"2 ann@corp.lab complaint"},
+		},
+		{"Mailgun's API", `{"items":[{"address":"ann@corp.lab","tags":["*"],"created_at":"Thu, 01 Jan 2026 00:00:00 UTC"}],` +
+			`"paging":{"next":"https://x"}}`, suppression.Mailgun, []string{"1 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z"}},
+		{
+			"Postmark's API", `{"Suppressions":[{"EmailAddress":"ann@corp.lab","SuppressionReason":"HardBounce",` +
+				`"Origin":"Recipient","CreatedAt":"2026-01-01T01:00:00+01:00"},
+{"EmailAddress":"bob@corp.lab","SuppressionReason":"SpamComplaint","Origin":"Recipient"},` +
+				`{"EmailAddress":"carl@corp.lab","SuppressionReason":"ManualSuppression","Origin":"Recipient"},
 {"EmailAddress":"dora@corp.lab","SuppressionReason":"ManualSuppression","Origin":"Customer"}]}`, suppression.Postmark,
-			[]string{"1 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z", "2 bob@corp.lab complaint", "3 carl@corp.lab unsubscribe", "4 dora@corp.lab manual"},
+			[]string{
+				"1 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z", "2 bob@corp.lab complaint",
+				"3 carl@corp.lab unsubscribe", "4 dora@corp.lab manual",
+			},
 		},
-		{"Amazon SES's import file", "ann@corp.lab,BOUNCE\nbob@corp.lab, COMPLAINT\n", suppression.SES, []string{"1 ann@corp.lab hard_bounce", "2 bob@corp.lab complaint"}},
-		{"Amazon SES's API", `{"SuppressedDestinationSummaries":[{"EmailAddress":"ann@corp.lab","Reason":"COMPLAINT","LastUpdateTime":1767225600}]}`, suppression.SES, []string{"1 ann@corp.lab complaint 2026-01-01T00:00:00Z"}},
-		{"Amazon SES's lines of JSON", "{\"emailAddress\":\"ann@corp.lab\",\"reason\":\"BOUNCE\"}\n{\"emailAddress\":\"bob@corp.lab\",\"reason\":\"COMPLAINT\"}\n", suppression.SES, []string{"1 ann@corp.lab hard_bounce", "2 bob@corp.lab complaint"}},
 		{
-			"Mailchimp's cleaned members", "\"Email Address\",\"First Name\",\"Work Email\",CLEAN_TIME,CLEAN_CAMPAIGN_TITLE\nann@corp.lab,Ann,ann@job.lab,2026-01-01 00:00:00,May\n", suppression.Mailchimp,
+			"Amazon SES's import file", "ann@corp.lab,BOUNCE\nbob@corp.lab, COMPLAINT\n", suppression.SES,
+			[]string{"1 ann@corp.lab hard_bounce", "2 bob@corp.lab complaint"},
+		},
+		{"Amazon SES's API", `{"SuppressedDestinationSummaries":[{"EmailAddress":"ann@corp.lab","Reason":"COMPLAINT",` +
+			`"LastUpdateTime":1767225600}]}`, suppression.SES, []string{"1 ann@corp.lab complaint 2026-01-01T00:00:00Z"}},
+		{
+			"Amazon SES's lines of JSON", "{\"emailAddress\":\"ann@corp.lab\",\"reason\":\"BOUNCE\"}\n" +
+				"{\"emailAddress\":\"bob@corp.lab\",\"reason\":\"COMPLAINT\"}\n", suppression.SES,
+			[]string{"1 ann@corp.lab hard_bounce", "2 bob@corp.lab complaint"},
+		},
+		{
+			"Mailchimp's cleaned members", "\"Email Address\",\"First Name\",\"Work Email\",CLEAN_TIME,CLEAN_CAMPAIGN_TITLE\n" +
+				"ann@corp.lab,Ann,ann@job.lab,2026-01-01 00:00:00,May\n", suppression.Mailchimp,
 			[]string{"2 ann@corp.lab hard_bounce 2026-01-01T00:00:00Z"},
 		},
-		{"Mailchimp's unsubscribed members", "Email Address,First Name,UNSUB_TIME\nann@corp.lab,Ann,2026-01-01 00:00:00\nbob@corp.lab,Bob,\n", suppression.Mailchimp, []string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z", "3 bob@corp.lab LEFT: neither cleaned nor unsubscribed"}},
+		{"Mailchimp's unsubscribed members", "Email Address,First Name,UNSUB_TIME\nann@corp.lab,Ann,2026-01-01 00:00:00\n" +
+			"bob@corp.lab,Bob,\n", suppression.Mailchimp, []string{
+			"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z",
+			"3 bob@corp.lab LEFT: neither cleaned nor unsubscribed",
+		}},
 		{
-			"HubSpot's unsubscribes and bounces", "\ufeffEmail,Portal Bounce,Portal Unsubscribe,Portal Spam Report,Global Bounce,Offers\nann@corp.lab,Unknown user,,,,\nbob@corp.lab,,TRUE,,,\ncarl@corp.lab,,,TRUE,,\ndora@corp.lab,,,,TRUE,\nemil@corp.lab,Mailbox full,,,,\nfay@corp.lab,,FALSE,,,TRUE\n", suppression.HubSpot,
+			"HubSpot's unsubscribes and bounces", "\ufeffEmail,Portal Bounce,Portal Unsubscribe,Portal Spam Report,Global " +
+				"Bounce,Offers\nann@corp.lab,Unknown user,,,,\nbob@corp.lab,,TRUE,,,\ncarl@corp.lab,,,TRUE,,\n" +
+				"dora@corp.lab,,,,TRUE,\nemil@corp.lab,Mailbox full,,,,\nfay@corp.lab,,FALSE,,,TRUE\n", suppression.HubSpot,
 			[]string{
-				"2 ann@corp.lab hard_bounce", "3 bob@corp.lab unsubscribe", "4 carl@corp.lab complaint", "5 dora@corp.lab hard_bounce",
-				"6 emil@corp.lab LEFT: the bounce is not about the address (mailbox_full)", "7 fay@corp.lab LEFT: neither bounced nor unsubscribed from everything",
+				"2 ann@corp.lab hard_bounce", "3 bob@corp.lab unsubscribe", "4 carl@corp.lab complaint",
+				"5 dora@corp.lab hard_bounce",
+				"6 emil@corp.lab LEFT: the bounce is not about the address (mailbox_full)",
+				"7 fay@corp.lab LEFT: neither bounced nor unsubscribed from everything",
 			},
 		},
-		{"our own", "email,reason,date\nann@corp.lab,unsubscribe,2026-01-01T00:00:00Z\n@gone.lab,hard_bounce,\n", suppression.CSV, []string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z", "3 @gone.lab hard_bounce"}},
-		{"a plain list", "ann@corp.lab\nbob@corp.lab\n", suppression.Plain, []string{"1 ann@corp.lab manual", "2 bob@corp.lab manual"}},
-		{"a plain list of domains", "@corp.lab\n@gone.lab\n", suppression.Plain, []string{"1 @corp.lab manual", "2 @gone.lab manual"}},
+		{
+			"our own", "email,reason,date\nann@corp.lab,unsubscribe,2026-01-01T00:00:00Z\n@gone.lab,hard_bounce,\n",
+			suppression.CSV,
+			[]string{"2 ann@corp.lab unsubscribe 2026-01-01T00:00:00Z", "3 @gone.lab hard_bounce"},
+		},
+		{
+			"a plain list", "ann@corp.lab\nbob@corp.lab\n", suppression.Plain,
+			[]string{"1 ann@corp.lab manual", "2 bob@corp.lab manual"},
+		},
+		{
+			"a plain list of domains", "@corp.lab\n@gone.lab\n", suppression.Plain,
+			[]string{"1 @corp.lab manual", "2 @gone.lab manual"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -138,11 +191,13 @@ func TestWhatIsNoSuppressionListIsAnError(t *testing.T) {
 		"[]":                         "no entries",
 		"name,phone\nAnn,1\nBob,2\n": "no column",
 	} {
-		if _, err := suppression.Open("-", suppression.Options{Stdin: strings.NewReader(text)}, c); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := suppression.Open("-", suppression.Options{Stdin: strings.NewReader(text)}, c); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := suppression.Open(t.TempDir(), suppression.Options{}, c); err == nil || !strings.Contains(err.Error(), "folder") {
+	if _, err := suppression.Open(t.TempDir(), suppression.Options{}, c); err == nil ||
+		!strings.Contains(err.Error(), "folder") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -156,14 +211,21 @@ func TestWhatIsWrittenForAServiceReadsBack(t *testing.T) {
 		{Name: "@gone.lab", Reason: suppression.HardBounce, At: at},
 	}
 	golden := map[suppression.Format]string{
-		suppression.CSV:       "email,reason,date\nann@corp.lab,hard_bounce,2026-01-02T03:04:05Z\nbob@corp.lab,complaint,2026-01-02T03:04:05Z\ncarl@corp.lab,unsubscribe,\n@gone.lab,hard_bounce,2026-01-02T03:04:05Z\n",
-		suppression.Plain:     "ann@corp.lab\nbob@corp.lab\ncarl@corp.lab\n@gone.lab\n",
-		suppression.SendGrid:  "email\nann@corp.lab\nbob@corp.lab\ncarl@corp.lab\n",
-		suppression.Mailgun:   "address,code,error,created_at\nann@corp.lab,550,hard_bounce,\"Fri, 02 Jan 2026 03:04:05 UTC\"\nbob@corp.lab,550,complaint,\"Fri, 02 Jan 2026 03:04:05 UTC\"\ncarl@corp.lab,550,unsubscribe,\n",
-		suppression.Postmark:  "EmailAddress,SuppressionReason,Origin,CreatedAt\nann@corp.lab,HardBounce,Recipient,2026-01-02T03:04:05Z\nbob@corp.lab,SpamComplaint,Recipient,2026-01-02T03:04:05Z\ncarl@corp.lab,ManualSuppression,Recipient,\n",
-		suppression.SES:       "ann@corp.lab,BOUNCE\nbob@corp.lab,COMPLAINT\ncarl@corp.lab,BOUNCE\n",
-		suppression.Mailchimp: "Email Address,CLEAN_TIME,UNSUB_TIME\nann@corp.lab,2026-01-02 03:04:05,\nbob@corp.lab,,2026-01-02 03:04:05\ncarl@corp.lab,,1970-01-01 00:00:00\n",
-		suppression.HubSpot:   "Email,Portal Bounce,Global Bounce,Portal Unsubscribe,Portal Spam Report\nann@corp.lab,TRUE,,,\nbob@corp.lab,,,,TRUE\ncarl@corp.lab,,,TRUE,\n",
+		suppression.CSV: "email,reason,date\nann@corp.lab,hard_bounce,2026-01-02T03:04:05Z\n" +
+			"bob@corp.lab,complaint,2026-01-02T03:04:05Z\ncarl@corp.lab,unsubscribe,\n" +
+			"@gone.lab,hard_bounce,2026-01-02T03:04:05Z\n",
+		suppression.Plain:    "ann@corp.lab\nbob@corp.lab\ncarl@corp.lab\n@gone.lab\n",
+		suppression.SendGrid: "email\nann@corp.lab\nbob@corp.lab\ncarl@corp.lab\n",
+		suppression.Mailgun: "address,code,error,created_at\nann@corp.lab,550,hard_bounce,\"Fri, 02 Jan 2026 03:04:05 " +
+			"UTC\"\nbob@corp.lab,550,complaint,\"Fri, 02 Jan 2026 03:04:05 UTC\"\ncarl@corp.lab,550,unsubscribe,\n",
+		suppression.Postmark: "EmailAddress,SuppressionReason,Origin,CreatedAt\n" +
+			"ann@corp.lab,HardBounce,Recipient,2026-01-02T03:04:05Z\n" +
+			"bob@corp.lab,SpamComplaint,Recipient,2026-01-02T03:04:05Z\ncarl@corp.lab,ManualSuppression,Recipient,\n",
+		suppression.SES: "ann@corp.lab,BOUNCE\nbob@corp.lab,COMPLAINT\ncarl@corp.lab,BOUNCE\n",
+		suppression.Mailchimp: "Email Address,CLEAN_TIME,UNSUB_TIME\nann@corp.lab,2026-01-02 03:04:05,\n" +
+			"bob@corp.lab,,2026-01-02 03:04:05\ncarl@corp.lab,,1970-01-01 00:00:00\n",
+		suppression.HubSpot: "Email,Portal Bounce,Global Bounce,Portal Unsubscribe,Portal Spam Report\n" +
+			"ann@corp.lab,TRUE,,,\nbob@corp.lab,,,,TRUE\ncarl@corp.lab,,,TRUE,\n",
 	}
 	for _, format := range suppression.Formats {
 		var b bytes.Buffer
@@ -185,7 +247,8 @@ func TestWhatIsWrittenForAServiceReadsBack(t *testing.T) {
 		if diff := cmp.Diff(golden[format], b.String()); diff != "" {
 			t.Errorf("%s: -want +got:\n%s", format, diff)
 		}
-		if _, got := readSuppression(t, "-", b.String()); len(got) != want || strings.Contains(strings.Join(got, "\n"), "LEFT") {
+		if _, got := readSuppression(t, "-", b.String()); len(got) != want ||
+			strings.Contains(strings.Join(got, "\n"), "LEFT") {
 			t.Errorf("%s reads back as %q, want %d entries", format, got, want)
 		}
 	}
@@ -209,7 +272,8 @@ func TestALongSuppressionListIsWrittenAndReadWhole(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, got := readSuppression(t, "-", b.String()); len(got) != n || got[n-1] != fmt.Sprintf("%d a%d@corp.lab manual", n+1, n-1) {
+	if _, got := readSuppression(t, "-", b.String()); len(got) != n ||
+		got[n-1] != fmt.Sprintf("%d a%d@corp.lab manual", n+1, n-1) {
 		t.Errorf("%d rows, the last %q", len(got), got[len(got)-1])
 	}
 }

@@ -41,7 +41,10 @@ func TestEveryWordOfTheDataSaysOneThing(t *testing.T) {
 }
 
 func TestEveryColumnOfTheDataIsForOneThing(t *testing.T) {
-	kinds := []string{"says", "class", "state", "nostate", "is", "isnot", "since", "expired", "until", "reply", "code", "at", "who"}
+	kinds := []string{
+		"says", "class", "state", "nostate", "is", "isnot", "since", "expired", "until", "reply", "code",
+		"at", "who",
+	}
 	seen := map[string]bool{}
 	for line := range dataLines(columnsText) {
 		f := strings.Fields(line)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Ahead is what a run still waits for, as far as its domains were found.
+// Ahead tells which destinations a run still waits for, as far as its domains were looked up.
 type Ahead struct {
 	Slowest string        // the destination that needs most time; empty: none waits
 	Words   string        // what holds the work up most; empty: nothing in particular

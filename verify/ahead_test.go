@@ -59,7 +59,8 @@ func TestARunThatIsStoppedEndsSoonAlsoWhereAHostIsSlow(t *testing.T) {
 func TestWhatIsAheadComesFromThePaceOfTheSlowestDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		addresses := append(numbered("user", "yahoo.com", 400), numbered("user", "quick.lab", 40)...)
-		_, v := memoryWorld(t, "host mta5.am0.yahoodns.net latency=50ms\ndomain yahoo.com mx=mta5.am0.yahoodns.net acceptsall\n"+
+		_, v := memoryWorld(t, "host mta5.am0.yahoodns.net latency=50ms\ndomain yahoo.com mx=mta5.am0.yahoodns.net "+
+			"acceptsall\n"+
 			"host mx.quick.lab\ndomain quick.lab mx=mx.quick.lab", nil)
 		var seen lookout
 		begun := time.Now()

@@ -268,11 +268,12 @@ func (d *domain) exhausted(p *plan) evidence {
 func acceptance(c catchall.Answer) (reason Reason, detail string, flag bool) {
 	switch c {
 	case catchall.Yes:
-		return verdict.CatchAll, "accepted, but so was an address that cannot exist", true
+		return verdict.CatchAll, "the domain accepts mail for any address, so this one cannot be confirmed", true
 	case catchall.No:
-		return verdict.Accepted, "the mail host accepts mail for it, and refuses an address that cannot exist", false
+		return verdict.Accepted, "the mail host accepts this address and refuses one that cannot exist", false
 	default:
-		return verdict.CatchAllUnknown, "accepted, but the mail host would not say whether it accepts everybody", false
+		return verdict.CatchAllUnknown,
+			"the mail host accepted the address, but it is not known whether it accepts every address", false
 	}
 }
 

@@ -108,7 +108,8 @@ func TestAnAddressThatLooksLikeATrapIsNeverAsked(t *testing.T) {
 
 func TestAParkedDomainIsASuspectedTrapAndNeverAsked(t *testing.T) {
 	const declaration = "host mail.h-email.net\nhost mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab\n" +
-		"domain typo.lab mx=mail.h-email.net catchall\ndomain both.lab mx=mx.corp.lab,mail.h-email.net\nmailbox ann@both.lab\n"
+		"domain typo.lab mx=mail.h-email.net catchall\ndomain both.lab mx=mx.corp.lab,mail.h-email.net\n" +
+		"mailbox ann@both.lab\n"
 	cases := map[string]bool{"mail hosts are asked": true, "mail hosts are not asked": false}
 	bubbles(t, cases, func(t *testing.T, probes bool) {
 		l, v := memoryWorld(t, declaration, func(c *verify.Config) {

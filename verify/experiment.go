@@ -9,11 +9,11 @@ import (
 	"presend/verify/verdict"
 )
 
-// The control experiment reads refusals that no rule reads. The impossible address of the catch-all question is asked at
-// the same host, so the words for it are the words for a mailbox that does not exist, unless the host refuses everybody
-// from some point on: after so many refusals, recipients or minutes. Therefore the words count only if two sessions say
-// the same. In the first one the impossible address comes last, as always. In the second one, the test, it comes first,
-// then what is in doubt, and at last a real address that must be accepted.
+// The control experiment reads refusals that no rule reads. The impossible address of the catch-all question is asked
+// at the same host, so the words for it are the words for a mailbox that does not exist, unless the host refuses
+// everybody from some point on: after so many refusals, recipients or minutes. Therefore the words count only if two
+// sessions say the same. In the first one the impossible address comes last, as always. In the second one, the test, it
+// comes first, then what is in doubt, and at last a real address that must be accepted.
 
 const (
 	testsMost  = 3 // questions and tests that may tell nothing, until what is in doubt stays so

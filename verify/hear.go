@@ -231,7 +231,7 @@ func (p *plan) hearRecipient(s *session, t *transaction, x *task, a said, at pos
 	switch {
 	case a.meaning.Reason == verdict.Accepted && d.answer.Provider.AcceptsAll:
 		e.reason = verdict.AcceptsAllProvider
-		e.detail = "accepted, but " + d.answer.Provider.Name + " accepts every recipient at this step"
+		e.detail = d.answer.Provider.Name + " accepts every recipient at this step, so the address cannot be confirmed"
 		m.answered = true
 		p.finish(d, x, e)
 	case a.meaning.Reason == verdict.Accepted:

@@ -15,7 +15,8 @@ import (
 // Greeting is the name with which a mail host greets, in lower case, empty where it greets with none.
 type Greeting struct{ Host, Name string }
 
-// foreign reports whether a host greets with a name that is not of its own domain. Many do, with that of their operator.
+// foreign reports whether a host greets with a name that is not of its own domain. Many do, with that of their
+// operator.
 func (g Greeting) foreign() bool { return g.Name != "" && domainOf(g.Name) != domainOf(g.Host) }
 
 func domainOf(host string) string {

@@ -21,13 +21,17 @@ func TestTheRowOfGreetingsThatMakesATest(t *testing.T) {
 		row []string
 		at  int // the test comes after so many; 0: never
 	}{
-		"three unrelated ones":                      {alikeFrom(0, 5), 3},
-		"one that greets with its own name":         {append(alikeFrom(0, 2), append(own, alikeFrom(2, 7)...)...), 0},
-		"eight in a row after that":                 {append(append(alikeFrom(0, 2), own...), alikeFrom(2, 9)...), 11},
-		"one that greets with another foreign name": {append(append(alikeFrom(0, 2), "d50 192.0.50.1 mx.hoster.lab"), alikeFrom(2, 8)...), 11},
-		"one network":                               {[]string{"d1 192.0.2.1 a.lab", "d2 192.0.2.2 a.lab", "d3 192.0.2.3 a.lab", "d4 192.0.2.4 a.lab"}, 0},
-		"one destination":                           {[]string{"d1 192.0.1.1 a.lab", "d1 192.0.2.2 a.lab", "d1 192.0.3.3 a.lab"}, 0},
-		"no names":                                  {[]string{"d1 192.0.1.1 ", "d2 192.0.2.2 ", "d3 192.0.3.3 "}, 0},
+		"three unrelated ones":              {alikeFrom(0, 5), 3},
+		"one that greets with its own name": {append(alikeFrom(0, 2), append(own, alikeFrom(2, 7)...)...), 0},
+		"eight in a row after that":         {append(append(alikeFrom(0, 2), own...), alikeFrom(2, 9)...), 11},
+		"one that greets with another foreign name": {append(append(alikeFrom(0, 2), "d50 192.0.50.1 mx.hoster.lab"),
+			alikeFrom(2, 8)...), 11},
+		"one network": {
+			[]string{"d1 192.0.2.1 a.lab", "d2 192.0.2.2 a.lab", "d3 192.0.2.3 a.lab", "d4 192.0.2.4 a.lab"},
+			0,
+		},
+		"one destination": {[]string{"d1 192.0.1.1 a.lab", "d1 192.0.2.2 a.lab", "d1 192.0.3.3 a.lab"}, 0},
+		"no names":        {[]string{"d1 192.0.1.1 ", "d2 192.0.2.2 ", "d3 192.0.3.3 "}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a alike

@@ -23,8 +23,8 @@ func (s *session) endedByLimit(b *broken) bool {
 	return b.said.errorLimit() || b.command == reply.MAIL && s.load.mails > 0
 }
 
-// learnSessionLimits counts the transactions of a session, and learns the limits on a session from how it ended and from
-// how long refusals took.
+// learnSessionLimits counts the transactions of a session, and learns the limits on a session from how it ended and
+// from how long refusals took.
 func (p *plan) learnSessionLimits(s *session, ev heard) {
 	b, d := ev.broken, s.dest
 	done := len(ev.transactions)
@@ -126,8 +126,9 @@ func (s *session) admits(d *domain) bool {
 // postscreen lets the next connection pass.
 const screenedFor = 6 * time.Second
 
-// screened reports whether a host puts off everybody at the first visit: each recipient of the session was answered with
-// 450 4.3.2, and none was answered otherwise at the destination before. All of them are asked again in one new session.
+// screened reports whether a host puts off everybody at the first visit: each recipient of the session was answered
+// with 450 4.3.2, and none was answered otherwise at the destination before. All of them are asked again in one new
+// session.
 func (p *plan) screened(s *session, f *flight, ev heard) bool {
 	l := s.lane()
 	if l.screening || l.heard || ev.broken != nil && ev.broken.kind != brokenClosed || f.transactions[0].test {
@@ -174,7 +175,8 @@ const (
 	nextDay  = time.Minute // after midnight, when what was left is asked again
 )
 
-// leftToday returns how many recipients the budget of a day lets a source ask at the destination. Days are those of UTC.
+// leftToday returns how many recipients the budget of a day lets a source ask at the destination. Days are those of
+// UTC.
 func (d *destination) leftToday(n int, now time.Time) int {
 	if d.table.Day == 0 {
 		return math.MaxInt
@@ -195,7 +197,8 @@ func (d *destination) budgetSpent(now time.Time) evidence {
 	}
 }
 
-// saysBudget reports whether the detail of a result is that of a budget that is used up. A state file keeps no more of it.
+// saysBudget reports whether the detail of a result is that of a budget that is used up. A state file keeps no more of
+// it.
 func saysBudget(detail string) bool { return strings.HasPrefix(detail, notAsked+"today's budget") }
 
 // slower notes that the server asks for a slower pace.
@@ -212,7 +215,7 @@ func (p *plan) nextHour(s *session, said string) {
 	l := s.lane()
 	l.circuit = &evidence{
 		reason:  verdict.RateLimited,
-		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one, it said: %s", s.dest.name, said),
+		detail:  notAsked + fmt.Sprintf("%s has an hourly limit or a similar one; it said: %s", s.dest.name, said),
 		retryAt: p.now.Add(circuitFor + time.Minute),
 	}
 	l.circuitAt, l.trial = p.now, false

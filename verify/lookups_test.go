@@ -136,24 +136,25 @@ func TestDomainsAboveTheBoundWaitForTheTestOfDNSToo(t *testing.T) {
 }
 
 func TestDNSThatStaysAwayIsGivenUpAndNothingIsConcluded(t *testing.T) {
-	bubbles(t, map[string]time.Duration{"at once": 0, "after a minute": time.Minute}, func(t *testing.T, patience time.Duration) {
-		b := &brittle{from: time.Now().Add(100 * time.Millisecond), till: time.Now().Add(time.Hour)}
-		begun, failed := time.Now(), 0
-		list := append(domains("d", 4000), domains("gone", 400)...)
-		for _, r := range lookedUp(t, b, verify.RunOptions{Patience: patience}, list...) {
-			if r.Reason != "dns_failure" {
-				continue
+	bubbles(t, map[string]time.Duration{"at once": 0, "after a minute": time.Minute},
+		func(t *testing.T, patience time.Duration) {
+			b := &brittle{from: time.Now().Add(100 * time.Millisecond), till: time.Now().Add(time.Hour)}
+			begun, failed := time.Now(), 0
+			list := append(domains("d", 4000), domains("gone", 400)...)
+			for _, r := range lookedUp(t, b, verify.RunOptions{Patience: patience}, list...) {
+				if r.Reason != "dns_failure" {
+					continue
+				}
+				failed++
+				if !r.Ours || r.Trouble == nil || r.Trouble.Kind != verify.DNSDown {
+					t.Fatalf("%s: %s (%s), ours %v", r.Normalized, r.Reason, r.Detail, r.Ours)
+				}
 			}
-			failed++
-			if !r.Ours || r.Trouble == nil || r.Trouble.Kind != verify.DNSDown {
-				t.Fatalf("%s: %s (%s), ours %v", r.Normalized, r.Reason, r.Detail, r.Ours)
+			within(t, "the run", time.Since(begun), patience, patience+20*time.Second)
+			if failed < 4000 {
+				t.Errorf("only %d without an answer", failed)
 			}
-		}
-		within(t, "the run", time.Since(begun), patience, patience+20*time.Second)
-		if failed < 4000 {
-			t.Errorf("only %d without an answer", failed)
-		}
-	})
+		})
 }
 
 func TestADomainWithoutAnAnswerCountsOnlyWhereAnotherHasOne(t *testing.T) {

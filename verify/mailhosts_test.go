@@ -84,8 +84,8 @@ func TestASecondMXIsAskedWhereTheFirstHasNoAddressAtTheMoment(t *testing.T) {
 	bubbles(t, map[string]string{
 		"SERVFAIL": "servfail", "no address": "noaddress", "refused": "dead", "never connects": "blackhole",
 		"blocks us": "banner554",
-	}, func(t *testing.T, mood string) {
-		_, v := memoryWorld(t, "host mx1.a.lab "+mood+"\nhost mx2.b.lab\n"+
+	}, func(t *testing.T, fault string) {
+		_, v := memoryWorld(t, "host mx1.a.lab "+fault+"\nhost mx2.b.lab\n"+
 			"domain corp.lab mx=10:mx1.a.lab,20:mx2.b.lab\nmailbox ann@corp.lab", nil)
 		begun := time.Now()
 		results := verifyAll(t, v, []string{"ann@corp.lab", "bob@corp.lab"})

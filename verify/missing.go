@@ -6,8 +6,8 @@ import (
 	"presend/verify/verdict"
 )
 
-// missingLeast is how many real addresses have to be refused as not existing, and none accepted, for a domain that seems
-// to refuse all: it moved, or its mail hosts have an old list of its mailboxes.
+// missingLeast is how many real addresses have to be refused as not existing, and none accepted, for a domain that
+// seems to refuse all: it moved, or its mail hosts have an old list of its mailboxes.
 const missingLeast = 3
 
 // refuse gives a recipient that was refused its result. One that is said not to exist waits until it is known whether
@@ -31,8 +31,8 @@ func (p *plan) refuse(t *transaction, x *task, e evidence, position int) {
 	t.share.missing = append(t.share.missing, held{x, e})
 }
 
-// tellMissing gives those their result that were said not to exist, once that is all, or another recipient of the domain
-// exists.
+// tellMissing gives those their result that were said not to exist, once that is all, or another recipient of the
+// domain exists.
 func (p *plan) tellMissing(d *domain) {
 	for _, s := range d.shares {
 		over := s.waiting()+s.out+len(s.held)+len(s.doubts) == 0 && !s.refilling
@@ -50,8 +50,8 @@ func (p *plan) tellMissing(d *domain) {
 }
 
 // runOf names the run in which tasks are asked for the first time. The invented addresses of the catch-all question go
-// by it: they are the same in the retries of a run, as greylisting wants them, and others in the next run, since servers
-// keep their answers for a while.
+// by it: they are the same in the retries of a run, as greylisting wants them, and others in the next run, since
+// servers keep their answers for a while.
 func runOf(list []Task, now time.Time) string {
 	first := now
 	for _, t := range list {

@@ -97,7 +97,7 @@ func TestWhereLargeFlightsGetLostSmallOnesAreTried(t *testing.T) {
 }
 
 func TestADeadFamilyCostsAQuarterOfASecond(t *testing.T) {
-	type world struct{ four, six string } // the mood of each family's address
+	type world struct{ four, six string } // the fault of each family's address
 	bubbles(t, map[string]world{
 		"IPv4 is a black hole": {"blackhole", ""},
 		"IPv6 is a black hole": {"", "blackhole"},

@@ -13,8 +13,8 @@ import (
 
 // Outside connects to large hosts on port 25, from one of our addresses (the zero Addr is the system's choice) and over
 // one family. It returns the greeting of one that answers. It is called only after connections to several unrelated
-// destinations in a row had no answer, and hosts that answered before do not either; or when unrelated destinations in a
-// row all greeted with the same name. Its answer tells "port 25 is closed here" from "these hosts are down", and
+// destinations in a row had no answer, and hosts that answered before do not either; or when unrelated destinations in
+// a row all greeted with the same name. Its answer tells "port 25 is closed here" from "these hosts are down", and
 // "another server answers for all" from "they have one operator".
 type Outside func(ctx context.Context, source netip.Addr, ipv6 bool) (Greeting, error)
 

@@ -423,7 +423,8 @@ func (v *Verifier) byName(ctx context.Context, domain string) (e evidence, worth
 		e.reason, e.detail = verdict.Disposable, domain+" hands out throw-away addresses"
 	case answer.Provider.Parked:
 		e.reason = verdict.SpamTrapSuspect
-		e.detail = fmt.Sprintf("%s is for sale or waits for typos: its mail host %s takes mail for anybody at such names",
+		e.detail = fmt.Sprintf("%s is a parked domain: its mail host %s takes mail for any address at domains that are for "+
+			"sale or look like typos",
 			domain, answer.Hosts[0].Name)
 	default:
 		e.reason, e.detail = verdict.NotProbed, "the domain takes mail; no server was asked about the mailbox"
@@ -473,7 +474,7 @@ func (v *Verifier) check(ctx context.Context, a syntax.Address, answer mx.Answer
 
 func (v *Verifier) settled(o resultsOrder) (Result, error) {
 	if len(o.done) == 0 {
-		return Result{}, errors.New("verify: the check was given up")
+		return Result{}, errors.New("verify: the check was stopped before it ended")
 	}
 	return v.result(o.done[0].task, o.done[0].evidence), nil
 }

@@ -26,7 +26,8 @@ func TestABudgetADayHandsTheRestToTomorrow(t *testing.T) {
 			t.Fatalf("%+v; want a time early tomorrow and the reason", e)
 		}
 	}
-	if again := w.verifyAll(answerOf("a.lab", "10 mx.a.lab 10.0.0.1"), "goodmore@a.lab"); again.reasons()["not_probed"] != 1 {
+	if again := w.verifyAll(answerOf("a.lab", "10 mx.a.lab 10.0.0.1"),
+		"goodmore@a.lab"); again.reasons()["not_probed"] != 1 {
 		t.Errorf("later that day: %v", again.reasons())
 	}
 	w.now = tomorrow
@@ -53,7 +54,8 @@ func TestAnHourlyLimitHandsTheRestToTheNextHourAndKeepsWhatWasAnswered(t *testin
 			append(addresses(20, "good", "a.lab"), addresses(9, "goodlast", "a.lab")...)...)
 		took := w.now.Sub(simEpoch)
 		got := r.reasons()
-		if got["accepted"]+got["catch_all_unknown"] < 10 || got["accepted"]+got["catch_all_unknown"]+got["rate_limited"] != 29 ||
+		if got["accepted"]+got["catch_all_unknown"] < 10 || got["accepted"]+got["catch_all_unknown"]+
+			got["rate_limited"] != 29 ||
 			took > time.Minute {
 			t.Errorf("%s: %v after %v", words, got, took)
 		}

@@ -24,14 +24,14 @@ type Task struct {
 	Heard   *Result        // its mail host accepted it before and the catch-all question stayed open; nil: not so
 }
 
-// Domain is a domain with addresses to verify, and what is remembered of it.
+// Domain is a domain with addresses to verify, and the facts that are remembered about it.
 type Domain struct {
 	Name     string          // A-labels, lower case
 	Pending  int             // how many of its addresses wait
 	CatchAll catchall.Answer // catchall.Open where nothing fresh is known
 }
 
-// Facts are what a run learned of a domain.
+// Facts hold what a run learned about a domain.
 type Facts struct {
 	Name      string
 	Provider  string

@@ -65,8 +65,11 @@ func TestARateIsLearnedAndKeptJustUnder(t *testing.T) {
 		"30 a minute, counted by the minute": {window(30, time.Minute), slow, 38, time.Minute, 80 * time.Second, 16, 0},
 		"60 a minute, counted by the minute": {window(60, time.Minute), slow, 200, 3 * time.Minute, 5 * time.Minute, 60, 0},
 		"10 a second":                        {window(10, time.Second), slow, 400, 40 * time.Second, 90 * time.Second, 60, 0},
-		"421 in place of an answer":          {bucket(30, 30), "421 4.7.0 Too fast, slow down", 38, 15 * time.Second, 40 * time.Second, 14, 0},
-		"one bad moment":                     {allBut(40), slow, 400, 0, 5 * time.Second, 1, 0},
+		"421 in place of an answer": {
+			bucket(30, 30), "421 4.7.0 Too fast, slow down", 38, 15 * time.Second,
+			40 * time.Second, 14, 0,
+		},
+		"one bad moment": {allBut(40), slow, 400, 0, 5 * time.Second, 1, 0},
 	}, func(t *testing.T, w rated) {
 		slows := 0
 		good, bad := numbered("good", "corp.lab", w.count*3/4), numbered("bad", "corp.lab", w.count/4)
@@ -143,46 +146,47 @@ func rateScript(w rated, slows *int) lab.Script {
 }
 
 func TestAHostThatLetsNothingPassForMinutesIsLeftToTheNextHour(t *testing.T) {
-	bubbles(t, map[string]string{"": "450 4.7.1 Error: too much mail from your address"}, func(t *testing.T, words string) {
-		slows := 0
-		good := numbered("good", "corp.lab", 200)
-		_, v := scripted(t, "", good, rateScript(rated{passes: window(50, time.Hour), words: words}, &slows), nil)
-		queue := newNotebook(t, good)
-		begun := time.Now()
-		if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		took := time.Since(begun)
-		within(t, "the run", took, 10*time.Minute, 15*time.Minute)
-		answered := 0
-		for _, r := range queue.list() {
-			switch {
-			case r.Reason == "accepted" || r.Reason == "catch_all_unknown":
-				answered++
-			case r.Reason != "rate_limited":
-				t.Errorf("%s: %s (%s)", r.Normalized, r.Reason, r.Detail)
-			case strings.HasPrefix(r.Detail, "not asked:") && r.RetryAt.Sub(r.CheckedAt) < 50*time.Minute:
-				t.Errorf("%s is asked again after %v", r.Normalized, r.RetryAt.Sub(r.CheckedAt))
-			}
-		}
-		if answered < 49 || slows > 170 {
-			t.Errorf("%d answered, %d told to slow down", answered, slows)
-		}
-		for range 4 { // hour after hour
-			time.Sleep(time.Hour + time.Minute)
-			queue.again()
+	bubbles(t, map[string]string{"": "450 4.7.1 Error: too much mail from your address"},
+		func(t *testing.T, words string) {
+			slows := 0
+			good := numbered("good", "corp.lab", 200)
+			_, v := scripted(t, "", good, rateScript(rated{passes: window(50, time.Hour), words: words}, &slows), nil)
+			queue := newNotebook(t, good)
+			begun := time.Now()
 			if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
 				t.Fatal(err)
 			}
-		}
-		left := 0
-		for _, r := range queue.list() {
-			if r.Reason != "accepted" {
-				left++
+			took := time.Since(begun)
+			within(t, "the run", took, 10*time.Minute, 15*time.Minute)
+			answered := 0
+			for _, r := range queue.list() {
+				switch {
+				case r.Reason == "accepted" || r.Reason == "catch_all_unknown":
+					answered++
+				case r.Reason != "rate_limited":
+					t.Errorf("%s: %s (%s)", r.Normalized, r.Reason, r.Detail)
+				case strings.HasPrefix(r.Detail, "not asked:") && r.RetryAt.Sub(r.CheckedAt) < 50*time.Minute:
+					t.Errorf("%s is asked again after %v", r.Normalized, r.RetryAt.Sub(r.CheckedAt))
+				}
 			}
-		}
-		if left > 10 {
-			t.Errorf("%d of 200 are not done after five hours at 50 an hour", left)
-		}
-	})
+			if answered < 49 || slows > 170 {
+				t.Errorf("%d answered, %d told to slow down", answered, slows)
+			}
+			for range 4 { // hour after hour
+				time.Sleep(time.Hour + time.Minute)
+				queue.again()
+				if err := v.Run(t.Context(), queue, verify.RunOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := 0
+			for _, r := range queue.list() {
+				if r.Reason != "accepted" {
+					left++
+				}
+			}
+			if left > 10 {
+				t.Errorf("%d of 200 are not done after five hours at 50 an hour", left)
+			}
+		})
 }

@@ -30,7 +30,7 @@ type way struct {
 	v6     bool
 }
 
-// anyWay stands for all of them: of a failure that is no connection's, it matters whether anything answered at all.
+// anyWay means all of them: of a failure that is no connection's, it matters whether anything answered at all.
 var anyWay = way{source: anySource}
 
 type wayState int

@@ -59,17 +59,17 @@ func TestHostsThatAreDownAreJudgedAsBeforeWhereLargeOnesAnswer(t *testing.T) {
 }
 
 func TestAHealthyRunTestsNothing(t *testing.T) {
-	bubbles(t, map[string]string{"dropped": "blackhole", "refused": "dead"}, func(t *testing.T, mood string) {
+	bubbles(t, map[string]string{"dropped": "blackhole", "refused": "dead"}, func(t *testing.T, fault string) {
 		declaration, addresses := hosts(30, 3, "latency=300ms")
 		for i := range 8 { // fewer than make a silence of many, and they fail first
-			declaration += fmt.Sprintf("host mx.down%d.lab %s\ndomain down%d.lab mx=mx.down%d.lab\n", i, mood, i, i)
+			declaration += fmt.Sprintf("host mx.down%d.lab %s\ndomain down%d.lab mx=mx.down%d.lab\n", i, fault, i, i)
 			addresses = append(addresses, fmt.Sprintf("user@down%d.lab", i))
 		}
 		n, v := networkWorld(t, declaration, true, nil)
 		for _, r := range verifyAll(t, v, addresses) {
 			want := verify.Accepted
 			if strings.Contains(r.Normalized, "down") {
-				want = map[string]verify.Reason{"blackhole": verify.Timeout, "dead": verify.Unreachable}[mood]
+				want = map[string]verify.Reason{"blackhole": verify.Timeout, "dead": verify.Unreachable}[fault]
 			}
 			if r.Reason != want || r.Ours || r.Trouble != nil {
 				t.Errorf("%s: %s (%s), ours %v", r.Normalized, r.Reason, r.Detail, r.Ours)
@@ -157,7 +157,8 @@ func TestAHostThatIsDownForTheSourceThatWorksIsDown(t *testing.T) {
 			return nil
 		})
 		for _, r := range verifyAll(t, v, append([]string{"bob@dead.lab"}, addresses...)) {
-			if r.Normalized == "bob@dead.lab" && (r.Reason != "unreachable" || r.Ours || !strings.Contains(r.Detail, "refused")) {
+			if r.Normalized == "bob@dead.lab" &&
+				(r.Reason != "unreachable" || r.Ours || !strings.Contains(r.Detail, "refused")) {
 				t.Errorf("%s (%s), ours %v; want what was met from the source that works", r.Reason, r.Detail, r.Ours)
 			}
 		}

@@ -8,14 +8,15 @@ import (
 	"presend/verify/verdict"
 )
 
-// Result is what is known of one address, with the evidence. The JSON names are a contract.
+// Result is the verdict on one address, with the evidence for it. The JSON names are a contract.
 type Result struct {
-	Address    string     `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
-	Normalized string     `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
-	Verdict    Verdict    `json:"verdict"`
-	Score      int        `json:"score"` // estimated probability in percent that a message sent now would not bounce
-	Reason     Reason     `json:"reason"`
-	Detail     string     `json:"detail"` // the reason in a sentence; may hold text from servers, which is not to be trusted
+	Address    string  `json:"address"`    // as it was given to Check or CheckAll; of a Run, as Normalized
+	Normalized string  `json:"normalized"` // the mailbox, its domain in lower-case A-labels; empty where there is none
+	Verdict    Verdict `json:"verdict"`
+	Score      int     `json:"score"` // estimated probability in percent that a message sent now would not bounce
+	Reason     Reason  `json:"reason"`
+	// the reason in a sentence; may hold text from servers, which is not to be trusted
+	Detail     string     `json:"detail"`
 	Flags      []Flag     `json:"flags"`
 	Suggestion string     `json:"suggestion"` // the mailbox that was probably meant
 	Provider   string     `json:"provider"`
@@ -38,8 +39,8 @@ type Reply struct {
 	Command  string `json:"command"`
 }
 
-// Judge sets what follows from a result's reason and flags, and from the detail of one that was not probed: verdict,
-// score, action and advice. The score is that of an address in no list that was asked just now.
+// Judge sets the fields that follow from a result's reason and flags, and from the detail of one that was not probed:
+// verdict, score, action and advice. The score is that of an address in no list that was asked just now.
 func (r *Result) Judge() {
 	facts := r.Reason.Facts()
 	r.Verdict, r.Action, r.Advice = facts.Verdict, facts.Action, facts.Advice

@@ -304,7 +304,8 @@ func (p *plan) stuck(d *domain) bool {
 		can = append(can, p.usable(d.dest, n) && len(p.reach(p.scratch[:0], d, n)) > 0)
 	}
 	if !slices.Contains(can, true) {
-		return slices.ContainsFunc(d.shares, func(s *share) bool { return s.waiting()+len(s.doubts) > 0 || s.asksOnly() || s.wantsTest() })
+		return slices.ContainsFunc(d.shares,
+			func(s *share) bool { return s.waiting()+len(s.doubts) > 0 || s.asksOnly() || s.wantsTest() })
 	}
 	for _, s := range d.shares {
 		p.sortPicky(d, s, can)

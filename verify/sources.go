@@ -134,7 +134,8 @@ func (p *plan) noRouteTo(n int, addr netip.Addr, dest *destination, e evidence) 
 	e.via, e.ours = &w, true // whether it is us alone, or the host's network
 	if !f.worked {           // it may be us
 		e = evidence{
-			reason: verdict.NotProbed, detail: "this machine has no route to its mail host: " + e.detail, via: &anyWay, ours: true,
+			reason: verdict.NotProbed, detail: "this machine has no route to its mail host: " + e.detail, via: &anyWay,
+			ours: true,
 		}
 	} else if p.silence(n, addr, dest, e); f.noRoute >= noRouteLimit {
 		p.doubt(w)

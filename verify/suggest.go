@@ -12,8 +12,8 @@ var providerOf = map[string]string{
 	"hotmail": "outlook", "outlook": "outlook", "live": "outlook", "msn": "outlook",
 }
 
-// isAtProvider reports whether the mail hosts of a domain are those of the provider whose domain would be suggested for it:
-// then it is one of that provider's domains, and no slip.
+// isAtProvider reports whether the mail hosts of a domain are those of the provider whose domain would be suggested for
+// it: then it is one of that provider's domains, and no slip.
 func isAtProvider(answer mx.Answer, suggested string) bool {
 	name, _, _ := strings.Cut(suggested, ".")
 	provider := providerOf[name]

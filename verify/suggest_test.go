@@ -55,7 +55,8 @@ func TestADomainOnTheHostsOfTheProviderIsNoSlip(t *testing.T) {
 			Task{Address: syntax.Stored("ann", test.domain)},
 			evidence{reason: verdict.Accepted, answer: mx.Answer{Provider: mx.Provider{Name: test.provider}}},
 		)
-		if got := strings.TrimPrefix(r.Suggestion, "ann@"); got != test.want || slices.Contains(r.Flags, FlagTypo) != (got != "") {
+		if got := strings.TrimPrefix(r.Suggestion, "ann@"); got != test.want ||
+			slices.Contains(r.Flags, FlagTypo) != (got != "") {
 			t.Errorf("at %q, %s may mean %q, want %q; flags %v", test.provider, test.domain, got, test.want, r.Flags)
 		}
 	}

@@ -20,7 +20,7 @@ const (
 	PortIntercepted TroubleKind = "port_intercepted"
 )
 
-// Trouble is what is wrong on our side, so that addresses could not be asked about. It is never held against them.
+// Trouble is a fault on our side that kept addresses from being asked about. It is never held against them.
 type Trouble struct {
 	Kind   TroubleKind
 	Where  string // the source address and the family, where several are in use; may be empty
@@ -29,7 +29,7 @@ type Trouble struct {
 	Since time.Time
 }
 
-// String says what is wrong, without a full stop.
+// String returns what is wrong in words, without a full stop.
 func (t *Trouble) String() string {
 	var what string
 	switch t.Kind {
@@ -55,7 +55,7 @@ func (t *Trouble) String() string {
 	return what
 }
 
-// Advice says what to do about it.
+// Advice returns sentences that say what to do about it.
 func (t *Trouble) Advice() string {
 	switch t.Kind {
 	case NetworkDown:
@@ -63,7 +63,8 @@ func (t *Trouble) Advice() string {
 	case DNSDown:
 		return "Correct the resolver of this machine, or name another one with --dns, and run the same command once more."
 	case PortIntercepted:
-		return "Ask the operator of your network to stop intercepting port 25, run it on a machine in another network, or go " +
+		return "Ask the operator of your network to stop intercepting port 25, run it on a machine in another " +
+			"network, or go " +
 			"through one with --proxy; --no-smtp does what syntax and DNS can say."
 	case ProxyBroken:
 		return "Correct --proxy, its password or its rules, and run the same command once more."

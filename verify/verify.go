@@ -36,7 +36,7 @@ type Resolver interface {
 	Lookup(ctx context.Context, domain string) (mx.Answer, error)
 }
 
-// Reference is what is known of names before anything is asked; *reference.Data is one.
+// Reference tells what is known about names before anything is asked; *reference.Data is one.
 type Reference interface {
 	Disposable(domain string) bool
 	Free(domain string) bool
@@ -45,10 +45,11 @@ type Reference interface {
 	TrapSuspect(local, domain string) bool
 }
 
-// Config is what a Verifier works with. Resolver is required; nil or zero for the rest means what its line says.
+// Config configures a Verifier. Resolver is required; nil or zero for the rest means what its line says.
 type Config struct {
-	Resolver  Resolver
-	Prober    Prober                      // SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
+	Resolver Resolver
+	// SMTP(prober); nil: nothing is probed, every address whose domain takes mail is not_probed
+	Prober    Prober
 	Pace      *smtpprobe.Pace             // nil: the embedded table
 	Reference Reference                   // nil: no address is disposable, free, role, special-use or a suspected trap
 	Sessions  int                         // SMTP sessions at a time over all destinations; default 200
@@ -61,7 +62,7 @@ type Config struct {
 	Logger    *slog.Logger                // nil: silence. Level Debug: a line a session, and the reason of each pause
 }
 
-// Verifier verifies addresses. Safe for concurrent use.
+// Verifier verifies addresses. It is safe for concurrent use.
 type Verifier struct {
 	config Config
 	engine *dispatcher
@@ -101,7 +102,8 @@ func New(config Config) (*Verifier, error) {
 	}
 	v := &Verifier{config: config}
 	v.engine = &dispatcher{
-		prober: config.Prober, outside: config.Outside, weigher: weigher{classifier}, log: config.Logger, events: make(chan message, 64),
+		prober: config.Prober, outside: config.Outside, weigher: weigher{classifier}, log: config.Logger,
+		events: make(chan message, 64),
 		plan: newPlan(rules{
 			pace: config.Pace, addrs: config.Sources, slots: config.Sessions,
 			ipv4: both || config.IPv4, ipv6: both || config.IPv6, sender: sender, outside: config.Outside != nil,
@@ -270,7 +272,8 @@ func (v *Verifier) flags(a syntax.Address, e evidence) []Flag {
 func Treat(r Result, rules map[Flag]Verdict) Result {
 	severity := []Verdict{verdict.Deliverable, verdict.Unknown, verdict.Risky, verdict.Invalid}
 	for _, f := range r.Flags {
-		if verdict, ok := rules[f]; ok && r.Verdict != "" && slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
+		if verdict, ok := rules[f]; ok && r.Verdict != "" &&
+			slices.Index(severity, verdict) > slices.Index(severity, r.Verdict) {
 			r.Verdict, r.Action = verdict, verdict.Action()
 			r.Detail = fmt.Sprintf("%s (treated as %s: %s)", r.Detail, verdict, f)
 			r.Advice = fmt.Sprintf("You asked to treat addresses with the flag %s as %s.", f, verdict)

@@ -104,7 +104,8 @@ func (s said) unread() bool {
 // beforeRCPT corrects what a refusal before RCPT is evidence of: nobody has named a mailbox yet, so it cannot be about
 // one.
 func (s said) beforeRCPT() said {
-	if s.evidence.reason == verdict.Refused || s.meaning.Subject == reply.SubjectMailbox || s.meaning.Reason == verdict.Accepted {
+	if s.evidence.reason == verdict.Refused || s.meaning.Subject == reply.SubjectMailbox ||
+		s.meaning.Reason == verdict.Accepted {
 		s.evidence.reason = verdict.ServerUnavailable
 	}
 	return s
@@ -119,7 +120,7 @@ type failure struct {
 	noTLS    bool // STARTTLS failed there
 }
 
-// fault says whether a failed connection is about us.
+// fault reports whether a failed connection is about us.
 type fault int
 
 const (

@@ -102,7 +102,7 @@ func (p *plan) unanswered(s *session, f failure) {
 func (p *plan) awayWords() (words string) {
 	p.eachWay(func(w way, r *reach) {
 		if r.state == awayWay && words == "" {
-			words = fmt.Sprintf("the network: nothing answers since %s", clock(r.since))
+			words = fmt.Sprintf("the network: nothing has answered since %s", clock(r.since))
 			if name := p.wayName(w); name != "" {
 				words += " (" + name + ")"
 			}

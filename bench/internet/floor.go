@@ -21,7 +21,7 @@ func floorOf(in *internet, pace *smtpprobe.Pace, budget int, timeout time.Durati
 	var f floor
 	var total time.Duration
 	for i, p := range in.places {
-		if p.host.Mood == lab.Tarpit { // it costs the time that we wait for a banner
+		if p.host.Fault == lab.Tarpit { // it costs the time that we wait for a banner
 			total += timeout
 			f.Busiest = max(f.Busiest, timeout)
 			continue
@@ -76,7 +76,7 @@ func (n need) in(sessions int) time.Duration {
 // everything.
 func (p *place) need(limits smtpprobe.Limits) need {
 	n := need{trip: p.host.Latency, stepwise: p.host.NoPipelining}
-	if p.host.Mood == lab.Dead {
+	if p.host.Fault == lab.Dead {
 		return n
 	}
 	refusals := 2*limits.Errors + 1
@@ -96,7 +96,7 @@ func (p *place) need(limits smtpprobe.Limits) need {
 		n.transactions += max(ceil(asked, smallest(limits.Recipients, p.host.Rcpts)), ceil(unknown, refusals))
 		refused += unknown
 	}
-	if p.host.Mood == lab.BlocksAfter && n.recipients > p.host.After { // from then on it is not asked
+	if p.host.Fault == lab.BlocksAfter && n.recipients > p.host.After { // from then on it is not asked
 		n.transactions = n.transactions * p.host.After / n.recipients
 		refused = refused * p.host.After / n.recipients
 		n.recipients = p.host.After

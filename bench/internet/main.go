@@ -1,8 +1,9 @@
 // Command internet measures the scheduler on a simulated internet of 20,000 domains on 2,000 mail hosts, in this
-// process and over sockets. Each host has its own latency, caps and behaviour. It prints how long a list takes, how near
-// that is to the shortest time that caps and round trips allow, what it cost the hosts and this machine, and what the
-// naive way costs on a part of the same list. A second world is a provider like Microsoft 365, with many small domains on few servers.
-// There it counts how many addresses a session serves, and how many the refusal budget would allow.
+// process and over sockets. Each host has its own latency, caps and behaviour. It prints how long a list takes, how
+// near that is to the shortest time that caps and round trips allow, what it cost the hosts and this machine, and what
+// the naive way costs on a part of the same list. A second world is a provider like Microsoft 365, with many small
+// domains on few servers. There it counts how many addresses a session serves, and how many the refusal budget would
+// allow.
 //
 //	go run ./bench/internet -addresses 200000 -sessions 500
 //	go run ./bench/internet -tenants
@@ -325,7 +326,7 @@ func (f *finishing) note(table *figures.Table, in *internet, o options) {
 				table.Note(fmt.Sprintf(
 					"last: %s after %.1f s: %d addresses of %d domains, %v a round trip, pipelining %v, errors %d, %s",
 					name, f.at[name].Seconds(), n, len(p.domains), p.host.Latency.Round(time.Millisecond),
-					!p.host.NoPipelining, p.host.Errors, p.host.Mood))
+					!p.host.NoPipelining, p.host.Errors, p.host.Fault))
 			}
 		}
 	}

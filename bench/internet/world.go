@@ -68,11 +68,11 @@ func build(s scale, random *rand.Rand) (*internet, error) {
 		case at < 5:
 			h.Greylist, h.GreylistFirst = 5*time.Minute, true
 		case at < 6:
-			h.Mood = lab.Dead
+			h.Fault = lab.Dead
 		case at < 7:
-			h.Mood = lab.Tarpit
+			h.Fault = lab.Tarpit
 		case at < 9:
-			h.Mood, h.After, h.Errors = lab.BlocksAfter, 20+random.IntN(100), 0
+			h.Fault, h.After, h.Errors = lab.BlocksAfter, 20+random.IntN(100), 0
 		}
 		if err := in.world.AddHost(h); err != nil {
 			return nil, err

@@ -132,7 +132,7 @@ func fill(ctx context.Context, list, db string) (err error) {
 			for _, task := range tasks {
 				done = append(done, verify.Done{Task: task, Result: verify.Result{
 					Verdict: verdict.Deliverable, Score: 98, Reason: verdict.Accepted, CheckedAt: time.Now(),
-					Detail: "the mail host accepts mail for it, and refuses an address that cannot exist",
+					Detail: "the mail host accepts this address and refuses one that cannot exist",
 					MX:     "mx." + domain.Name,
 					Reply:  &verify.Reply{Code: 250, Enhanced: "2.1.5", Text: "Ok", Command: "RCPT"},
 				}})

@@ -19,12 +19,12 @@ func backupCommand(a *app) *cobra.Command {
 	var restore bool
 	c := &cobra.Command{
 		Use:   "backup FILE --state FILE",
-		Short: "Copy a state file, also while a run is under way; or bring a copy back",
-		Long: `Copy the state file, as it is at this moment, into a new file. It may be used while a run is under way, which a plain
-copy of the file may not.
+		Short: "Back up a state file, or restore a backup",
+		Long: `Copy the state file, as it is at this moment, into a new file. This also works while a run is under
+way, when a plain copy of the file would be damaged.
 
-With --restore, the copy takes the place of the state file, which is kept with .before at its end. What was put on the
-suppression list since the copy was made is taken over into it. No run may be under way.`,
+With --restore, the copy replaces the state file, which is kept under its name with .before at the end. Entries that
+were put on the suppression list after the copy was made are added to the restored file. No run may be under way.`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {
@@ -46,7 +46,7 @@ suppression list since the copy was made is taken over into it. No run may be un
 		},
 	}
 	stateFlag(c, &path)
-	c.Flags().BoolVar(&restore, "restore", false, "let the copy FILE take the place of the state file")
+	c.Flags().BoolVar(&restore, "restore", false, "replace the state file with the copy FILE")
 	return c
 }
 

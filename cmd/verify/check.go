@@ -32,7 +32,7 @@ func checkCommand(a *app) *cobra.Command {
 		Short: "Verify addresses and show the evidence",
 		Long: `Verify addresses and show the evidence.
 
-Several addresses are asked about at the same time, and their results are shown in the order of the arguments. For -
+Several addresses are asked about at the same time, and their results are shown in the order of the arguments. With -
 they are read from standard input, one a line.
 
 Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses, the worst.`,
@@ -44,7 +44,8 @@ Exit status: 0 deliverable, 3 risky, 4 invalid, 5 unknown; of several addresses,
 			return a.check(c, args, f)
 		},
 	}
-	c.Flags().StringVar(&f.state, "state", "", "state `FILE` whose knowledge is used and added to (default: nothing is remembered)")
+	c.Flags().StringVar(&f.state, "state", "",
+		"state `FILE` to read known results from and to add results to (default: nothing is remembered)")
 	a.flags.registerEngine(c.Flags())
 	registerPatience(c.Flags(), &f.patience)
 	a.flags.registerVerdict(c.Flags())
@@ -69,7 +70,10 @@ func (a *app) check(c *cobra.Command, addresses []string, f checkFlags) error {
 	}
 	defer resolver.Close() // it only frees sockets
 	worst := 0
-	codes := map[verify.Verdict]int{verify.Deliverable: 0, verify.Risky: exitRisky, verify.Invalid: exitInvalid, verify.Unknown: exitUnknown}
+	codes := map[verify.Verdict]int{
+		verify.Deliverable: 0, verify.Risky: exitRisky, verify.Invalid: exitInvalid,
+		verify.Unknown: exitUnknown,
+	}
 	order := map[int]int{0: 0, exitRisky: 1, exitUnknown: 2, exitInvalid: 3}
 	first := true
 	show := func(result verify.Result) error {

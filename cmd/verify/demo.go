@@ -21,7 +21,8 @@ func demoCommand(a *app) *cobra.Command {
 		Args:  arguments(cobra.NoArgs),
 		RunE:  func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), directory) },
 	}
-	c.Flags().StringVar(&directory, "dir", "", "keep the list, the output and the state in `DIR` (default a new temporary one)")
+	c.Flags().StringVar(&directory, "dir", "",
+		"keep the list, the output and the state in `DIR` (default a new temporary one)")
 	return c
 }
 

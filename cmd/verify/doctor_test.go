@@ -85,7 +85,8 @@ func TestDoctorShowsWhatItFinds(t *testing.T) {
 }
 
 func TestDoctorEndsWithTheWorstFinding(t *testing.T) {
-	healthy := strings.NewReplacer("banner554", "", " dead", "", "A 127.255.255.254", "A 127.0.0.2", "ip4:127.0.0.9 ~all", "a:mail.corp.lab -all").Replace(clinic)
+	healthy := strings.NewReplacer("banner554", "", " dead", "", "A 127.255.255.254", "A 127.0.0.2", "ip4:127.0.0.9 ~all",
+		"a:mail.corp.lab -all").Replace(clinic)
 	for name, test := range map[string]struct {
 		world string
 		more  []string
@@ -93,9 +94,10 @@ func TestDoctorEndsWithTheWorstFinding(t *testing.T) {
 	}{
 		"only a warning about DNSSEC and DMARC": {healthy, []string{"--helo", "mail.corp.lab", "--from", "news@corp.lab"}, 0},
 		"the null sender is a warning":          {healthy, []string{"--helo", "mail.corp.lab", "--from", "<>"}, 0},
-		"a listed address":                      {strings.Replace(healthy, "record 2.0.0.127.zen.spamhaus.org.      A 127.0.0.2", "", 1), []string{"--helo", "mail.corp.lab"}, 1},
-		"a name that is none":                   {healthy, []string{"--helo", "laptop", "--from", "news@corp.lab"}, 1},
-		"a resolver that knows nothing":         {"host mx.lab", nil, 1},
+		"a listed address": {strings.Replace(healthy,
+			"record 2.0.0.127.zen.spamhaus.org.      A 127.0.0.2", "", 1), []string{"--helo", "mail.corp.lab"}, 1},
+		"a name that is none":           {healthy, []string{"--helo", "laptop", "--from", "news@corp.lab"}, 1},
+		"a resolver that knows nothing": {"host mx.lab", nil, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, said := doctorOf(t, test.world, test.more...)

@@ -61,7 +61,10 @@ func TestAStateInAReadOnlyFolderIsAClearError(t *testing.T) {
 	if err := syscall.Mount("tmpfs", readOnly, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
-	args := append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", filepath.Join(readOnly, "s.db")}, toLab...)
+	args := append([]string{
+		"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state",
+		filepath.Join(readOnly, "s.db"),
+	}, toLab...)
 	said, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput()
 	if err == nil || !strings.Contains(string(said), "read-only file system") {
 		t.Errorf("%v: %s; want an error that says that the file system is read-only", err, said)
@@ -109,7 +112,8 @@ func TestADiskThatFillsWhileOutputsAreWrittenLeavesThoseOfTheLastNight(t *testin
 		if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, fmt.Sprintf("size=%dk", kib)); err != nil {
 			t.Fatal(err)
 		}
-		if out, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput(); err == nil || !strings.Contains(string(out), "no space left") {
+		if out, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput(); err == nil ||
+			!strings.Contains(string(out), "no space left") {
 			t.Errorf("with %d KiB: %v: %s", kib, err, out)
 		}
 		if outputs() != before {
@@ -131,11 +135,13 @@ func TestAnotherProcessAddsToTheSuppressionListDuringARun(t *testing.T) {
 	declaration, list := bigList(20, 50)
 	_, toLab := startLab(t, declaration)
 	directory := t.TempDir()
-	in, db, out := filepath.Join(directory, "list.csv"), filepath.Join(directory, "s.db"), filepath.Join(directory, "out.csv")
+	in, db, out := filepath.Join(directory, "list.csv"), filepath.Join(directory, "s.db"),
+		filepath.Join(directory, "out.csv")
 	if err := os.WriteFile(in, list, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", out, "--state", db}, toLab...)...)
+	run := exec.CommandContext(t.Context(), "verify",
+		append([]string{"list", in, "-q", "-o", out, "--state", db}, toLab...)...)
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,8 @@ func killAgainAndAgain(t *testing.T, declaration string, list []byte, kills int,
 	if before == 0 {
 		t.Error("every kill came before there was a result: the test shows nothing")
 	}
-	t.Logf("%d kills within %v, %d runs ended before theirs, %d results by then", kills, undisturbed.Round(time.Millisecond), whole, before)
+	t.Logf("%d kills within %v, %d runs ended before theirs, %d results by then", kills,
+		undisturbed.Round(time.Millisecond), whole, before)
 	if out, err := verify("killed.csv", "--state", db).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -122,7 +123,9 @@ func TestAStateThatCannotBeUsedIsAClearError(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify := func(db string) string {
-		out, err := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", db}, toLab...)...).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "verify",
+			append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", db},
+				toLab...)...).CombinedOutput()
 		if err == nil {
 			t.Errorf("%s is used: %s", db, out)
 		}
@@ -154,7 +157,9 @@ func TestAStateThatCannotBeUsedIsAClearError(t *testing.T) {
 		t.Fatal(err)
 	}
 	damaged := filepath.Join(directory, "damaged.db")
-	if out, err := exec.CommandContext(t.Context(), "verify", append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", damaged}, toLab...)...).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "verify",
+		append([]string{"list", in, "-q", "-o", filepath.Join(directory, "out.csv"), "--state", damaged},
+			toLab...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	content, err := os.ReadFile(damaged)

@@ -44,7 +44,8 @@ func (a *app) verifier() (v *verify.Verifier, resolver io.Closer, err error) {
 			report.Count(sessions, "session runs", "sessions run"))
 	}
 	config := verify.Config{
-		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: sessions, Lookups: lookups, IPv4: f.ipv4, IPv6: f.ipv6, Logger: logger,
+		Resolver: a.resolver, Pace: pace, Reference: names, Sessions: sessions, Lookups: lookups, IPv4: f.ipv4, IPv6: f.ipv6,
+		Logger:  logger,
 		Sources: out.sources,
 	}
 	if !f.noSMTP {

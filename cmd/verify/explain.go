@@ -27,12 +27,12 @@ func explainCommand(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "explain REPLY | CODE | FILE | DIRECTORY | -",
-		Short: "Tell what a reply, an enhanced code or a bounce message means, and what to do",
-		Long: `Tell what a reply, an enhanced code or a bounce message means, and what to do.
+		Short: "Explain what a reply, an enhanced code or a bounce message means, and what to do",
+		Long: `Explain what a reply, an enhanced code or a bounce message means, and what to do.
 
 An argument is a reply as a server sent it or a log quotes it, a code (451), an enhanced code (5.2.2), a bounce message,
 an mbox, a Maildir or another directory of messages, or a text with a reply on each line; - reads any of the files from
-standard input. Automatic replies, complaints and receipts are told apart from bounces.`,
+standard input. Automatic replies, complaints and receipts are not taken for bounces.`,
 		Example: `  verify explain '550 5.7.1 <ann@example.com>: Relay access denied'
   verify explain 5.2.2
   verify explain ~/Maildir --json | jq -r 'select(.kind == "hard") | .recipient'`,
@@ -119,7 +119,8 @@ func joined(args []string) []string {
 		return s == "-" || strings.Contains(s, " ") || err == nil
 	}
 	code := func(s string) bool { return bareCode.MatchString(s) || bareEnhanced.MatchString(s) }
-	if len(rest) > 0 && (slices.ContainsFunc(rest, other) || !slices.ContainsFunc(rest, func(s string) bool { return !code(s) })) {
+	if len(rest) > 0 && (slices.ContainsFunc(rest, other) ||
+		!slices.ContainsFunc(rest, func(s string) bool { return !code(s) })) {
 		return args
 	}
 	return []string{strings.Join(args, " ")}
@@ -194,7 +195,8 @@ func (e *explainer) reply(text string) error {
 
 func explain(input string, r reply.Reply, m reply.Meaning) explanation {
 	return explanation{
-		Input: strings.Join(strings.Fields(input), " "), Code: r.Code, Enhanced: r.Enhanced.String(), status: r.Enhanced, Reason: m.Reason, Means: m.Means, Subject: m.Subject,
+		Input: strings.Join(strings.Fields(input), " "), Code: r.Code, Enhanced: r.Enhanced.String(), status: r.Enhanced,
+		Reason: m.Reason, Means: m.Means, Subject: m.Subject,
 		Kind: m.Kind, Action: m.Action, Confidence: m.Confidence, Rule: m.Rule, RetryAfter: int(m.RetryAfter / time.Second),
 	}
 }
@@ -202,9 +204,12 @@ func explain(input string, r reply.Reply, m reply.Meaning) explanation {
 // noBounce is what is said of messages that are none.
 var noBounce = map[bounce.Kind]struct{ means, action string }{
 	bounce.AutoReply: {"an automatic reply: the message arrived", "nothing to do"},
-	bounce.Complaint: {"a complaint: the recipient called the message spam", "never write to this address again: suppress it"},
-	bounce.Receipt:   {"a receipt: the message was displayed or deleted", "nothing to do"},
-	bounce.Other:     {"no bounce: nothing in it says that a message failed", "read it"},
+	bounce.Complaint: {
+		"a complaint: the recipient called the message spam",
+		"never write to this address again: suppress it",
+	},
+	bounce.Receipt: {"a receipt: the message was displayed or deleted", "nothing to do"},
+	bounce.Other:   {"no bounce: nothing in it says that a message failed", "read it"},
 }
 
 func (e *explainer) mail(messages iter.Seq2[bounce.Source, error]) error {
@@ -237,8 +242,9 @@ func (e *explainer) message(s bounce.Source) []explanation {
 		}
 		for i := range all {
 			all[i] = explanation{
-				Input: m.Subject, Recipient: all[i].Recipient, Reason: verdict.Unclear, Means: said.means, Subject: reply.SubjectMessage,
-				Kind: reply.Info, Action: said.action, Confidence: 0.95, Rule: "message/" + string(m.Kind),
+				Input: m.Subject, Recipient: all[i].Recipient, Reason: verdict.Unclear, Means: said.means,
+				Subject: reply.SubjectMessage,
+				Kind:    reply.Info, Action: said.action, Confidence: 0.95, Rule: "message/" + string(m.Kind),
 			}
 		}
 	}

@@ -17,7 +17,8 @@ func TestFlagsThatShareAValueHaveOneDefault(t *testing.T) {
 	// pflag wraps a variable anew for each flag, so the values are compared, too.
 	a := &app{}
 	rootCommand(a)
-	if a.flags.timeout.String() != "30s" || a.flags.sessions != 200 || a.flags.smtpPort != 25 || a.flags.progress != "auto" {
+	if a.flags.timeout.String() != "30s" || a.flags.sessions != 200 || a.flags.smtpPort != 25 ||
+		a.flags.progress != "auto" {
 		t.Errorf("%+v", a.flags)
 	}
 }

@@ -82,7 +82,9 @@ func (t table) cells(row []any) []string {
 }
 
 // pastCommand is a command that reads a state file and prints a table.
-func pastCommand(a *app, c *cobra.Command, read func(c *cobra.Command, file *state.File, args []string) (table, error)) *cobra.Command {
+func pastCommand(a *app, c *cobra.Command,
+	read func(c *cobra.Command, file *state.File, args []string) (table, error),
+) *cobra.Command {
 	var path, format string
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
 		file, err := openBeside(c, path)

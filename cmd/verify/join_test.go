@@ -62,7 +62,8 @@ func TestListsWhoseNamesHoldSpecialCharactersRunAtOnceAndKeepTheirOwnResults(t *
 }
 
 func TestARowWithoutItsResultIsAnErrorAndNothingIsWritten(t *testing.T) {
-	_, toLab := startLab(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab bob@corp.lab carl@corp.lab")
+	_, toLab := startLab(t, "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab bob@corp.lab "+
+		"carl@corp.lab")
 	for _, tt := range []struct{ name, change, want string }{
 		{
 			"a result that was lost", `CREATE TRIGGER change AFTER INSERT ON results WHEN NEW.address =
@@ -80,18 +81,21 @@ func TestARowWithoutItsResultIsAnErrorAndNothingIsWritten(t *testing.T) {
 			"has more rows than the list",
 		},
 		{
-			"rows that the state file does not have", `CREATE TRIGGER change AFTER INSERT ON results BEGIN DELETE FROM rows WHERE n = 3; END`,
+			"rows that the state file does not have",
+			`CREATE TRIGGER change AFTER INSERT ON results BEGIN DELETE FROM rows WHERE n = 3; END`,
 			"the list has more rows than the state file",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			directory := t.TempDir()
-			in, out, path := filepath.Join(directory, "list.csv"), filepath.Join(directory, "out.csv"), filepath.Join(directory, "s.db")
+			in, out, path := filepath.Join(directory, "list.csv"), filepath.Join(directory, "out.csv"),
+				filepath.Join(directory, "s.db")
 			verify := func(list string) (string, error) {
 				if err := os.WriteFile(in, []byte(list), 0o600); err != nil {
 					t.Fatal(err)
 				}
-				args := append([]string{"list", in, "-q", "-o", out, "--split", filepath.Join(directory, "parts"), "--state", path}, toLab...)
+				args := append([]string{"list", in, "-q", "-o", out, "--split", filepath.Join(directory, "parts"), "--state", path},
+					toLab...)
 				said, err := exec.CommandContext(t.Context(), "verify", args...).CombinedOutput()
 				return string(said), err
 			}
@@ -111,7 +115,8 @@ func TestARowWithoutItsResultIsAnErrorAndNothingIsWritten(t *testing.T) {
 			}
 			said, err := verify("email\nann@corp.lab\nbob@corp.lab\ncarl@corp.lab\n")
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, tt.want) || !strings.Contains(said, "again") {
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(said, tt.want) ||
+				!strings.Contains(said, "again") {
 				t.Errorf("%v: %s; want exit code 1, %q and what to do", err, said, tt.want)
 			}
 			if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {

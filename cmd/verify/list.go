@@ -61,11 +61,13 @@ func listCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list IN.csv",
 		Short: "Verify a list and write it again with verdicts",
-		Long: `Verify a list and write it again with verdicts: every row and column as it was, in order, and the verify_ columns.
+		Long: `Verify a list and write it again with verdicts: every row and column as it was, in the same order,
+followed by the verify_ columns.
 
-What is known is kept in a state file next to the output. Stopped at any moment, the same command goes on where it
-was; run again later, it asks only about what is new, ready to be asked again or older than its shelf life. With
---no-smtp nothing is kept unless --state names a file. IN.csv may be - for standard input.`,
+What is known about each address is kept in a state file next to the output. If the command is stopped, the same
+command continues where it stopped. If it is run again later, it asks only about addresses that are new, ready to
+retry, or older than their shelf life. With --no-smtp nothing is kept unless --state names a file. IN.csv may be - for
+standard input.`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := a.hintSender(); err != nil {
@@ -79,7 +81,8 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	a.flags.registerVerdict(flags)
 	flags.StringVarP(&f.output, "output", "o", "", "`FILE` to write (default IN.verified.csv; - for standard output)")
 	flags.StringVar(&f.state, "state", "", "state `FILE` (default the output's name with .state)")
-	flags.StringArrayVar(&f.columns, "column", nil, "an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
+	flags.StringArrayVar(&f.columns, "column", nil,
+		"an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
 	flags.BoolVar(&f.allColumns, "all-columns", false, "verify every column that holds addresses")
 	flags.StringVar(&f.sheet, "sheet", "", "the sheet of a workbook: its `NAME`, or its number from 1 (default the first)")
 	flags.BoolVar(&f.explode, "explode", false, "write a row for each address of a cell that holds several")
@@ -87,19 +90,24 @@ was; run again later, it asks only about what is new, ready to be asked again or
 	flags.StringSliceVar(&f.drop, "drop", nil, "leave out rows of these `VERDICTS`, as invalid")
 	registerPatience(flags, &f.patience)
 	flags.DurationVar(&f.wait, "wait", 0, "wait this long for temporary answers that can be asked again")
-	flags.Var(&f.failOver, "fail-over", "exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
-	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf, "what --fail-over is about: all, sendable (without invalid) or deliverable")
+	flags.Var(&f.failOver, "fail-over",
+		"exit 6 if more than this share would bounce, as 2%; the lower end of the interval counts")
+	flags.StringVar(&f.failOverOf, "fail-over-of", f.failOverOf,
+		"what --fail-over is about: all, sendable (without invalid) or deliverable")
 	flags.Var(&f.failUnknown, "fail-unknown", "exit 6 if more than this share of the list is unknown, as 10%")
 	flags.BoolVar(&f.industry, "industry", false, "show the averages of some industries below the forecast")
 	flags.StringVar(&f.summary, "summary", "", "write the summary as JSON into `FILE` (docs/summary.schema.json)")
-	flags.StringVar(&f.split, "split", "", "write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
-	flags.StringVar(&f.format, "format", f.format, "csv, jsonl or xlsx (default: as the ending of the output says, or as the list)")
+	flags.StringVar(&f.split, "split", "",
+		"write deliverable.csv, risky.csv, invalid.csv, unknown.csv and suppress.csv into `DIR` too")
+	flags.StringVar(&f.format, "format", f.format,
+		"csv, jsonl or xlsx (default: as the ending of the output says, or as the list)")
 	flags.BoolVar(&f.fresh, "fresh", false, "ask again about everything")
 	flags.BoolVar(&f.quick, "quick", false, "ask providers that accept any address about a sample; the rest is not_probed")
-	flags.Var(&f.maxAge, "max-age", "ask again about what is known for longer than this, as 90d")
-	flags.Var(&f.keep, "keep", "forget the history before this")
+	flags.Var(&f.maxAge, "max-age", "ask again about results that are older than this, as 90d")
+	flags.Var(&f.keep, "keep", "delete history that is older than this")
 	flags.Var(&f.unengaged, "unengaged", "flag contacts whose last activity is longer ago; 0 for none")
-	flags.StringVar(&f.activityColumn, "activity-column", "", "the column of the last activity: its name, or its number from 1 (default found by name)")
+	flags.StringVar(&f.activityColumn, "activity-column", "",
+		"the column of the last activity: its name, or its number from 1 (default found by name)")
 	f.night.register(flags)
 	return c
 }

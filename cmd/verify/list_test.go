@@ -25,7 +25,8 @@ func schema(t *testing.T) *jsonschema.Schema {
 }
 
 func TestTheSummaryAsJSONIsWhatItsSchemaSays(t *testing.T) {
-	const world = "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab\nhost mx.grey.lab greylist=1h\ndomain grey.lab mx=mx.grey.lab\nmailbox bob@grey.lab"
+	const world = "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\nmailbox ann@corp.lab\n" +
+		"host mx.grey.lab greylist=1h\ndomain grey.lab mx=mx.grey.lab\nmailbox bob@grey.lab"
 	simulate(t, world, func(s *simulation) {
 		list := s.list("ann@corp.lab", "gone@corp.lab", "bob@grey.lab", "nonsense")
 		code, _, stderr := s.verify("list", list, "--state", s.path("s.db"), "-o", s.path("out.csv"),

@@ -55,7 +55,8 @@ func (a *app) logger() (*slog.Logger, error) {
 
 // nameDialogue gives the level of the SMTP dialogue a name of its own.
 func nameDialogue(groups []string, a slog.Attr) slog.Attr {
-	if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey && level == smtpprobe.LevelDialogue {
+	if level, ok := a.Value.Any().(slog.Level); ok && len(groups) == 0 && a.Key == slog.LevelKey &&
+		level == smtpprobe.LevelDialogue {
 		return slog.String(slog.LevelKey, "DIALOGUE")
 	}
 	return a

@@ -129,7 +129,7 @@ type app struct {
 func rootCommand(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "verify",
-		Short:         "Tell which addresses can be written to, before anything is sent",
+		Short:         "Find out which addresses of a list can receive mail, before anything is sent",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -144,7 +144,8 @@ func rootCommand(a *app) *cobra.Command {
 	}
 	root.AddCommand(
 		listCommand(a), checkCommand(a), explainCommand(a), demoCommand(a), retryCommand(a), suppressCommand(a),
-		historyCommand(a), runsCommand(a), trendCommand(a), forgetCommand(a), backupCommand(a), paceCommand(a), doctorCommand(a), versionCommand(a),
+		historyCommand(a), runsCommand(a), trendCommand(a), forgetCommand(a), backupCommand(a), paceCommand(a),
+		doctorCommand(a), versionCommand(a),
 		manCommand(a),
 	)
 	addExamples(root)

@@ -29,8 +29,9 @@ type commandTests struct{ *testing.M }
 // Run implements goleak.TestingM.
 func (c commandTests) Run() int { return withCommand(c.M.Run) }
 
-// withCommand runs tests with the command on the PATH, built as for a user. It has no race detector, which makes each of
-// the several hundred processes three times as slow to start: the tests that run the command in this process have it.
+// withCommand runs tests with the command on the PATH, built as for a user. It has no race detector, which makes each
+// of the several hundred processes three times as slow to start: the tests that run the command in this process have
+// it.
 func withCommand(run func() int) (code int) {
 	directory, err := os.MkdirTemp("", "verify-test-")
 	if err == nil {
@@ -64,7 +65,10 @@ func startLab(t testing.TB, declaration string) (*lab.Lab, []string) {
 			t.Error(err)
 		}
 	})
-	return l, []string{"--dns", l.DNS(), "--smtp-port", strconv.Itoa(l.SMTPPort()), "--allow-private", "--helo", "probe.lab", "--from", "check@probe.lab"}
+	return l, []string{
+		"--dns", l.DNS(), "--smtp-port", strconv.Itoa(l.SMTPPort()), "--allow-private", "--helo",
+		"probe.lab", "--from", "check@probe.lab",
+	}
 }
 
 func TestScripts(t *testing.T) {

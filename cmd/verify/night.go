@@ -26,12 +26,16 @@ func defaultNightFlags() nightFlags {
 }
 
 func (f *nightFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.list, "list", "", "the `NAME` by which the list is known from run to run (default the file's without digits)")
-	flags.StringVar(&f.suppress, "suppress", "", "a `FILE` with a suppression list that holds, too; see verify suppress")
-	flags.Var(&f.shrink, "shrink", "allow a list with this share of the last run's rows, as 50% (default 80%)")
-	flags.StringVar(&f.changes, "changes", "", "write the rows whose verdict has changed since the last run into `FILE`, as CSV")
-	flags.Var(&f.failNewInvalid, "fail-new-invalid", "exit 6 if more than this share became invalid since the last run, as 1%")
-	flags.Var(&f.forgetAfter, "forget-after", "forget addresses that are in no list for longer; 0 for never")
+	flags.StringVar(&f.list, "list", "",
+		"the `NAME` by which the list is known from run to run (default the file's without digits)")
+	flags.StringVar(&f.suppress, "suppress", "", "a `FILE` with a suppression list to respect too; see verify suppress")
+	flags.Var(&f.shrink, "shrink", "accept a list with at least this share of the last run's rows, as 50% (default 80%)")
+	flags.StringVar(&f.changes, "changes", "",
+		"write the rows whose verdict has changed since the last run into `FILE`, as CSV")
+	flags.Var(&f.failNewInvalid, "fail-new-invalid",
+		"exit 6 if more than this share became invalid since the last run, as 1%")
+	flags.Var(&f.forgetAfter, "forget-after",
+		"forget addresses that have been in no list for longer than this; 0 for never")
 }
 
 // into puts the flags into a job's options. A state that is not the user's own gives standard input a name.

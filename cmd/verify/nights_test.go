@@ -14,7 +14,8 @@ import (
 	"presend/internal/lab"
 )
 
-// Each test of this file is about a numbered line of what is known and grows old (DESIGN, Ageing), on a simulated clock.
+// Each test of this file is about a numbered line of what is known and grows old (DESIGN, Ageing), on a simulated
+// clock.
 
 const (
 	corp   = "host mx.corp.lab\ndomain corp.lab mx=mx.corp.lab\n"
@@ -46,7 +47,8 @@ func TestANightWithoutAnswersReplacesNoAnswer(t *testing.T) { // 1
 			}
 		}
 		s.world(corpUp + fine)
-		if got := s.night(9, list)["ann@corp.lab"]; got["reason"] != "accepted" || strings.Contains(got["flags"], "unconfirmed") {
+		if got := s.night(9, list)["ann@corp.lab"]; got["reason"] != "accepted" ||
+			strings.Contains(got["flags"], "unconfirmed") {
 			t.Errorf("when the server is back: %v", got)
 		}
 	})
@@ -167,7 +169,8 @@ func TestANightThatBeginsEarlierIsTheNextNight(t *testing.T) { // 6
 		if got := s.night(3, list)["ann@lapsed.lab"]["reason"]; got != "accepted" {
 			t.Errorf("three minutes earlier than a day later: %s, want it asked again", got)
 		}
-		if err := s.change("UPDATE results SET checked_at = checked_at + 800 * 86400, due_at = due_at + 800 * 86400"); err != nil {
+		if err := s.change("UPDATE results SET checked_at = checked_at + 800 * 86400, due_at = due_at + " +
+			"800 * 86400"); err != nil {
 			t.Fatal(err)
 		}
 		rows := s.night(4, list)
@@ -190,7 +193,8 @@ func TestRetriesEveryThreeHoursBurnNoTries(t *testing.T) { // 7
 		if got := s.tried("ann@corp.lab"); got.Tries > 3 {
 			t.Errorf("%d tries in a day, want those of the timetable: at once, after 15 minutes, after 2 hours", got.Tries)
 		}
-		if got := s.night(2, s.list("ann@corp.lab", "ann@fine.lab", "bob@fine.lab"))["ann@corp.lab"]["reason"]; got != "unreachable" {
+		if got := s.night(2, s.list("ann@corp.lab", "ann@fine.lab",
+			"bob@fine.lab"))["ann@corp.lab"]["reason"]; got != "unreachable" {
 			t.Errorf("night 2: %s", got)
 		}
 	})
@@ -208,7 +212,8 @@ func TestAMissingDomainIsSuppressedOnTheSecondDay(t *testing.T) { // 8
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := strings.Count(string(content), "ann@lapsed.lab"); got != want || !strings.Contains(string(content), "never@corp.lab") {
+			if got := strings.Count(string(content), "ann@lapsed.lab"); got != want ||
+				!strings.Contains(string(content), "never@corp.lab") {
 				t.Errorf("night %d: suppress.csv is\n%s", night, content)
 			}
 		}
@@ -280,7 +285,8 @@ func TestAMonthInAWorldWhoseTruthChangesByNight(t *testing.T) {
 		if most, median := after[len(after)-1], after[len(after)/2]; nights >= 60 && addresses >= 1000 && most > 2*median {
 			t.Errorf("%d RCPTs in a night after the first week, more than twice the median, %d", most, median)
 		}
-		t.Logf("RCPTs by night %v; after the first week at most %d, median %d", asked, after[len(after)-1], after[len(after)/2])
+		t.Logf("RCPTs by night %v; after the first week at most %d, median %d", asked, after[len(after)-1],
+			after[len(after)/2])
 		if len(wrong) > addresses/10 {
 			t.Errorf("%d of %d rows are wrong after a month: %v", len(wrong), addresses, wrong)
 		}

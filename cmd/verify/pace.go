@@ -24,12 +24,12 @@ func paceCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "pace",
 		Short: "Print the table of caps and rates by provider, or how long a list takes",
-		Long: `Print the table of caps and rates by provider: the one in force if --pace names a file, which is checked, or else the
-default one with what its columns mean, as a start for your own.
+		Long: `Print the table of caps and rates by provider. If --pace names a file, the file is checked and its
+table is printed; otherwise the default table is printed with the meaning of its columns, as a start for your own.
 
-With --estimate, tell how long it takes at least to ask about a list of which nothing is known, and what would shorten
-it. DNS is asked who takes the mail of each domain, and no mail host. It may take longer: mail hosts without a rate in
-the table answer as fast as they can, and any may ask to slow down.`,
+With --estimate, print how long it takes at least to ask about a list of which nothing is known, and what would
+shorten it. DNS is asked who takes the mail of each domain; no mail host is asked. The run may take longer: mail hosts
+without a rate in the table answer as fast as they can, and any mail host may ask the client to slow down.`,
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if f.estimate != "" {
@@ -49,7 +49,8 @@ the table answer as fast as they can, and any may ask to slow down.`,
 	flags := c.Flags()
 	flags.StringVar(&f.estimate, "estimate", "", "tell how long this `LIST` takes; the flags below are about that")
 	flags.BoolVar(&f.quick, "quick", false, "with --quick of verify list")
-	flags.StringArrayVar(&f.columns, "column", nil, "an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
+	flags.StringArrayVar(&f.columns, "column", nil,
+		"an address column: its `NAME`, or its number from 1 (repeatable; default found out)")
 	flags.StringVar(&f.sheet, "sheet", "", "the sheet of a workbook: its `NAME`, or its number from 1 (default the first)")
 	engine := pflag.NewFlagSet("", pflag.ContinueOnError)
 	a.flags.registerEngine(engine)

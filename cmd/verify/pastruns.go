@@ -20,9 +20,9 @@ func runsCommand(a *app) *cobra.Command {
 	var due bool
 	c := pastCommand(a, &cobra.Command{
 		Use:   "runs --state FILE",
-		Short: "List the runs of the past, and what falls due on the days to come",
-		Long: `List the runs of the past. Runs of verify retry that follow each other are one line. As text, what falls due on each of
-the days to come is below; with --due it is all that is printed.`,
+		Short: "List past runs, and how many addresses are ready to be asked again on the coming days",
+		Long: `List past runs. Consecutive runs of verify retry are shown on one line. Below them, as text, is how
+many addresses are ready to be asked again on each of the coming days; with --due only this is printed.`,
 		Args: arguments(cobra.NoArgs),
 	}, func(c *cobra.Command, file *state.File, _ []string) (table, error) {
 		days, err := dueTable(c, file)
@@ -35,7 +35,7 @@ the days to come is below; with --due it is all that is printed.`,
 		}
 		return t, err
 	})
-	c.Flags().BoolVar(&due, "due", false, "only what falls due on the days to come")
+	c.Flags().BoolVar(&due, "due", false, "show only how many addresses are ready to be asked again on the coming days")
 	return c
 }
 
@@ -90,8 +90,9 @@ func trendCommand(a *app) *cobra.Command {
 	return pastCommand(a, &cobra.Command{
 		Use:   "trend --state FILE",
 		Short: "Show month by month how each list ages",
-		Long: `Show month by month how each list ages: its size at the month's last run, the share of each verdict and reason in percent,
-how many addresses became invalid in the runs of that month, and that in percent of the size.`,
+		Long: `Show month by month how each list ages: its size at the last run of the month, the share of each
+verdict and reason in percent, how many addresses became invalid in the runs of that month, and that number in percent
+of the size.`,
 		Args: arguments(cobra.NoArgs),
 	}, func(c *cobra.Command, file *state.File, _ []string) (table, error) {
 		t := table{names: []string{
@@ -134,11 +135,11 @@ func forgetCommand(a *app) *cobra.Command {
 	var suppress bool
 	c := &cobra.Command{
 		Use:   "forget ADDRESS|@DOMAIN... --state FILE",
-		Short: "Erase all that is known of an address or a whole domain",
-		Long: `Erase all that is known of an address, in every spelling, or of a whole domain: results, history, work and entries of
-the suppression list; the file is compacted, so that it holds nothing of them any more. Outputs, backups and logs that were
-written before are not changed. With --suppress-hash a salted hash of each name goes on the suppression list, so that
-the address is not asked about again when it comes back with a list.`,
+		Short: "Erase everything that is known about an address or a whole domain",
+		Long: `Erase everything that is known about an address, in every spelling, or about a whole domain: results,
+history, work and entries of the suppression list. The file is compacted, so that no trace of them is left in it.
+Outputs, backups and logs that were written before are not changed. With --suppress-hash a salted hash of each name is
+put on the suppression list, so that the address is not asked about again when it returns with a list.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			if path == "" {

@@ -76,13 +76,19 @@ func TestTheTimeLeftIsSaidOnlyWhereThereIsABasis(t *testing.T) {
 	}{
 		{"nothing done", 0, 100, time.Hour, 0, 0, "time left unknown"},
 		{"the first second", 50, 100, time.Second, 0, 0, "time left unknown"},
-		{"the first second, with a provider whose pace is known", 50, 100, time.Second, 0, time.Minute, "at least 1 min left"},
+		{
+			"the first second, with a provider whose pace is known", 50, 100, time.Second, 0, time.Minute,
+			"at least 1 min left",
+		},
 		{"too few of many", 10, 100_000, 10 * time.Second, 0, 0, "time left unknown"},
 		{"a few of many after a while", 100, 100_000, 30 * time.Second, 0, 0, "about 8 h 19 min left"},
 		{"half", 50, 100, 20 * time.Second, 0, 0, "about 20 s left"},
 		{"nearly all, and the rest is at a slow provider", 90, 100, 20 * time.Second, 0, 4 * time.Minute, "about 4 min left"},
 		{"nearly all, and the rest says nothing", 99, 100, time.Minute, 6 * time.Second, 0, "time left unknown"},
-		{"nearly all, and a provider that asked for a pause", 99, 100, time.Minute, 6 * time.Second, time.Minute, "about 1 min left"},
+		{
+			"nearly all, and a provider that asked for a pause", 99, 100, time.Minute, 6 * time.Second, time.Minute,
+			"about 1 min left",
+		},
 		{"all", 100, 100, 20 * time.Second, 0, 0, "about 0 s left"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -14,8 +14,8 @@ import (
 	"presend/verify"
 )
 
-// throughProxy returns a dialer that goes through a SOCKS5 proxy. Where it is the proxy that failed and not the mail host,
-// the error is a *verify.ProxyError.
+// throughProxy returns a dialer that goes through a SOCKS5 proxy. Where it is the proxy that failed and not the mail
+// host, the error is a *verify.ProxyError.
 func throughProxy(address *url.URL) job.Dial {
 	return func(ctx context.Context, source netip.Addr, target string) (net.Conn, error) {
 		direct := &toProxy{}
@@ -56,9 +56,12 @@ func (d *toProxy) DialContext(ctx context.Context, network, address string) (net
 	return c, err
 }
 
-// hostReplies are the replies of RFC 1928 that are, or may be, about the mail host, in the words of package socks. Those
-// that are about the proxy are the others.
-var hostReplies = []string{"general SOCKS server failure", "network unreachable", "host unreachable", "connection refused", "TTL expired"}
+// hostReplies are the replies of RFC 1928 that are, or may be, about the mail host, in the words of package socks.
+// Those that are about the proxy are the others.
+var hostReplies = []string{
+	"general SOCKS server failure", "network unreachable", "host unreachable",
+	"connection refused", "TTL expired",
+}
 
 // proxyError says whose fault a failed connection through a proxy is. Connected tells whether the proxy was reached.
 func proxyError(err error, connected bool) error {

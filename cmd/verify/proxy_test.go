@@ -59,7 +59,8 @@ func TestSessionsGoThroughTheProxy(t *testing.T) {
 	_, toLab := startLab(t, lab.Demo)
 	address, connections := socks5(t)
 	var stdout, stderr bytes.Buffer
-	code := run(append([]string{"check", "heidi@alpina.lab", "--proxy", "socks5://" + address}, toLab...), strings.NewReader(""), &stdout, &stderr)
+	code := run(append([]string{"check", "heidi@alpina.lab", "--proxy", "socks5://" + address}, toLab...),
+		strings.NewReader(""), &stdout, &stderr)
 	if code != 0 || !strings.Contains(stdout.String(), "deliverable") {
 		t.Errorf("exit %d: %s%s", code, stdout.String(), stderr.String())
 	}
@@ -154,7 +155,8 @@ func TestAHostThatTheProxyCannotReachIsAboutTheHost(t *testing.T) {
 func TestBehindAProxySeveralSourcesAreOneAddress(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	code := run([]string{
-		"check", "heidi@alpina.lab", "--proxy", "socks5://127.0.0.1:1", "--source-ip", "127.0.0.2", "--source-ip", "127.0.0.3",
+		"check", "heidi@alpina.lab", "--proxy", "socks5://127.0.0.1:1", "--source-ip", "127.0.0.2", "--source-ip",
+		"127.0.0.3",
 	}, strings.NewReader(""), &stdout, &stderr)
 	if code != 2 || !strings.Contains(stderr.String(), "receivers see the address of the proxy only") {
 		t.Errorf("exit %d: %s", code, stderr.String())

@@ -42,7 +42,8 @@ func TestWhatQuickLeftOutIsAskedByARunWithoutIt(t *testing.T) {
 				continue
 			}
 			left++
-			if r["detail"] != "left out by --quick" || r["score"] != asked["score"] || r["provider"] != "yahoo" || r["retry_at"] != "" {
+			if r["detail"] != "left out by --quick" || r["score"] != asked["score"] || r["provider"] != "yahoo" ||
+				r["retry_at"] != "" {
 				t.Errorf("%s: %v, want the score %s of what was asked there", address, r, asked["score"])
 			}
 		}

@@ -32,7 +32,8 @@ var volatile = []struct {
 	{regexp.MustCompile(`since \d{4}-\d\d-\d\d`), "since 2026-05-28"},
 	{ // what falls due goes by the day and the second of the run
 		regexp.MustCompile(`(?m)^day +due\n(\d{4}-\d\d-\d\d +\d+\s*)+`),
-		"day         due\n2026-11-24  0\n2026-11-25  1\n2026-11-26  0\n2026-11-27  0\n2026-11-28  0\n2026-11-29  0\n2026-11-30  0\n",
+		"day         due\n2026-11-24  0\n2026-11-25  1\n2026-11-26  0\n2026-11-27  0\n2026-11-28  0\n2026-11-29  0\n" +
+			"2026-11-30  0\n",
 	},
 	{regexp.MustCompile(`next try ([A-Z].. \d+ [A-Z].. )?\d\d:\d\d`), "next try 14:20"},
 }
@@ -41,7 +42,7 @@ var volatile = []struct {
 type shown struct {
 	page, name string
 	command    []string // as a reader would type it
-	unseen     []string // what the test needs beside it
+	unseen     []string // what the test needs in addition
 }
 
 func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
@@ -56,7 +57,10 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 		{"README.md", "demo", []string{"demo"}, []string{"--dir", t.TempDir()}},
 		{"README.md", "check", []string{"check", "peter.gone@northwind.lab", "heidi@alpina.lab"}, toLab},
 		{"README.md", "verbose", []string{"check", "heidi@alpina.lab", "-v"}, toLab},
-		{"README.md", "explain", []string{"explain", "550 5.7.1 Service unavailable; Client host [192.0.2.44] blocked using zen.spamhaus.org"}, nil},
+		{"README.md", "explain", []string{
+			"explain",
+			"550 5.7.1 Service unavailable; Client host [192.0.2.44] blocked using zen.spamhaus.org",
+		}, nil},
 		{"docs/explain.md", "limit", []string{"explain", "452 4.5.3 Error: too many recipients"}, nil},
 		{"docs/explain.md", "code", []string{"explain", "5.2.2"}, nil},
 		{"docs/explain.md", "json", []string{"explain", "--json", "450 4.2.0 Greylisted, try again in 300 seconds"}, nil},
@@ -77,7 +81,8 @@ func TestThePagesShowWhatTheProgramPrints(t *testing.T) {
 		if !block.MatchString(pages[s.page]) {
 			t.Fatalf("%s has no block %s", s.page, s.name)
 		}
-		pages[s.page] = block.ReplaceAllLiteralString(pages[s.page], "<!-- "+s.name+" -->\n```\n"+s.session(root)+"\n```\n<!-- end -->")
+		pages[s.page] = block.ReplaceAllLiteralString(pages[s.page],
+			"<!-- "+s.name+" -->\n```\n"+s.session(root)+"\n```\n<!-- end -->")
 	}
 	for page, want := range pages {
 		path := filepath.Join(root, page)
@@ -104,7 +109,8 @@ func aNight(t *testing.T, toLab []string) {
 			t.Fatal(err)
 		}
 	}
-	const first = "email,last activity\nheidi@alpina.lab,2999-11-01\npeter@alpina.lab,2020-01-31\nklara@alpina.lab,\nbrief@postkasten.lab,\n"
+	const first = "email,last activity\nheidi@alpina.lab,2999-11-01\npeter@alpina.lab,2020-01-31\nklara@alpina.lab,\n" +
+		"brief@postkasten.lab,\n"
 	write("export.csv", first)
 	var stdout, stderr bytes.Buffer
 	args := []string{"list", "export.csv", "--state", "crm.db", "-o", "checked.csv"}
@@ -112,7 +118,8 @@ func aNight(t *testing.T, toLab []string) {
 		t.Fatal(stderr.String())
 	}
 	write("export.csv", first+"bob@hollow.lab,\n")
-	write("bounces.csv", "email,reason,status,created\npeter@alpina.lab,550 5.1.1 no such user,5.1.1,1793836800\nheidi@alpina.lab,550 5.7.1 blocked using Spamhaus,5.7.1,1793836800\n")
+	write("bounces.csv", "email,reason,status,created\npeter@alpina.lab,550 5.1.1 no such user,5.1.1,1793836800\n"+
+		"heidi@alpina.lab,550 5.7.1 blocked using Spamhaus,5.7.1,1793836800\n")
 }
 
 // session is the command and what it prints, as a terminal would show both.

@@ -19,9 +19,11 @@ func retryCommand(a *app) *cobra.Command {
 	patience := listPatience
 	c := &cobra.Command{
 		Use:   "retry --state FILE",
-		Short: "Ask again about temporary answers whose time has come",
-		Long:  "Ask again about temporary answers whose time has come, of the addresses in the newest run of every list in the state file. The next verify list on the same file writes what came of it.",
-		Args:  arguments(cobra.NoArgs),
+		Short: "Ask again about temporary answers that are ready to retry",
+		Long: "Ask again about temporary answers that are ready to retry, of the addresses in the newest run of every " +
+			"list in " +
+			"the state file. The next verify list on the same state file writes the new results.",
+		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			file, err := openState(c, path)
 			if err != nil {
@@ -64,10 +66,10 @@ func retryCommand(a *app) *cobra.Command {
 		},
 	}
 	stateFlag(c, &path)
-	c.Flags().StringVar(&list, "suppress", "", "a `FILE` with a suppression list that holds, too; see verify suppress")
+	c.Flags().StringVar(&list, "suppress", "", "a `FILE` with a suppression list to respect too; see verify suppress")
 	a.flags.registerEngine(c.Flags())
 	registerPatience(c.Flags(), &patience)
-	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers that fall due")
+	c.Flags().DurationVar(&wait, "wait", 0, "wait this long for temporary answers to become ready to retry")
 	return c
 }
 

@@ -24,8 +24,8 @@ import (
 	"presend/internal/lab"
 )
 
-// simulation runs whole commands on a lab without sockets, in a synctest bubble whose clock starts at midnight. A command
-// that runs here takes its interrupts from a channel and a context, since signals reach no bubble.
+// simulation runs whole commands on a lab without sockets, in a synctest bubble whose clock starts at midnight. A
+// command that runs here takes its interrupts from a channel and a context, since signals reach no bubble.
 type simulation struct {
 	*testing.T
 	directory string
@@ -104,7 +104,10 @@ func (s *simulation) verify(args ...string) (code int, stdout, stderr string) {
 }
 
 func (s *simulation) begin(stdout, stderr io.Writer, args ...string) int {
-	a := &app{stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, stop: s.stop, dial: s.dial, resolver: s.lab.Resolver()}
+	a := &app{
+		stdin: strings.NewReader(""), stdout: stdout, stderr: stderr, stop: s.stop, dial: s.dial,
+		resolver: s.lab.Resolver(),
+	}
 	if a.dial == nil {
 		a.dial = s.lab.Dial
 	}
@@ -175,7 +178,8 @@ func (s *simulation) tried(address string) (t tried) {
 	local, domain, _ := strings.Cut(address, "@")
 	var since int64
 	if err := db.QueryRowContext(s.Context(), `SELECT r.tries, r.since FROM results r JOIN addresses a ON a.id = r.address
-		JOIN domains d ON d.id = a.domain WHERE a.local = ? AND d.name = ?`, local, domain).Scan(&t.Tries, &since); err != nil {
+		JOIN domains d ON d.id = a.domain WHERE a.local = ? AND d.name = ?`,
+		local, domain).Scan(&t.Tries, &since); err != nil {
 		s.Fatal(err)
 	}
 	if since > 0 {
@@ -205,14 +209,29 @@ func (s *simulation) probes(addresses []string) map[string]int {
 
 func TestAnAddressWhoseServerStaysUnavailableIsGivenUpInTheSeventhNight(t *testing.T) {
 	for name, world := range map[string]struct{ declaration, reason, detail string }{
-		"a server that says 421 to every connection":      {"host mx.shut.lab banner421", "server_unavailable", "mx.shut.lab answered connect with 421 4.3.2"},
-		"a server that refuses connections":               {"host mx.shut.lab dead", "unreachable", "connection refused"},
-		"a server whose connections never complete":       {"host mx.shut.lab blackhole", "timeout", "127.77.0.1:25"},
-		"a server that never says a word":                 {"host mx.shut.lab silent", "timeout", "banner"},
-		"a server that cannot look up mailboxes at all":   {"host mx.shut.lab soft-unknown", "server_unavailable", "450 4.1.1"},
-		"a domain whose name servers fail":                {"host mx.other.lab", "dns_failure", "DNS gave no answer about shut.lab"},
-		"a server whose address the name servers keep":    {"host mx.shut.lab servfail", "dns_failure", "DNS gave no answer about shut.lab"},
-		"a server that drops every session after an RCPT": {"host mx.shut.lab crash=ann", "server_unavailable", "closed by the server"},
+		"a server that says 421 to every connection": {
+			"host mx.shut.lab banner421", "server_unavailable",
+			"mx.shut.lab answered connect with 421 4.3.2",
+		},
+		"a server that refuses connections":         {"host mx.shut.lab dead", "unreachable", "connection refused"},
+		"a server whose connections never complete": {"host mx.shut.lab blackhole", "timeout", "127.77.0.1:25"},
+		"a server that never says a word":           {"host mx.shut.lab silent", "timeout", "banner"},
+		"a server that cannot look up mailboxes at all": {
+			"host mx.shut.lab soft-unknown", "server_unavailable",
+			"450 4.1.1",
+		},
+		"a domain whose name servers fail": {
+			"host mx.other.lab", "dns_failure",
+			"DNS gave no answer about shut.lab",
+		},
+		"a server whose address the name servers keep": {
+			"host mx.shut.lab servfail", "dns_failure",
+			"DNS gave no answer about shut.lab",
+		},
+		"a server that drops every session after an RCPT": {
+			"host mx.shut.lab crash=ann", "server_unavailable",
+			"closed by the server",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			domain := "domain shut.lab mx=mx.shut.lab"
@@ -270,7 +289,8 @@ func TestAGreylistedAddressIsAskedAgainFromTheSameSource(t *testing.T) {
 	var addresses []string
 	want := map[string]string{}
 	for i := range 8 { // of as many destinations, so that sessions are spread over the sources
-		fmt.Fprintf(&declaration, "host mx.d%d.lab greylist=5m\ndomain d%d.lab mx=mx.d%d.lab\nmailbox ann@d%d.lab\n", i, i, i, i)
+		fmt.Fprintf(&declaration, "host mx.d%d.lab greylist=5m\ndomain d%d.lab mx=mx.d%d.lab\nmailbox ann@d%d.lab\n", i, i, i,
+			i)
 		address := fmt.Sprintf("ann@d%d.lab", i)
 		addresses = append(addresses, address)
 		want[address] = "accepted"
@@ -309,7 +329,7 @@ func TestFreshAsksTheCatchAllQuestionAgain(t *testing.T) {
 		both := s.list(address, other)
 		want := map[string]string{address: "accepted", other: "accepted"}
 		if diff := cmp.Diff(want, reasons(s.night(2, both))); diff != "" {
-			t.Errorf("night 2, in which the answer of the first stands (-want +got):\n%s", diff)
+			t.Errorf("night 2, in which the answer of the first night is kept (-want +got):\n%s", diff)
 		}
 		if n := s.lab.Count().Rcpts; n != 1 {
 			t.Errorf("night 2: %d RCPTs, want 1: the new address, without the question", n)
@@ -475,7 +495,8 @@ func TestHELOIsSaidOnlyWhereEHLOIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			simulate(t, "host mx.one.lab\ndomain one.lab mx=mx.one.lab\nmailbox ann@one.lab", func(s *simulation) {
 				host := &server{says: map[string]string{
-					"": "220 mx.one.lab", "EHLO": c.ehlo, "HELO": "250 hello", "MAIL": "450 4.7.1 not you, not now", "QUIT": "221 bye", "RSET": "250 fine",
+					"": "220 mx.one.lab", "EHLO": c.ehlo, "HELO": "250 hello", "MAIL": "450 4.7.1 not you, not now", "QUIT": "221 bye",
+					"RSET": "250 fine",
 				}}
 				s.dial = host.dial
 				code, stdout, stderr := s.verify("check", "ann@one.lab")
@@ -492,16 +513,17 @@ func TestHELOIsSaidOnlyWhereEHLOIsRefused(t *testing.T) {
 }
 
 func TestPlainTextIsSpokenWhereTLSFails(t *testing.T) {
-	simulate(t, "host mx.one.lab starttls tls-broken\ndomain one.lab mx=mx.one.lab\nmailbox ann@one.lab", func(s *simulation) {
-		code, stdout, stderr := s.verify("check", "ann@one.lab", "-v")
-		if code != 0 || !strings.Contains(stdout, "deliverable") || !strings.Contains(stderr, "tls=false") {
-			t.Errorf("exit %d, want 0 from a session without TLS: %s%s", code, stdout, stderr)
-		}
-		counts := s.lab.Count()
-		if counts.Handshakes != 0 || counts.Connections != 2 || len(counts.Violations) > 0 {
-			t.Errorf("%+v, want two connections, of which one failed to shake hands", counts)
-		}
-	})
+	simulate(t, "host mx.one.lab starttls tls-broken\ndomain one.lab mx=mx.one.lab\nmailbox ann@one.lab",
+		func(s *simulation) {
+			code, stdout, stderr := s.verify("check", "ann@one.lab", "-v")
+			if code != 0 || !strings.Contains(stdout, "deliverable") || !strings.Contains(stderr, "tls=false") {
+				t.Errorf("exit %d, want 0 from a session without TLS: %s%s", code, stdout, stderr)
+			}
+			counts := s.lab.Count()
+			if counts.Handshakes != 0 || counts.Connections != 2 || len(counts.Violations) > 0 {
+				t.Errorf("%+v, want two connections, of which one failed to shake hands", counts)
+			}
+		})
 }
 
 // copyState copies a state file as it is at this moment on the disk, with what belongs to it.
@@ -589,7 +611,8 @@ func TestARunThatEndsAtAnyMomentGoesOnWithoutAskingAgain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(timestamps.ReplaceAllString(string(whole), "TIME"), timestamps.ReplaceAllString(string(on), "TIME")); diff != "" {
+			if diff := cmp.Diff(timestamps.ReplaceAllString(string(whole), "TIME"),
+				timestamps.ReplaceAllString(string(on), "TIME")); diff != "" {
 				t.Errorf("moment %d: the outputs differ (-undisturbed +resumed):\n%.2000s", i, diff)
 			}
 		}

@@ -24,7 +24,10 @@ func TestAnInterruptEndsTheProgramWithinFiveSeconds(t *testing.T) {
 				if took := time.Since(interrupted); code != exitInterrupted || took > 5*time.Second {
 					t.Errorf("exit %d after %v: %s", code, took, stderr)
 				}
-				for _, want := range []string{"stopping in 5 s at most: ", "closing 1 session with slow.lab\n", "To go on: verify list"} {
+				for _, want := range []string{
+					"stopping in 5 s at most: ", "closing 1 session with slow.lab\n",
+					"To go on: verify list",
+				} {
 					if !strings.Contains(stderr, want) {
 						t.Errorf("it does not say %q: %s", want, stderr)
 					}

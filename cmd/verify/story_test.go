@@ -29,7 +29,8 @@ func TestACheckTellsItsEvidenceAsAStory(t *testing.T) {
 		{
 			"a mailbox that does not exist",
 			verify.Result{
-				Address: "Ann <ann@corp.lab>", Normalized: "ann@corp.lab", Reason: verify.MailboxUnknown, Flags: []verify.Flag{"role"},
+				Address: "Ann <ann@corp.lab>", Normalized: "ann@corp.lab", Reason: verify.MailboxUnknown,
+				Flags:  []verify.Flag{"role"},
 				Detail: "mx.corp.lab answered RCPT with 550 5.1.1 no such user", MX: "mx.corp.lab", Provider: "google",
 				Reply: &verify.Reply{Code: 550, Enhanced: "5.1.1", Text: "no such user", Command: "RCPT"},
 			},
@@ -53,7 +54,10 @@ func TestACheckTellsItsEvidenceAsAStory(t *testing.T) {
 		},
 		{
 			"a domain that is not there",
-			verify.Result{Address: "a@gone.lab", Normalized: "a@gone.lab", Reason: verify.NoSuchDomain, Detail: "gone.lab does not exist"},
+			verify.Result{
+				Address: "a@gone.lab", Normalized: "a@gone.lab", Reason: verify.NoSuchDomain,
+				Detail: "gone.lab does not exist",
+			},
 			`a@gone.lab: invalid (no_such_domain), score 0
   syntax       in order
   mail host    none is known
@@ -81,7 +85,8 @@ func TestACheckTellsItsEvidenceAsAStory(t *testing.T) {
 		{
 			"a host that does not answer, with a word that would steer the terminal",
 			verify.Result{
-				Address: "a@corp.lab", Normalized: "a@corp.lab", Reason: verify.Timeout, MX: "mx.corp.lab", Detail: "no \x1b[31manswer",
+				Address: "a@corp.lab", Normalized: "a@corp.lab", Reason: verify.Timeout, MX: "mx.corp.lab",
+				Detail: "no \x1b[31manswer",
 			},
 			`a@corp.lab: unknown (timeout), score 50
   syntax       in order
@@ -142,7 +147,10 @@ func TestTheDialogueOfAResultIsThatOfItsOwnSessions(t *testing.T) {
 			host  string
 			lines []string // some of them
 		}{
-			{"mx.one.lab", []string{"client: RCPT TO:<ann@one.lab>", "server: 250 2.1.5 Ok", "client: MAIL FROM:<check@probe.lab>"}},
+			{"mx.one.lab", []string{
+				"client: RCPT TO:<ann@one.lab>", "server: 250 2.1.5 Ok",
+				"client: MAIL FROM:<check@probe.lab>",
+			}},
 			{"mx.two.lab", []string{"server: 554 5.7.1"}},
 			{"", nil},
 		} {

@@ -15,7 +15,7 @@ func (f listFlags) gates(s job.Summary) error {
 	forecast := s.Forecast(report.Cut(f.failOverOf))
 	if f.failOver >= 0 && forecast.Low > float64(f.failOver) && forecast.Word == report.CannotBeTold {
 		return &exitError{exitGate, fmt.Sprintf(
-			"what would bounce cannot be told, since more than a third of what would be sent is unknown; "+
+			"the share of bounces cannot be told, because more than a third of the addresses to be sent to are unknown; "+
 				"--fail-over %v is not met", &f.failOver)}
 	}
 	if f.failOver >= 0 && forecast.Low > float64(f.failOver) {

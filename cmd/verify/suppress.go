@@ -22,14 +22,15 @@ func suppressCommand(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "suppress",
 		Short: "Manage the suppression list",
-		Long: `Manage the suppression list: addresses that bounced hard or asked to be left alone, and whole domains, written
-@example.com. verify list calls them invalid (suppressed). The list is part of a state file (--state), or has a file of its
-own (--suppress), which is made at need and which verify list and verify retry take with --suppress.
+		Long: `Manage the suppression list: addresses that bounced hard or asked not to be written to, and whole
+domains, written @example.com. verify list calls them invalid (suppressed). The list is part of a state file
+(--state), or has a file of its own (--suppress), which is created when it does not exist and which verify list and
+verify retry read with --suppress.
 
-Each entry has an origin. What a person asked for (an unsubscribe, a complaint, an entry by hand) never expires, and the
-address is never asked about. A bounce stays, too; but one that says that the domain cannot be reached is taken off when
-the domain is back. A verdict of this program that was imported again is asked again at its shelf life, and taken off when
-the address is accepted.`,
+Each entry has an origin. An entry that a person asked for (an unsubscribe, a complaint, an entry by hand) never
+expires, and the address is never asked about. A bounce stays too, but a bounce that says that the domain cannot be
+reached is removed when the domain is back. A verdict of this program that was imported again is asked again at the
+end of its shelf life, and removed when the address is accepted.`,
 	}
 	c.AddCommand(suppressAdd(a), suppressRemove(a), suppressList(a), suppressImport(a), suppressExport(a))
 	return c
@@ -53,7 +54,7 @@ func suppressAdd(a *app) *cobra.Command {
 		},
 	}
 	listFlag(c, &path)
-	c.Flags().StringVar(&reason, "reason", "manual", "why")
+	c.Flags().StringVar(&reason, "reason", "manual", "why the entries are on the list")
 	hashedFlag(c, &hashed)
 	return c
 }
@@ -75,12 +76,15 @@ func listFlag(c *cobra.Command, path *string) {
 }
 
 func hashedFlag(c *cobra.Command, hashed *bool) {
-	c.Flags().BoolVar(hashed, "hashed", false, "keep salted hashes only, from now on and of what is on the list; there is no way back")
+	c.Flags().BoolVar(hashed, "hashed", false,
+		"keep salted hashes only, from now on and of what is on the list; there is no way back")
 }
 
-func (a *app) suppress(c *cobra.Command, path string, hashed bool, entries iter.Seq2[state.Suppressed, error]) (err error) {
+func (a *app) suppress(c *cobra.Command, path string, hashed bool,
+	entries iter.Seq2[state.Suppressed, error],
+) (err error) {
 	if path == "" {
-		return usagef("--state is missing, or --suppress; see %s --help", c.CommandPath())
+		return usagef("--state or --suppress is required; see %s --help", c.CommandPath())
 	}
 	file, err := state.OpenBeside(c.Context(), path)
 	if err != nil {
@@ -148,13 +152,15 @@ func suppressImport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE... --state FILE",
 		Short: "Put what mail services suppress on the list",
-		Long: `Put what mail services suppress on the list: suppressions, bounces and event logs of SendGrid, Mailgun, Postmark,
-SparkPost, Amazon SES, Mailchimp, Mandrill, Brevo, HubSpot, Klaviyo and others, in any format that verify list reads.
+		Long: `Put what mail services suppress on the list: suppressions, bounces and event logs of SendGrid, Mailgun,
+Postmark, SparkPost, Amazon SES, Mailchimp, Mandrill, Brevo, HubSpot, Klaviyo and others, in any format that verify
+list reads.
 
-The columns say which addresses are suppressed: a reason, a status or a type, a yes or no, an expiry. Soft bounces, what
-has expired, deliveries and what is false are left out. So is a bounce whose reply is about the sender, the message or the
-moment: it says nothing about the address. What is left out is counted, and named with -v. In a list of addresses alone
-every address counts. Of any other list --says names the column that says so, or --all that every address is suppressed.`,
+The columns say which addresses are suppressed: a reason, a status or a type, a yes or no, an expiry date. Soft
+bounces, deliveries, expired entries and entries marked false are left out. A bounce whose reply is about the sender,
+the message or a temporary trouble is left out too, because it says nothing about the address. The entries that are
+left out are counted, and named with -v. In a list that holds only addresses every address counts. For any other list,
+--says names the column that says which addresses are suppressed, or --all suppresses every address.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			classifier, err := reply.New()
@@ -171,13 +177,17 @@ every address counts. Of any other list --says names the column that says so, or
 	}
 	listFlag(c, &path)
 	hashedFlag(c, &hashed)
-	c.Flags().StringVar(&o.Column, "column", "", "the address column: its `NAME`, or its number from 1 (default found out)")
-	c.Flags().StringVar(&o.Says, "says", "", "the column that says which addresses are suppressed: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().StringVar(&o.Column, "column", "",
+		"the address column: its `NAME`, or its number from 1 (default found out)")
+	c.Flags().StringVar(&o.Says, "says", "",
+		"the column that says which addresses are suppressed: its `NAME`, or its number from 1 (default found out)")
 	c.Flags().BoolVar(&o.All, "all", false, "every address of the files is suppressed")
 	return c
 }
 
-func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, o suppression.Options, classifier *reply.Classifier) (err error) {
+func (a *app) importSuppression(c *cobra.Command, path string, hashed bool, name string, o suppression.Options,
+	classifier *reply.Classifier,
+) (err error) {
 	o.Stdin = a.stdin
 	list, err := suppression.Open(name, o, classifier)
 	if err != nil {
@@ -257,7 +267,9 @@ func formatNames() string {
 	return strings.Join(names, ", ")
 }
 
-func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format suppression.Format, reasons []string) error {
+func (a *app) exportSuppression(w io.Writer, entries iter.Seq2[state.Suppressed, error], format suppression.Format,
+	reasons []string,
+) error {
 	domains, err := suppression.Export(w, format, func(yield func(suppression.Entry, error) bool) {
 		for s, err := range entries {
 			if err == nil && s.Hashed() && s.Reason == state.Forgot {

@@ -48,7 +48,8 @@ func TestAnExportIsComparedWithTheListsLastRun(t *testing.T) {
 			return s.contacts("export-2.csv", "Kontakt", all...)
 		}, nil, 0, []string{`the column "Kontakt" is taken for "email" of the last run: 20 of 20`}, 20},
 		{"the column is another one", func(s *simulation) string {
-			return s.contacts("export-2.csv", "Kontakt", strings.Split(strings.ReplaceAll(strings.Join(all, ","), "user", "other"), ",")...)
+			return s.contacts("export-2.csv", "Kontakt",
+				strings.Split(strings.ReplaceAll(strings.Join(all, ","), "user", "other"), ",")...)
 		}, nil, 1, []string{`"email"`, `"Kontakt"`, "--column"}, 0},
 		{"half of it is gone", func(s *simulation) string {
 			return s.contacts("export-2.csv", "email", all[:10]...)
@@ -62,7 +63,11 @@ func TestAnExportIsComparedWithTheListsLastRun(t *testing.T) {
 		{"another list", func(s *simulation) string {
 			return s.contacts("export-2.csv", "email", all[:3]...)
 		}, []string{"--list", "vips"}, 0, nil, 3},
-		{"a header and nothing else", func(s *simulation) string { return s.contacts("export-2.csv", "email") }, nil, 1, []string{"no rows"}, 0},
+		{
+			"a header and nothing else", func(s *simulation) string { return s.contacts("export-2.csv", "email") }, nil, 1,
+			[]string{"no rows"},
+			0,
+		},
 		{"an error page", func(s *simulation) string {
 			return s.write("export-2.csv", "<!DOCTYPE html>\n<html><body>Error 502, ask it@corp.lab</body></html>\n")
 		}, nil, 1, []string{"an HTML page"}, 0},
@@ -76,7 +81,10 @@ func TestAnExportIsComparedWithTheListsLastRun(t *testing.T) {
 					t.Fatal(err)
 				}
 				rcpts := s.lab.Count().Rcpts
-				code, _, stderr := s.verify(append([]string{"list", test.second(s), "--state", db, "-o", out, "--split", s.path("parts")}, test.args...)...)
+				code, _, stderr := s.verify(append([]string{
+					"list", test.second(s), "--state", db, "-o", out, "--split",
+					s.path("parts"),
+				}, test.args...)...)
 				if code != test.code {
 					t.Fatalf("exit %d, want %d: %s", code, test.code, stderr)
 				}
@@ -108,7 +116,8 @@ func TestAnExportIsComparedWithTheListsLastRun(t *testing.T) {
 
 func TestStandardInputNeedsANameWhereAStateIsGiven(t *testing.T) {
 	simulate(t, corpUp, func(s *simulation) {
-		if code, _, stderr := s.verify("list", "-", "--state", s.path("crm.db")); code != 2 || !strings.Contains(stderr, "--list") {
+		if code, _, stderr := s.verify("list", "-", "--state", s.path("crm.db")); code != 2 ||
+			!strings.Contains(stderr, "--list") {
 			t.Errorf("exit %d: %s", code, stderr)
 		}
 	})
@@ -126,7 +135,8 @@ func TestWhatChangedSinceTheLastRun(t *testing.T) {
 			"list", list, "--state", s.path("crm.db"), "-o", s.path("out.csv"), "--changes", changes, "--fresh",
 		}
 		_, stderr := s.must(args...)
-		if want := "Since the last run: 1 newly invalid, 1 newly deliverable, 1 new, 1 gone from the list, 1 suppressed\n"; !strings.Contains(stderr, want) {
+		if want := "Since the last run: 1 newly invalid, 1 newly deliverable, 1 new, 1 gone from the list, 1 " +
+			"suppressed\n"; !strings.Contains(stderr, want) {
 			t.Errorf("want %q in\n%s", want, stderr)
 		}
 		file, err := os.Open(changes)
@@ -150,7 +160,7 @@ func TestWhatChangedSinceTheLastRun(t *testing.T) {
 			t.Errorf("the file of changes (-want +got):\n%s", diff)
 		}
 		// A night on which nothing changes, and the gate of one on which too much does.
-		if _, stderr = s.must(args[:6]...); !strings.Contains(stderr, "nothing newly invalid") {
+		if _, stderr = s.must(args[:6]...); !strings.Contains(stderr, "no address is newly invalid") {
 			t.Errorf("the same again:\n%s", stderr)
 		}
 		time.Sleep(time.Hour)
@@ -167,22 +177,23 @@ func TestWhatChangedSinceTheLastRun(t *testing.T) {
 }
 
 func TestAnEntryThatIsAddedDuringARunCountsInItsOutput(t *testing.T) {
-	simulate(t, "host mx.corp.lab latency=2s nopipelining\ndomain corp.lab mx=mx.corp.lab\nmailbox ann,bob@corp.lab\n", func(s *simulation) {
-		list := s.list("ann@corp.lab", "bob@corp.lab")
-		ended := make(chan map[string]string)
-		go func() { ended <- reasons(s.night(1, list)) }()
-		time.Sleep(3 * time.Second) // of the bubble: the session is under way
-		s.run("suppress", "add", "bob@corp.lab", "--reason", "unsubscribe", "--state", s.path("crm.db"))
-		for _, command := range [][]string{{"runs"}, {"trend"}, {"history", "ann@corp.lab"}, {"backup", s.path("copy.db")}} {
-			code, _, stderr := s.verify(append(command, "--state", s.path("crm.db"))...)
-			if code != 0 && !strings.Contains(stderr, "never verified") {
-				t.Errorf("%v during a run: exit %d: %s", command, code, stderr)
+	simulate(t, "host mx.corp.lab latency=2s nopipelining\ndomain corp.lab mx=mx.corp.lab\nmailbox ann,bob@corp.lab\n",
+		func(s *simulation) {
+			list := s.list("ann@corp.lab", "bob@corp.lab")
+			ended := make(chan map[string]string)
+			go func() { ended <- reasons(s.night(1, list)) }()
+			time.Sleep(3 * time.Second) // of the bubble: the session is under way
+			s.run("suppress", "add", "bob@corp.lab", "--reason", "unsubscribe", "--state", s.path("crm.db"))
+			for _, command := range [][]string{{"runs"}, {"trend"}, {"history", "ann@corp.lab"}, {"backup", s.path("copy.db")}} {
+				code, _, stderr := s.verify(append(command, "--state", s.path("crm.db"))...)
+				if code != 0 && !strings.Contains(stderr, "never verified") {
+					t.Errorf("%v during a run: exit %d: %s", command, code, stderr)
+				}
 			}
-		}
-		if got := <-ended; got["bob@corp.lab"] != "suppressed" || got["ann@corp.lab"] != "accepted" {
-			t.Errorf("the output says %v", got)
-		}
-	})
+			if got := <-ended; got["bob@corp.lab"] != "suppressed" || got["ann@corp.lab"] != "accepted" {
+				t.Errorf("the output says %v", got)
+			}
+		})
 }
 
 func TestForgottenIsForgotten(t *testing.T) {
@@ -212,7 +223,8 @@ func TestForgottenIsForgotten(t *testing.T) {
 		}
 		rows := s.night(2, list)
 		want := map[string]string{
-			"ann@corp.lab": "suppressed", "Ann@corp.lab": "suppressed", "bob@corp.lab": "accepted", "never@corp.lab": "mailbox_unknown",
+			"ann@corp.lab": "suppressed", "Ann@corp.lab": "suppressed", "bob@corp.lab": "accepted",
+			"never@corp.lab": "mailbox_unknown",
 		}
 		if diff := cmp.Diff(want, reasons(rows)); diff != "" {
 			t.Errorf("when they come back (-want +got):\n%s", diff)
@@ -253,7 +265,8 @@ func TestABackupIsBroughtBackWithTheWishesOfSince(t *testing.T) {
 		s.run("suppress", "add", "bob@corp.lab", "--reason", "unsubscribe", "--state", db)
 		s.night(8, list)
 		_, stderr := s.must("backup", s.path("copy.db"), "--restore", "--state", db)
-		if !strings.Contains(stderr, "2000-01-01T00:00:0") || !strings.Contains(stderr, "7 days ago") || !strings.Contains(stderr, "1 entry") {
+		if !strings.Contains(stderr, "2000-01-01T00:00:0") || !strings.Contains(stderr, "7 days ago") ||
+			!strings.Contains(stderr, "1 entry") {
 			t.Errorf("it says\n%s", stderr)
 		}
 		if got := s.night(9, list)["bob@corp.lab"]["reason"]; got != "suppressed" {

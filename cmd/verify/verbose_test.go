@@ -47,11 +47,20 @@ func TestWhatIsLogged(t *testing.T) {
 		{name: "the same as JSON", golden: "list-v.json", args: append(list, "-v", "--log-format", "json")},
 		{name: "the same from verify.toml", golden: "list-v.txt", args: list, settings: "verbose = true"},
 		{name: "a check with -v", golden: "check-v.txt", args: []string{"check", "ann@near.lab", "-v"}},
-		{name: "a check with a source address", golden: "check-source.txt", args: []string{"check", "ann@near.lab", "-v", "--source-ip", "127.0.0.2"}},
+		{
+			name: "a check with a source address", golden: "check-source.txt",
+			args: []string{"check", "ann@near.lab", "-v", "--source-ip", "127.0.0.2"},
+		},
 		{name: "a check with -vv: the SMTP dialogue", golden: "check-vv.txt", args: []string{"check", "ann@grey.lab", "-vv"}},
 		{name: "the same with -v twice", golden: "check-vv.txt", args: []string{"check", "-v", "ann@grey.lab", "-v"}},
-		{name: "the same from the environment", golden: "check-vv.txt", args: []string{"check", "ann@grey.lab"}, variable: "2"},
-		{name: "a flag goes before the environment", golden: "check-v.txt", args: []string{"check", "ann@near.lab", "-v"}, variable: "2"},
+		{
+			name: "the same from the environment", golden: "check-vv.txt", args: []string{"check", "ann@grey.lab"},
+			variable: "2",
+		},
+		{
+			name: "a flag goes before the environment", golden: "check-v.txt", args: []string{"check", "ann@near.lab", "-v"},
+			variable: "2",
+		},
 		{
 			name: "the same as JSON from verify.toml", golden: "check-vv.json",
 			args: []string{"check", "ann@grey.lab"}, settings: "verbose = 2\nlog-format = \"json\"",
@@ -59,7 +68,10 @@ func TestWhatIsLogged(t *testing.T) {
 		{name: "a retry with -v", golden: "retry-v.txt", first: list, args: []string{"retry", "--state", "STATE", "-v"}},
 		{name: "a retry with -vv", golden: "retry-vv.txt", first: list, args: []string{"retry", "--state", "STATE", "-vv"}},
 		{name: "nothing unless asked for", golden: "check.txt", args: []string{"check", "ann@near.lab"}},
-		{name: "nothing with verbose = false", golden: "check.txt", args: []string{"check", "ann@near.lab"}, settings: "verbose = false"},
+		{
+			name: "nothing with verbose = false", golden: "check.txt", args: []string{"check", "ann@near.lab"},
+			settings: "verbose = false",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.variable != "" {
@@ -67,7 +79,8 @@ func TestWhatIsLogged(t *testing.T) {
 			}
 			simulate(t, talkative, func(s *simulation) {
 				real := strings.NewReplacer("STATE", s.path("crm.db"), "OUT", s.path("out.csv"), "LIST", s.list(
-					"a@near.lab", "ann@near.lab", "b@near.lab", "c@near.lab", "d@near.lab", "ann@wary.lab", "ann@down.lab", "ann@grey.lab",
+					"a@near.lab", "ann@near.lab", "b@near.lab", "c@near.lab", "d@near.lab", "ann@wary.lab", "ann@down.lab",
+					"ann@grey.lab",
 				))
 				run := func(args []string) string {
 					args = slices.Clone(args)

@@ -13,7 +13,7 @@ import (
 //go:embed demo.lab
 var Demo string
 
-// demoFlaws are rows as people type them, by the row of the demo's list after which they stand.
+// demoFlaws are rows as people type them, by the row of the demo's list after which they come.
 var demoFlaws = map[int][3]string{
 	3:   {"Anna Schmidt", "Anna.Schmidt@Northwind.lab", "Northwind"}, // twice, in another case
 	9:   {"Olivia", "olivia.demo@gmial.com", "Gmail"},

@@ -187,9 +187,9 @@ func (w *World) addresses(owner, name string, qtype uint16) (records []dns.RR, r
 	for _, server := range w.servers(name) {
 		h := w.hosts[server]
 		switch {
-		case h.Mood == LostAddress:
+		case h.Fault == LostAddress:
 			return nil, dns.RcodeServerFailure
-		case h.Mood == NoAddress:
+		case h.Fault == NoAddress:
 		case qtype == dns.TypeA && h.Addr.IsValid():
 			records = append(records, &dns.A{Hdr: header(owner, dns.TypeA), A: h.Addr.AsSlice()})
 		case qtype == dns.TypeAAAA && h.Addr6.IsValid():
@@ -246,7 +246,7 @@ func (w *World) parents() map[string]bool {
 	return parents
 }
 
-// pause waits, and says whether it was not cut short.
+// pause waits, and reports whether it waited to the end.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

@@ -59,7 +59,7 @@
 //	stall=1400       a write of more octets never arrives, nor what follows it; in memory only
 //	blocks-from=127.0.0.2,127.0.0.3   554 5.7.1 blocklisted to every RCPT from these clients
 //	closed-from=127.0.0.2             connections from these clients never complete; in memory only
-//	a mood           one of [Moods]; the sessions or recipients it counts follow a =, as in drops-after=3
+//	a fault          one of [Faults]; the sessions or recipients it counts follow a =, as in drops-after=3
 //	greylist=300s    a mailbox is refused until so long after it was first asked for; unknown ones are refused at once
 //	greylist-first=300s  the same for every recipient, known or not
 //
@@ -211,7 +211,7 @@ func (l *Lab) listen() error {
 		return fmt.Errorf("lab: no port is free on every address: %w", err)
 	}
 	for _, h := range l.hosts {
-		if h.Mood == Dead {
+		if h.Fault == Dead {
 			continue
 		}
 		if h.listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
@@ -225,7 +225,7 @@ func (l *Lab) listen() error {
 func (l *Lab) listenOnOnePort() (err error) {
 	l.port = 0
 	for _, h := range l.hosts {
-		if h.Mood == Dead {
+		if h.Fault == Dead {
 			continue
 		}
 		if h.listener, err = net.Listen("tcp4", netip.AddrPortFrom(h.Addr, uint16(l.port)).String()); err != nil {

@@ -270,18 +270,18 @@ func TestRepliesMeanWhatTheTruthSays(t *testing.T) {
 	noViolations(t, l)
 }
 
-func TestBannersAndMoods(t *testing.T) {
-	for mood, want := range map[string]string{
+func TestBannersAndFaults(t *testing.T) {
+	for fault, want := range map[string]string{
 		"banner421": "421 4.3.2", "banner554": "554 5.7.1", "garbage": "HTTP", "tarpit": "220-", "helo-only": "220 ",
 	} {
-		t.Run(mood, func(t *testing.T) {
-			l := start(t, "host mx.x.lab "+mood)
+		t.Run(fault, func(t *testing.T) {
+			l := start(t, "host mx.x.lab "+fault)
 			c := converse(t, l, "mx.x.lab")
 			line, err := c.ReadLine()
 			if err != nil || !strings.HasPrefix(line, want) {
 				t.Fatalf("%q, %v", line, err)
 			}
-			if mood == "helo-only" {
+			if fault == "helo-only" {
 				c.exchange("EHLO x", "502")
 				c.exchange("HELO x", "250")
 				c.exchange("QUIT", "221")
@@ -541,7 +541,7 @@ func TestDNSKeepsItsAnswersApart(t *testing.T) {
 func TestMistakesInADeclarationAreNamed(t *testing.T) {
 	for declaration, want := range map[string]string{
 		"hots mx.lab":              "line 1",
-		"\nhost mx.lab fast":       `line 2: lab: host mx.lab: no mood is called "fast"`,
+		"\nhost mx.lab fast":       `line 2: lab: host mx.lab: no fault is called "fast"`,
 		"host mx.lab latency=soon": "latency=soon",
 		"host mx.lab 10.0.0.1":     "not a free address",
 		"host mx.lab 2001:db8::1 2001:db8::1\nhost b.lab 2001:db8::1": "not a free IPv6 address",
@@ -550,7 +550,7 @@ func TestMistakesInADeclarationAreNamed(t *testing.T) {
 		"host mx.lab\nname mx.lab mx.lab":                             "a host already",
 		"host mx.lab\nname a.lab mx.lab\nhost a.lab":                  "a name already",
 		"host mx.lab\nhost mx.lab":                                    "a host already",
-		"host mx.lab drops-after":                                     "want a number",
+		"host mx.lab drops-after":                                     "need a number",
 		"domain a.lab mx=mx.lab":                                      "host mx.lab is not declared before it",
 		"domain a.lab":                                                "wants either mx=",
 		"domain a.lab nullmx nomial":                                  "no such option",

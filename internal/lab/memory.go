@@ -31,7 +31,7 @@ func (l *Lab) connect(ctx context.Context, source netip.Addr, address string) (n
 		return nil, failed(&net.AddrError{Err: "mismatched local address type", Addr: source.String()})
 	}
 	h := l.byAddr[to.Addr()]
-	if h != nil && (h.Mood == Blackhole || slices.Contains(h.ClosedFrom, source)) {
+	if h != nil && (h.Fault == Blackhole || slices.Contains(h.ClosedFrom, source)) {
 		select {
 		case <-ctx.Done():
 		case <-l.ctx.Done():
@@ -40,7 +40,7 @@ func (l *Lab) connect(ctx context.Context, source netip.Addr, address string) (n
 	if h != nil && !pause(ctx, h.Latency) || ctx.Err() != nil {
 		return nil, failed(ctx.Err())
 	}
-	if h == nil || h.Mood == Dead || to.Port() != smtpPort {
+	if h == nil || h.Fault == Dead || to.Port() != smtpPort {
 		return nil, failed(syscall.ECONNREFUSED)
 	}
 	from := netip.AddrPortFrom(source, ephemeral(l.dialled.Add(1)))

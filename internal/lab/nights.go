@@ -5,9 +5,9 @@ import (
 	"math/rand/v2"
 )
 
-// Nights is a world whose truth changes by night, as that of a CRM's contacts does: mailboxes open and close, or are full
-// for a while; domains lapse and come back, or never do; domains become catch-alls; servers fail for a night. Which
-// changes come when is decided by a seed.
+// Nights is a world whose truth changes by night, as that of a CRM's contacts does: mailboxes open and close, or are
+// full for a while; domains lapse and come back, or never do; domains become catch-alls; servers fail for a night.
+// Which changes come when is decided by a seed.
 type Nights struct {
 	domains []nightDomain
 	boxes   []nightBox
@@ -73,7 +73,7 @@ func (n *Nights) World(night int) (*World, error) {
 	for _, d := range n.domains {
 		host := Host{Name: "mx." + d.name}
 		if night == d.down {
-			host.Mood = Dead
+			host.Fault = Dead
 		}
 		if err := w.AddHost(host); err != nil {
 			return nil, err

@@ -153,7 +153,7 @@ func (h *Host) set(option string) (err error) {
 	case "closed-from":
 		h.ClosedFrom, err = parseAddrs(value)
 	default:
-		h.Mood = Mood(key)
+		h.Fault = Fault(key)
 		if value != "" {
 			h.After, err = strconv.Atoi(value)
 		}

@@ -20,13 +20,19 @@ func large(t testing.TB) *lab.World {
 	t.Helper()
 	w := lab.NewWorld()
 	for i := range 2000 {
-		if err := w.AddHost(lab.Host{Name: fmt.Sprintf("mx.h%d.lab", i), Sessions: 10, Latency: time.Duration(i%20) * time.Millisecond}); err != nil {
+		if err := w.AddHost(lab.Host{
+			Name: fmt.Sprintf("mx.h%d.lab", i), Sessions: 10,
+			Latency: time.Duration(i%20) * time.Millisecond,
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 20_000 {
 		name := fmt.Sprintf("d%d.lab", i)
-		if err := w.AddDomain(lab.Domain{Name: name, MX: []lab.MX{{Preference: 10, Host: fmt.Sprintf("mx.h%d.lab", i%2000)}}}); err != nil {
+		if err := w.AddDomain(lab.Domain{
+			Name: name,
+			MX:   []lab.MX{{Preference: 10, Host: fmt.Sprintf("mx.h%d.lab", i%2000)}},
+		}); err != nil {
 			t.Fatal(err)
 		}
 		if err := w.AddMailbox("a@"+name, lab.Mailbox); err != nil {

@@ -83,17 +83,17 @@ func (s *session) run(withinCap bool) {
 	case !withinCap:
 		s.host.lab.tally.violation("%s: session cap of %d exceeded", s.host.Name, s.host.Sessions)
 		s.end(tooManySessions(s.host.Name))
-	case s.host.Mood == Silent:
+	case s.host.Fault == Silent:
 		_, _ = io.Copy(io.Discard, s.conn)
 		return
-	case s.host.Mood == Tarpit:
+	case s.host.Fault == Tarpit:
 		s.dribble()
 		return
-	case s.host.Mood == Garbage:
+	case s.host.Fault == Garbage:
 		s.end(garbage)
-	case s.host.Mood == Banner421:
+	case s.host.Fault == Banner421:
 		s.end(shutDown(s.host.Name))
-	case s.host.Mood == Banner554:
+	case s.host.Fault == Banner554:
 		s.end(bannerBlocked(s.host.Name, s.client.String()))
 	default:
 		s.say(banner(s.host.Name))
@@ -134,8 +134,8 @@ func (s *session) dribble() {
 // say queues a reply. Replies go out together once there is no further command at hand.
 func (s *session) say(reply string) { _, _ = s.w.WriteString(reply + "\r\n") } // a lost client shows when reading
 
-// refuse queues a reply that counts as an error. Past half of the errors that it bears, the server takes a second over
-// each, as Postfix does.
+// refuse queues a reply that counts as an error. After half of the errors that it allows, the server takes a second
+// over each, as Postfix does.
 func (s *session) refuse(reply string) {
 	s.errors++
 	if s.host.Errors > 0 && s.errors > s.host.Errors/2 && s.flush() == nil {
@@ -195,7 +195,7 @@ func (s *session) vanish() {
 	}
 }
 
-// unheard says whether what was read last was sent before the client could know the last reply.
+// unheard reports whether what was read last was sent before the client could know the last reply.
 func (s *session) unheard() bool { return s.wire != nil && s.wire.arrived.Before(s.said) }
 
 // lost ends a session that next could not read from.
@@ -316,7 +316,7 @@ func (s *session) helo(name string) {
 }
 
 func (s *session) ehlo(name string) {
-	if s.host.Mood == HELOOnly {
+	if s.host.Fault == HELOOnly {
 		s.refuse(notUnderstood)
 		return
 	}
@@ -391,7 +391,7 @@ func (s *session) mail(rest string) {
 	case s.sender != nil:
 		s.refuse(nestedMail)
 	case s.scripted("MAIL", path):
-	case s.host.Mood == NoPTR:
+	case s.host.Fault == NoPTR:
 		s.refuse(noPTR(s.client.String()))
 	default:
 		s.utf8 = strings.Contains(strings.ToUpper(parameters), "SMTPUTF8")
@@ -435,7 +435,7 @@ func (s *session) recipient(path string) {
 	}
 	s.asked++
 	total := s.host.note(local + "@" + domain)
-	if s.host.Mood == DropsAfter && s.asked > s.host.After || s.host.Crash != "" && local == s.host.Crash {
+	if s.host.Fault == DropsAfter && s.asked > s.host.After || s.host.Crash != "" && local == s.host.Crash {
 		s.end("")
 		return
 	}
@@ -444,7 +444,7 @@ func (s *session) recipient(path string) {
 		s.refuse(tooManyRcpts)
 		return
 	}
-	if s.host.Mood == Blocks || s.host.Mood == BlocksAfter && total > s.host.After ||
+	if s.host.Fault == Blocks || s.host.Fault == BlocksAfter && total > s.host.After ||
 		slices.Contains(s.host.BlocksFrom, s.client) {
 		s.refuse(blocked(s.client.String()))
 		return

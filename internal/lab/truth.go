@@ -60,23 +60,23 @@ func (w *World) ask(d *Domain, local string) (reason, later string) {
 	reason = "no_mail_host"
 	for _, h := range w.hostsOf(d) {
 		switch {
-		case h.Mood == NoAddress:
+		case h.Fault == NoAddress:
 			continue
-		case h.Mood == LostAddress:
+		case h.Fault == LostAddress:
 			reason = "dns_failure"
-		case h.Mood == Blackhole:
+		case h.Fault == Blackhole:
 			reason = "timeout"
-		case h.Mood == Dead:
+		case h.Fault == Dead:
 			reason = "unreachable"
-		case h.Mood == Silent || h.Mood == Tarpit:
+		case h.Fault == Silent || h.Fault == Tarpit:
 			reason = "timeout"
-		case h.Mood == Banner421:
+		case h.Fault == Banner421:
 			reason = "server_unavailable"
-		case h.Mood == Garbage:
+		case h.Fault == Garbage:
 			reason = "protocol_error"
-		case h.Mood == Banner554 || h.Mood == Blocks:
+		case h.Fault == Banner554 || h.Fault == Blocks:
 			return "sender_blocked", "sender_blocked"
-		case h.Mood == NoPTR:
+		case h.Fault == NoPTR:
 			return "sender_auth", "sender_auth"
 		default:
 			return h.receive(d, local)
@@ -97,7 +97,7 @@ func (w *World) hostsOf(d *Domain) (hosts []Host) {
 
 // receive is what a host that speaks says to an RCPT.
 func (h Host) receive(d *Domain, local string) (reason, later string) {
-	if !isASCII(local) && (h.NoSMTPUTF8 || h.Mood == HELOOnly) {
+	if !isASCII(local) && (h.NoSMTPUTF8 || h.Fault == HELOOnly) {
 		return "smtputf8_unsupported", "smtputf8_unsupported"
 	}
 	temper := d.temper(local)

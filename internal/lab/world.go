@@ -34,7 +34,7 @@ func NewWorld() *World {
 	}
 }
 
-// Host is a mail host. The zero value of every field but Name is a patient, well-behaved server.
+// Host is a mail host. The zero value of every field but Name is a server without limits and without faults.
 type Host struct {
 	Name     string
 	Addr     netip.Addr    // within 127.0.0.0/8; without Addr and Addr6 one of 127.77.0.0/16 is assigned
@@ -66,7 +66,7 @@ type Host struct {
 	BlocksFrom []netip.Addr  // clients that Blocks holds for
 	ClosedFrom []netip.Addr  // clients whose connections never complete; in memory only
 
-	Mood  Mood
+	Fault Fault
 	After int // what BlocksAfter and DropsAfter count
 
 	Limits string // what EHLO says of LIMITS (RFC 9422); empty: nothing
@@ -86,7 +86,7 @@ func (h Host) needsMemory() string {
 	switch {
 	case h.Addr6.IsValid():
 		return "an IPv6 address"
-	case h.Mood == Blackhole:
+	case h.Fault == Blackhole:
 		return string(Blackhole)
 	case h.Stall > 0:
 		return "stall"
@@ -101,31 +101,31 @@ func (h Host) addrs() []netip.Addr {
 	return slices.DeleteFunc([]netip.Addr{h.Addr, h.Addr6}, func(a netip.Addr) bool { return !a.IsValid() })
 }
 
-// Mood is a way for a mail host to misbehave.
-type Mood string
+// Fault is a way for a mail host to misbehave.
+type Fault string
 
-// The moods, by the words that declare them.
+// The faults, by the words that declare them.
 const (
-	Kind        Mood = ""             // none
-	Dead        Mood = "dead"         // refuses connections
-	Blackhole   Mood = "blackhole"    // connections never complete; in memory only
-	NoAddress   Mood = "noaddress"    // has no address in DNS
-	LostAddress Mood = "servfail"     // DNS says SERVFAIL in place of its addresses
-	Silent      Mood = "silent"       // accepts connections and never says a word
-	Tarpit      Mood = "tarpit"       // sends a line of its banner every second, without end
-	Garbage     Mood = "garbage"      // speaks HTTP
-	Banner421   Mood = "banner421"    // 421 4.3.2 to every connection
-	Banner554   Mood = "banner554"    // 554 5.7.1 blocklisted to every connection
-	HELOOnly    Mood = "helo-only"    // does not know EHLO
-	NoPTR       Mood = "noptr"        // 550 5.7.25 to MAIL, for want of a PTR record
-	Blocks      Mood = "blocks"       // 554 5.7.1 blocklisted to every RCPT
-	BlocksAfter Mood = "blocks-after" // the same, after so many RCPTs in its life
-	DropsAfter  Mood = "drops-after"  // closes a session without a word after so many RCPTs in it
+	NoFault     Fault = ""             // none
+	Dead        Fault = "dead"         // refuses connections
+	Blackhole   Fault = "blackhole"    // connections never complete; in memory only
+	NoAddress   Fault = "noaddress"    // has no address in DNS
+	LostAddress Fault = "servfail"     // DNS says SERVFAIL in place of its addresses
+	Silent      Fault = "silent"       // accepts connections and never says a word
+	Tarpit      Fault = "tarpit"       // sends a line of its banner every second, without end
+	Garbage     Fault = "garbage"      // speaks HTTP
+	Banner421   Fault = "banner421"    // 421 4.3.2 to every connection
+	Banner554   Fault = "banner554"    // 554 5.7.1 blocklisted to every connection
+	HELOOnly    Fault = "helo-only"    // does not know EHLO
+	NoPTR       Fault = "noptr"        // 550 5.7.25 to MAIL, because there is no PTR record
+	Blocks      Fault = "blocks"       // 554 5.7.1 blocklisted to every RCPT
+	BlocksAfter Fault = "blocks-after" // the same, after so many RCPTs in its life
+	DropsAfter  Fault = "drops-after"  // closes a session without a word after so many RCPTs in it
 )
 
-// Moods lists every mood but Kind.
-func Moods() []Mood {
-	return []Mood{
+// Faults lists every fault but NoFault.
+func Faults() []Fault {
+	return []Fault{
 		Dead, Blackhole, NoAddress, LostAddress, Silent, Tarpit, Garbage, Banner421, Banner554, HELOOnly, NoPTR, Blocks,
 		BlocksAfter, DropsAfter,
 	}
@@ -204,16 +204,16 @@ func (w *World) AddHost(h Host) error {
 	if h.Addr6.IsValid() && (!h.Addr6.Is6() || h.Addr6.Is4In6() || w.taken[h.Addr6]) {
 		return fmt.Errorf("lab: host %s: %s is not a free IPv6 address", name, h.Addr6)
 	}
-	if (h.Mood == BlocksAfter || h.Mood == DropsAfter) != (h.After > 0) {
+	if (h.Fault == BlocksAfter || h.Fault == DropsAfter) != (h.After > 0) {
 		return fmt.Errorf(
-			"lab: host %s: %s and %s want a number, and no other mood does",
+			"lab: host %s: %s and %s need a number, and no other fault takes one",
 			name,
 			BlocksAfter,
 			DropsAfter,
 		)
 	}
-	if h.Mood != Kind && !slices.Contains(Moods(), h.Mood) {
-		return fmt.Errorf("lab: host %s: no mood is called %q", name, h.Mood)
+	if h.Fault != NoFault && !slices.Contains(Faults(), h.Fault) {
+		return fmt.Errorf("lab: host %s: no fault is called %q", name, h.Fault)
 	}
 	h.Name = name
 	w.hosts[name] = h
@@ -350,7 +350,7 @@ func (w *World) Hosts() []Host {
 	return slices.SortedFunc(maps.Values(w.hosts), func(a, b Host) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// free says whether a name is still to be had.
+// free reports whether a name is not taken yet.
 func (w *World) free(name string) error {
 	if _, ok := w.hosts[name]; ok {
 		return fmt.Errorf("lab: %s is a host already", name)

@@ -225,7 +225,8 @@ func TestInventedLocalPartsAreUnlikeAndStayTheSameForARetry(t *testing.T) {
 			t.Fatalf("%q or %q came twice", a, b)
 		}
 		seen[a], seen[b] = true, true
-		if catchall.Local(domain, "check@probe.lab", "run 1", 0) != a || catchall.Local(domain, "other@probe.lab", "run 1", 0) == a ||
+		if catchall.Local(domain, "check@probe.lab", "run 1", 0) != a ||
+			catchall.Local(domain, "other@probe.lab", "run 1", 0) == a ||
 			catchall.Local(domain, "check@probe.lab", "run 2", 0) == a {
 			t.Fatalf("%q must depend on domain and sender alone, and on both", a)
 		}

@@ -43,7 +43,10 @@ func TestAskReturnsRepliesOfAnyKind(t *testing.T) {
 }
 
 func TestIsPublicIsWhatMailHostsAreJudgedBy(t *testing.T) {
-	for address, want := range map[string]bool{"192.168.1.1": false, "192.0.2.1": false, "1.1.1.1": true, "2606:4700::1": true, "fd00::2": false} {
+	for address, want := range map[string]bool{
+		"192.168.1.1": false, "192.0.2.1": false, "1.1.1.1": true,
+		"2606:4700::1": true, "fd00::2": false,
+	} {
 		if mx.IsPublic(netip.MustParseAddr(address)) != want {
 			t.Errorf("%s: not %t", address, want)
 		}

@@ -68,7 +68,10 @@ func isUnreachable(err error) bool {
 
 // isShortage reports whether an error says that this machine has not enough of something for one more question.
 func isShortage(err error) bool {
-	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EAGAIN} {
+	for _, errno := range []syscall.Errno{
+		syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+		syscall.EAGAIN,
+	} {
 		if errors.Is(err, errno) {
 			return true
 		}

@@ -38,7 +38,8 @@ func (e *PreflightError) Error() string {
 		return fmt.Sprintf("the resolver %s has addresses for names that do not exist, so typos look like domains: "+
 			"switch that off at the resolver, or use another one", e.Server)
 	case Empty:
-		return fmt.Sprintf("the resolver %s says that well-known domains do not exist or take no mail, so this machine may be cut "+
+		return fmt.Sprintf("the resolver %s says that well-known domains do not exist or take no mail, so this machine "+
+			"may be cut "+
 			"off from the internet (a captive portal, a VPN, a sandbox): connect it, or use another resolver", e.Server)
 	}
 	return fmt.Sprintf("the resolver %s does not answer (%v): check the network, or use another resolver", e.Server, e.Err)
@@ -66,7 +67,8 @@ func knownNames() (names []string) {
 
 // Preflight tests the resolvers, in two seconds at most. A resolver passes if any of several known names resolves, and
 // a random one does not. Where some pass, the resolvers that lie are asked no more, until a later preflight finds them
-// without fault; one that is only silent then may lie again. Where none passes, the error is a *PreflightError, or that of the context.
+// without fault; one that is only silent then may lie again. Where none passes, the error is a *PreflightError, or that
+// of the context.
 func (r *Resolver) Preflight(ctx context.Context) error {
 	testing, cancel := context.WithTimeout(ctx, preflightTime)
 	defer cancel()

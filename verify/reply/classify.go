@@ -307,7 +307,10 @@ func (c *Classifier) firstOf(q query, hits bits, from, to int) (Meaning, bool) {
 }
 
 func (c *Classifier) said(r *rule) Meaning {
-	m := Meaning{Reason: r.Reason, Subject: subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action, Confidence: r.Sure, Rule: r.id}
+	m := Meaning{
+		Reason: r.Reason, Subject: subject(r.Subject, r.Reason), Kind: r.Kind, Action: r.Action,
+		Confidence: r.Sure, Rule: r.id,
+	}
 	if m.Confidence == 0 {
 		m.Confidence = 0.95
 	}
@@ -325,7 +328,7 @@ func subject(own Subject, reason verdict.Reason) Subject {
 // aboutReply returns what the replies of a reason have in common.
 func aboutReply(reason verdict.Reason) verdict.ReplyMeaning { return reason.Facts().Reply }
 
-// possible says whether a reply to cmd can be about subject: the mailbox is named in RCPT only.
+// possible reports whether a reply to cmd can be about subject: the mailbox is named in RCPT only.
 func possible(subject Subject, cmd Command) bool {
 	switch cmd {
 	case Connect, EHLO, STARTTLS, MAIL:
@@ -355,7 +358,7 @@ func (c *Classifier) fromCode(q query) Meaning {
 	return Meaning{Reason: verdict.Unclear, Subject: SubjectServer, Confidence: 0.2, Rule: "code/none"}
 }
 
-// soft says whether code or enhanced code calls the failure temporary. Where they disagree, it is: a retry is the
+// soft reports whether code or enhanced code calls the failure temporary. Where they disagree, it is: a retry is the
 // smaller mistake.
 func (q query) soft() bool {
 	return q.class == 4 || q.reply.Enhanced.Class == 4
@@ -479,7 +482,8 @@ func matchesStatus(patterns []statusPattern, e Enhanced) bool {
 		return false
 	}
 	for _, p := range patterns {
-		if (p.Class < 0 || p.Class == e.Class) && (p.Subject < 0 || p.Subject == e.Subject) && (p.Detail < 0 || p.Detail == e.Detail) {
+		if (p.Class < 0 || p.Class == e.Class) && (p.Subject < 0 || p.Subject == e.Subject) &&
+			(p.Detail < 0 || p.Detail == e.Detail) {
 			return true
 		}
 	}

@@ -89,7 +89,8 @@ func TestUndoubtfulWireRepliesOfTheCorpusAreClassifiedRightly(t *testing.T) {
 		got := c.Classify(s.reply(t), cmd, "")
 		ok := sameClass(got.Reason, s.want())
 		if !ok {
-			t.Logf("%s %s doubtful=%v %s: want %s, got %s by %s (%.2f)\n\t%.300s", s.ID, s.Kind, s.Doubtful, s.Command, s.want(), got.Reason, got.Rule, got.Confidence, s.Text)
+			t.Logf("%s %s doubtful=%v %s: want %s, got %s by %s (%.2f)\n\t%.300s", s.ID, s.Kind, s.Doubtful, s.Command, s.want(),
+				got.Reason, got.Rule, got.Confidence, s.Text)
 		}
 		if s.Kind != "wire" || s.Doubtful {
 			continue

@@ -18,7 +18,7 @@ const (
 	SubjectServer  Subject = "server"
 )
 
-// Kind says whether the same attempt can succeed later.
+// Kind tells whether the same attempt can succeed later.
 type Kind string
 
 // The kinds.
@@ -46,13 +46,13 @@ const Sure = 0.9
 // Sure reports whether the confidence is high enough to make an address invalid.
 func (m Meaning) Sure() bool { return m.Confidence >= Sure }
 
-// Suppresses says whether nobody will ever get mail at the address, so that it belongs on a suppression list. A full
+// Suppresses reports whether nobody will ever get mail at the address, so that it belongs on a suppression list. A full
 // mailbox and one that takes no mail from us exist.
 func (m Meaning) Suppresses() bool {
 	return m.Sure() && m.AgainstAddress() && m.Reason.Verdict() == verdict.Invalid
 }
 
-// AgainstAddress says whether the reply is lasting evidence against the address itself: a hard failure of the
+// AgainstAddress reports whether the reply is lasting evidence against the address itself: a hard failure of the
 // mailbox or its domain. A soft one, as 450 4.1.1, is not yet.
 func (m Meaning) AgainstAddress() bool {
 	return m.Kind == Hard && (m.Subject == SubjectMailbox || m.Subject == SubjectDomain)

@@ -23,13 +23,16 @@ const maxText = 64 << 10
 var (
 	// wrapped finds a reply inside the words that a mail system puts around it: "host x said: 550 ...",
 	// "smtp; 550 ...", "<<< 550 ...", "Remote Server returned '550 ...'".
-	wrapped = regexp.MustCompile(`(?i)(?:[:;]|<<<|['"<(#]|\b(?:said|was|returned|response|responded|with|error|code|by))[ \t\r\n'"<(#:]*([245]\d\d)[ \t-]+\S`)
+	wrapped = regexp.MustCompile(`(?i)(?:[:;]|<<<|['"<(#]|\b(?:said|was|returned|response|responded|with|error|code|` +
+		`by))[ \t\r\n'"<(#:]*([245]\d\d)[ \t-]+\S`)
 
 	// embedded finds an enhanced code behind the words: "(#5.1.1)", "[5.2.2]", "- 5.7.1 [BL23]".
-	embedded = regexp.MustCompile(`(?:[#(\[]|(?:^|\s)- |dsn=|[Ss]tatus[:=] ?|(?:^|[\s:])[45]\d\d[ -])([245]\.\d{1,3}\.\d{1,3})(?:[^\d.]|\.(?:\D|$)|$)`)
+	embedded = regexp.MustCompile(`(?:[#(\[]|(?:^|\s)- |dsn=|[Ss]tatus[:=] ?|(?:^|[\s:])[45]\d\d[ -])([245]\.\d{1,` +
+		`3}\.\d{1,3})(?:[^\d.]|\.(?:\D|$)|$)`)
 
 	inReplyTo = regexp.MustCompile(`(?i)\(in reply to (?:end of )?([a-z]+)(?: (?:to|from|command))*\)`)
-	afterSent = regexp.MustCompile(`(?i)(?:\bafter (?:end of |pipelined |initial )*|>>> ?)(connection|ehlo|helo|starttls|mail|rcpt|data)\b`)
+	afterSent = regexp.MustCompile(`(?i)(?:\bafter (?:end of |pipelined |initial )*|>>> ?)(connection|ehlo|helo|` +
+		`starttls|mail|rcpt|data)\b`)
 )
 
 // Parse reads a reply that somebody quotes: a bounce message, a log, a person who pasted it. The reply may have one
@@ -58,7 +61,7 @@ func Parse(text string) (Reply, error) {
 	return r, nil
 }
 
-// decode reads the character sets that servers still send beside UTF-8: ISO-2022-JP, told by its escapes, and
+// decode reads the character sets that servers still send besides UTF-8: ISO-2022-JP, told by its escapes, and
 // Windows-1252, taken for whatever is not UTF-8.
 func decode(text string) string {
 	if strings.Contains(text, "\x1b$") {

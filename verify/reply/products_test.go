@@ -18,7 +18,8 @@ var readings = map[string]func(m reply.Meaning, invalid bool) bool{
 		return m.Reason == verdict.RecipientRestricted || m.Reason == verdict.Policy
 	},
 	"temp": func(m reply.Meaning, _ bool) bool {
-		return (m.Kind == reply.Soft || m.Reason == verdict.ServerUnavailable) && m.Reason != verdict.MailboxFull && m.Reason.Verdict() != verdict.Deliverable
+		return (m.Kind == reply.Soft || m.Reason == verdict.ServerUnavailable) && m.Reason != verdict.MailboxFull &&
+			m.Reason.Verdict() != verdict.Deliverable
 	},
 	"us": func(m reply.Meaning, _ bool) bool {
 		return m.Reason.AboutSender() || m.Reason == verdict.RateLimited

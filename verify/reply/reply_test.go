@@ -26,11 +26,17 @@ func TestParseTakesCodesOffEveryForm(t *testing.T) {
 		},
 		"several lines": {
 			"550-5.1.1 The account\r\n550 5.1.1 does not exist\r\n",
-			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"The account", "does not exist"}},
+			reply.Reply{
+				Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1},
+				Lines: []string{"The account", "does not exist"},
+			},
 		},
 		"several lines folded into one": {
 			"550-5.1.1 The account 550-5.1.1 does not 550 5.1.1 exist",
-			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"The account", "does not", "exist"}},
+			reply.Reply{
+				Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1},
+				Lines: []string{"The account", "does not", "exist"},
+			},
 		},
 		"wrapped by Postfix": {
 			"host mx.example.com[192.0.2.1] said: 452 4.2.2 Mailbox full (in reply to RCPT TO command)",
@@ -38,10 +44,14 @@ func TestParseTakesCodesOffEveryForm(t *testing.T) {
 		},
 		"an enhanced code behind the words": {
 			"550 sorry, no mailbox here by that name (#5.1.1)",
-			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"sorry, no mailbox here by that name (#5.1.1)"}},
+			reply.Reply{
+				Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1},
+				Lines: []string{"sorry, no mailbox here by that name (#5.1.1)"},
+			},
 		},
 		"wrapped by Exim": {
-			"SMTP error from remote mail server after RCPT TO:<bob@example.com>: host mx.example.com [192.0.2.1]: 550 5.1.1 No such user",
+			"SMTP error from remote mail server after RCPT TO:<bob@example.com>: host mx.example.com [192.0.2.1]: 550 5.1.1 " +
+				"No such user",
 			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 1}, Lines: []string{"No such user"}},
 		},
 		"wrapped by qmail": {
@@ -54,11 +64,17 @@ func TestParseTakesCodesOffEveryForm(t *testing.T) {
 		},
 		"wrapped by Exchange": {
 			"Remote Server returned '550 5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found'",
-			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 10}, Lines: []string{"RESOLVER.ADR.RecipientNotFound; Recipient not found"}},
+			reply.Reply{
+				Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 1, Detail: 10},
+				Lines: []string{"RESOLVER.ADR.RecipientNotFound; Recipient not found"},
+			},
 		},
 		"a diagnostic code": {
 			"smtp; 550-5.2.1 Mailbox\n 550 5.2.1 disabled",
-			reply.Reply{Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 2, Detail: 1}, Lines: []string{"Mailbox", "disabled"}},
+			reply.Reply{
+				Code: 550, Enhanced: reply.Enhanced{Class: 5, Subject: 2, Detail: 1},
+				Lines: []string{"Mailbox", "disabled"},
+			},
 		},
 		"the code twice": {
 			"550 550 5.1.1 User unknown",
@@ -189,7 +205,10 @@ func TestWhatAServerSaysAboutUsIsNeverHeldAgainstTheAddress(t *testing.T) {
 func TestBeforeRCPTNothingIsAboutTheMailbox(t *testing.T) {
 	c := newClassifier(t)
 	for _, cmd := range []reply.Command{reply.Connect, reply.EHLO, reply.STARTTLS, reply.MAIL} {
-		for _, text := range []string{"550 5.1.1 User unknown", "550 5.2.2 Mailbox full", "554 5.7.1 Relay access denied", "550", "421 4.1.1", "521 Host does not accept mail", "550 Host unknown"} {
+		for _, text := range []string{
+			"550 5.1.1 User unknown", "550 5.2.2 Mailbox full", "554 5.7.1 Relay access denied",
+			"550", "421 4.1.1", "521 Host does not accept mail", "550 Host unknown",
+		} {
 			if got := classify(t, c, text, cmd); got.Subject == reply.SubjectMailbox || got.Subject == reply.SubjectDomain {
 				t.Errorf("%s: %q is said to be about the %s: %+v", cmd, text, got.Subject, got)
 			}
@@ -245,7 +264,10 @@ func TestKindIsSoftWhereCodeOrEnhancedCodeSaysSo(t *testing.T) {
 
 func TestPositiveRepliesToRCPTAreAcceptance(t *testing.T) {
 	c := newClassifier(t)
-	for text, want := range map[string]verdict.Reason{"250 Ok": verdict.Accepted, "251 will forward": verdict.Accepted, "252 cannot verify": verdict.Accepted} {
+	for text, want := range map[string]verdict.Reason{
+		"250 Ok": verdict.Accepted, "251 will forward": verdict.Accepted,
+		"252 cannot verify": verdict.Accepted,
+	} {
 		if got := classify(t, c, text, reply.RCPT); got.Reason != want || got.Kind != reply.Info {
 			t.Errorf("%q: %+v", text, got)
 		}
@@ -305,7 +327,10 @@ func TestOneClassifierServesManyGoroutines(t *testing.T) {
 
 func TestLongRepliesCostNoMoreThanTheirLength(t *testing.T) {
 	c := newClassifier(t)
-	for _, piece := range []string{"::a", "550-", "a@b:", "user ", "user unknown mailbox not ", "/", ".", "1.", "(550 ", "retry in 9 "} {
+	for _, piece := range []string{
+		"::a", "550-", "a@b:", "user ", "user unknown mailbox not ", "/", ".", "1.", "(550 ",
+		"retry in 9 ",
+	} {
 		classify(t, c, "550 "+strings.Repeat(piece, (60<<10)/len(piece)), reply.RCPT)
 	}
 }
@@ -341,7 +366,8 @@ func checkReply(t *testing.T, c *reply.Classifier, r reply.Reply, cmd reply.Comm
 		t.Errorf("code %d", r.Code)
 	}
 	e := r.Enhanced
-	if class := e.Class; e != (reply.Enhanced{}) && class != 2 && class != 4 && class != 5 || max(e.Subject, e.Detail) > 999 {
+	if class := e.Class; e != (reply.Enhanced{}) && class != 2 && class != 4 && class != 5 ||
+		max(e.Subject, e.Detail) > 999 {
 		t.Errorf("enhanced code %v", e)
 	}
 	for _, line := range r.Lines {
@@ -358,7 +384,9 @@ func checkReply(t *testing.T, c *reply.Classifier, r reply.Reply, cmd reply.Comm
 
 func BenchmarkClassify(b *testing.B) {
 	c := newClassifier(b)
-	r, err := reply.Parse("550-5.1.1 The email account that you tried to reach does not exist. Please try\r\n550-5.1.1 double-checking the recipient's email address for typos or\r\n550-5.1.1 unnecessary spaces. Learn more at\r\n550 5.1.1 https://support.google.com/mail/?p=NoSuchUser x1si1 - gsmtp")
+	r, err := reply.Parse("550-5.1.1 The email account that you tried to reach does not exist. Please try\r\n550-5.1.1 " +
+		"double-checking the recipient's email address for typos or\r\n550-5.1.1 unnecessary spaces. Learn more at\r\n" +
+		"550 5.1.1 https://support.google.com/mail/?p=NoSuchUser x1si1 - gsmtp")
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -371,7 +399,8 @@ func BenchmarkClassify(b *testing.B) {
 func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := reply.Parse("550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in virtual mailbox table"); err != nil {
+		if _, err := reply.Parse("550 5.1.1 <bob@example.com>: Recipient address rejected: User unknown in virtual " +
+			"mailbox table"); err != nil {
 			b.Fatal(err)
 		}
 	}

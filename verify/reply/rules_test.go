@@ -204,7 +204,8 @@ func TestTheWholeRegistryOfEnhancedCodesIsKnown(t *testing.T) {
 			}
 			for _, class := range []int{4, 5} {
 				got := c.Classify(Reply{Enhanced: Enhanced{class, subject, d}}, "", "")
-				if got.Action == "" || got.Kind == "" || got.Subject == "" || (class == 4) != (got.Kind == Soft) && got.Kind != Soft {
+				if got.Action == "" || got.Kind == "" || got.Subject == "" || (class == 4) != (got.Kind == Soft) &&
+					got.Kind != Soft {
 					t.Errorf("%d.%d.%d: %+v", class, subject, d, got)
 				}
 			}

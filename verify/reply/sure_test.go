@@ -136,7 +136,8 @@ func TestTheInnerReplyOfAWrapperDecides(t *testing.T) {
 			verdict.MailboxFull, reply.Hard, true,
 		},
 		// What is quoted about our own sender address is about us.
-		"550-Verification failed for <news@example.net>\n550-Called:   192.0.2.5\n550-Sent:     RCPT TO:<news@example.net>\n" +
+		"550-Verification failed for <news@example.net>\n550-Called:   192.0.2.5\n" +
+			"550-Sent:     RCPT TO:<news@example.net>\n" +
 			"550-Response: 550 5.1.1 user unknown\n550 Sender verify failed": {verdict.Policy, "", false},
 		"450 4.1.7 <news@example.net>: Sender address rejected: unverified address: host b.example[192.0.2.7] said: " +
 			"550 5.1.1 User unknown (in reply to RCPT TO command)": {verdict.Policy, "", true},

@@ -35,11 +35,12 @@ func waitIn(text string) time.Duration {
 	return 0
 }
 
-// leadsToWait says whether one of the last words before a number announces a wait.
+// leadsToWait reports whether one of the last words before a number announces a wait.
 func leadsToWait(before []string) bool {
 	for _, word := range before[max(0, len(before)-3):] {
 		switch word {
-		case "in", "for", "after", "least", "within", "wait", "retry", "dans", "nach", "через", "dentro", "en", "tra", "za", "em":
+		case "in", "for", "after", "least", "within", "wait", "retry", "dans", "nach", "через", "dentro", "en", "tra", "za",
+			"em":
 			return true
 		}
 	}
@@ -57,11 +58,13 @@ func leadingNumber(word string) (n int, unit string) {
 
 func unitOf(word string) time.Duration {
 	switch {
-	case word == "s", strings.HasPrefix(word, "sec"), strings.HasPrefix(word, "sek"), strings.HasPrefix(word, "seg"), strings.HasPrefix(word, "сек"):
+	case word == "s", strings.HasPrefix(word, "sec"), strings.HasPrefix(word, "sek"), strings.HasPrefix(word, "seg"),
+		strings.HasPrefix(word, "сек"):
 		return time.Second
 	case word == "m", strings.HasPrefix(word, "min"), strings.HasPrefix(word, "мин"):
 		return time.Minute
-	case word == "h", strings.HasPrefix(word, "hour"), strings.HasPrefix(word, "hr"), strings.HasPrefix(word, "stunde"), strings.HasPrefix(word, "heure"), strings.HasPrefix(word, "hora"), strings.HasPrefix(word, "час"):
+	case word == "h", strings.HasPrefix(word, "hour"), strings.HasPrefix(word, "hr"), strings.HasPrefix(word, "stunde"),
+		strings.HasPrefix(word, "heure"), strings.HasPrefix(word, "hora"), strings.HasPrefix(word, "час"):
 		return time.Hour
 	}
 	return 0

@@ -203,7 +203,8 @@ func TestReadAllocatesTheTextAndTheListOfLines(t *testing.T) {
 	}
 }
 
-// TestRepliesOfTheCorpusMeanTheSameOnTheWireAndQuoted: what the corpus and the rules say about replies was measured with Parse.
+// TestRepliesOfTheCorpusMeanTheSameOnTheWireAndQuoted: what the corpus and the rules say about replies was measured
+// with Parse.
 func TestRepliesOfTheCorpusMeanTheSameOnTheWireAndQuoted(t *testing.T) {
 	c := newClassifier(t)
 	compared := 0

@@ -109,7 +109,8 @@ func isAddress(s string) bool {
 func addressEnd(s string) int {
 	at := strings.LastIndexByte(s, '@')
 	for i := at + 1; i < len(s); i++ {
-		if c := s[i]; c != '-' && c != '_' && c < utf8.RuneSelf && !isAlnum(c) && (c != '.' || i+1 < len(s) && !isAlnum(s[i+1])) {
+		if c := s[i]; c != '-' && c != '_' && c < utf8.RuneSelf && !isAlnum(c) &&
+			(c != '.' || i+1 < len(s) && !isAlnum(s[i+1])) {
 			return i
 		}
 	}

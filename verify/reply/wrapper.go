@@ -11,7 +11,8 @@ import (
 // wrappers find what a server quotes of the host behind it, whose answer its own depends on. The last group is the
 // inner reply or, in the words of Postfix's reject_unverified_recipient, what else went wrong behind.
 var wrappers = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)\b(?:(?:said|response was|server was):|server returned|responded with) ?['"]?([245]\d\d[ -]\S.*)$`),
+	regexp.MustCompile(`(?i)\b(?:(?:said|response was|server was):|server returned|` +
+		`responded with) ?['"]?([245]\d\d[ -]\S.*)$`),
 	regexp.MustCompile(`(?i)\bcallout verification failed:?\s+([245]\d\d[ -]\S.*)$`),
 	regexp.MustCompile(`(?i)\bfailure for one or more recipients \([^:()]*:([245]\d\d[ -][^)]+)`),
 	regexp.MustCompile(`(?i)\bun(?:deliverable|verified) address:\s*(\S.*)$`),
@@ -33,7 +34,8 @@ func (r Reply) Inner() (inner Reply, cmd Command, ok bool) {
 		return Reply{}, "", false
 	}
 	text := r.Text()
-	if lower := strings.ToLower(text); !slices.ContainsFunc(quoting, func(s string) bool { return strings.Contains(lower, s) }) {
+	if lower := strings.ToLower(text); !slices.ContainsFunc(quoting,
+		func(s string) bool { return strings.Contains(lower, s) }) {
 		return Reply{}, "", false
 	}
 	for _, w := range wrappers {

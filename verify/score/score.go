@@ -1,10 +1,10 @@
 // Package score turns evidence into a score: the estimated probability, in percent, that a message sent now would not
 // bounce.
 //
-// A reason has a score of its own (package verdict), a flag takes points from it (flags.toml), and a deliverable address
-// loses some with its age. Where the evidence leaves the mailbox open, the score comes from the list that the address is
-// in: of two lists, that with many unknown mailboxes has more of them behind its catch-all domains, too. A [List] counts
-// them.
+// A reason has a score of its own (package verdict), a flag takes points from it (flags.toml), and a deliverable
+// address loses some with its age. Where the evidence leaves the mailbox open, the score comes from the list that the
+// address is in: of two lists, that with many unknown mailboxes has more of them behind its catch-all domains, too. A
+// [List] counts them.
 //
 // The sum keeps to the borders of the verdict: an invalid address never scores above 5, and flags take no deliverable
 // one below 90. Age may. No flag adds points: what was accepted may still bounce.

@@ -119,8 +119,8 @@ type extensions struct {
 	limits                         ServerLimits
 }
 
-// offered returns what an answer to EHLO offers. Its first line is a greeting, and each line behind that begins with the
-// keyword of an extension (RFC 5321 section 4.1.1.1).
+// offered returns what an answer to EHLO offers. Its first line is a greeting, and each line behind that begins with
+// the keyword of an extension (RFC 5321 section 4.1.1.1).
 func offered(answer reply.Reply) extensions {
 	var offers extensions
 	for i, line := range answer.Lines {

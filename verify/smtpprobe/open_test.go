@@ -364,8 +364,11 @@ func TestExtensionsAreTheFirstWordsOfTheLinesBehindTheFirst(t *testing.T) {
 		ehlo                 string
 		pipelining, smtputf8 bool
 	}{
-		"one a line, in any case":              {"250-mx.lab\r\n250-Pipelining\r\n250 smtputf8\r\n", true, true},
-		"with parameters":                      {"250-mx.lab\r\n250-PIPELINING 1\r\n250-SIZE 9\r\n250 SMTPUTF8 2\r\n", true, true},
+		"one a line, in any case": {"250-mx.lab\r\n250-Pipelining\r\n250 smtputf8\r\n", true, true},
+		"with parameters": {
+			"250-mx.lab\r\n250-PIPELINING 1\r\n250-SIZE 9\r\n250 SMTPUTF8 2\r\n", true,
+			true,
+		},
 		"lines that end with LF alone":         {"250-mx.lab\n250-PIPELINING\n250 SMTPUTF8\n", true, true},
 		"the first line is empty":              {"250-\r\n250-PIPELINING\r\n250 SMTPUTF8\r\n", true, true},
 		"a line in between is empty":           {"250-mx.lab\r\n250-\r\n250-PIPELINING\r\n250 SMTPUTF8\r\n", true, true},

@@ -23,7 +23,8 @@ func FuzzPace(f *testing.F) {
 		}
 		for name := range pace.rows {
 			l := pace.For(name)
-			if l.Sessions < 1 || l.Recipients < 1 || l.PerSession < 1 || l.Errors < 1 || !(l.Rate >= 0 && l.Rate <= math.MaxFloat64) {
+			if l.Sessions < 1 || l.Recipients < 1 || l.PerSession < 1 || l.Errors < 1 ||
+				!(l.Rate >= 0 && l.Rate <= math.MaxFloat64) {
 				t.Errorf("[%s] is taken with %+v", name, l)
 			}
 		}

@@ -325,8 +325,8 @@ func commaCom(text string) (string, string) {
 	return text, ""
 }
 
-// fallback returns what a legal address may mean whose first sign is one that people and programs put before an address,
-// as in 'sam@outlook.com; empty: nothing else.
+// fallback returns what a legal address may mean whose first sign is one that people and programs put before an
+// address, as in 'sam@outlook.com; empty: nothing else.
 func fallback(a Address) string {
 	const signs = "'`*=#!/|{}~^-$?&%"
 	if strings.IndexByte(signs, a.Local[0]) < 0 {

@@ -80,9 +80,11 @@ func TestWhatListsWrapAroundAnAddressIsTakenAway(t *testing.T) {
 
 func TestALegalAddressStaysAndNamesWhatItMayMean(t *testing.T) {
 	for in, fallback := range map[string]string{
-		"'sam@corp.lab": "sam@corp.lab", "*sam@corp.lab": "sam@corp.lab", "=sam@corp.lab": "sam@corp.lab", "-sam@corp.lab": "sam@corp.lab",
+		"'sam@corp.lab": "sam@corp.lab", "*sam@corp.lab": "sam@corp.lab", "=sam@corp.lab": "sam@corp.lab",
+		"-sam@corp.lab": "sam@corp.lab",
 		"{sam@corp.lab": "sam@corp.lab", "''sam@corp.lab": "sam@corp.lab",
-		"sam@corp.lab": "", "+sam@corp.lab": "", "_sam@corp.lab": "", "o'hara@corp.lab": "", "'@corp.lab": "", "'.sam@corp.lab": "",
+		"sam@corp.lab": "", "+sam@corp.lab": "", "_sam@corp.lab": "", "o'hara@corp.lab": "", "'@corp.lab": "",
+		"'.sam@corp.lab": "",
 	} {
 		a, err := syntax.Parse(in)
 		if err != nil || a.String() != in || a.Fallback != fallback || len(a.Repairs) > 0 {
@@ -110,9 +112,12 @@ func TestAddressesOfOneMailbox(t *testing.T) {
 func TestWhatIsNotSafeToRepairGetsASuggestion(t *testing.T) {
 	for in, want := range map[string]string{
 		"bob[at]acme.com": "bob@acme.com", "bob (at) acme (dot) com": "bob@acme.com", "bob AT acme DOT com": "bob@acme.com",
-		"joe@gmailcom": "joe@gmail.com", "joe@gmail": "joe@gmail.com", "joe@acmecom": "joe@acme.com", "joegmail.com": "joe@gmail.com", "joe.hotmail.com": "joe@hotmail.com",
-		"joe,smith@acme.com": "joe.smith@acme.com", "joe@acme,co,uk": "joe@acme.co.uk", "joe#acme.com": "joe@acme.com", "mail=joe@acme.com": "joe@acme.com",
-		"Joe Smith joe@acme.com": "joe@acme.com", "joe..smith@acme.com": "joe.smith@acme.com", ".joe@acme.com": "joe@acme.com", `"joe@acme.com`: "joe@acme.com",
+		"joe@gmailcom": "joe@gmail.com", "joe@gmail": "joe@gmail.com", "joe@acmecom": "joe@acme.com",
+		"joegmail.com": "joe@gmail.com", "joe.hotmail.com": "joe@hotmail.com",
+		"joe,smith@acme.com": "joe.smith@acme.com", "joe@acme,co,uk": "joe@acme.co.uk", "joe#acme.com": "joe@acme.com",
+		"mail=joe@acme.com":      "joe@acme.com",
+		"Joe Smith joe@acme.com": "joe@acme.com", "joe..smith@acme.com": "joe.smith@acme.com",
+		".joe@acme.com": "joe@acme.com", `"joe@acme.com`: "joe@acme.com",
 		"joe@acme.com. Call him": "joe@acme.com", "joe smith@acme.com": "smith@acme.com",
 		"joe": "", "joe@": "", "a@x.com, b@x.com": "", "": "", "no address here": "", "joe@localhost": "", "joe@aol": "",
 	} {
@@ -125,7 +130,10 @@ func TestWhatIsNotSafeToRepairGetsASuggestion(t *testing.T) {
 }
 
 func TestSlipsOfAnEndingGetASuggestion(t *testing.T) {
-	for in, want := range map[string]string{"acme.cmo": "acme.com", "acme.con": "acme.com", "acme.ogr": "acme.org", "acme.couk": "acme.co.uk", "acme.com": "", "acme.cm": "", "acme.co": "", "cmo": ""} {
+	for in, want := range map[string]string{
+		"acme.cmo": "acme.com", "acme.con": "acme.com", "acme.ogr": "acme.org",
+		"acme.couk": "acme.co.uk", "acme.com": "", "acme.cm": "", "acme.co": "", "cmo": "",
+	} {
 		if got := syntax.Suggest(in); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", in, got, want)
 		}

@@ -155,7 +155,8 @@ func spelledOut(text string) string {
 
 var spelling = strings.NewReplacer(
 	"[at]", "@", "(at)", "@", "{at}", "@", "<at>", "@", "_at_", "@", " at ", "@", "[ät]", "@", "(ät)", "@",
-	"(a)", "@", "[a]", "@", "(arroba)", "@", "[arroba]", "@", " arroba ", "@", "(chiocciola)", "@", "[chiocciola]", "@", "(собака)", "@", "[собака]", "@",
+	"(a)", "@", "[a]", "@", "(arroba)", "@", "[arroba]", "@", " arroba ", "@", "(chiocciola)", "@", "[chiocciola]", "@",
+	"(собака)", "@", "[собака]", "@",
 	"[dot]", ".", "(dot)", ".", "{dot}", ".", "_dot_", ".", " dot ", ".", "[.]", ".", "(.)", ".", "[punkt]", ".",
 	"(punkt)", ".", " punkt ", ".", "[punto]", ".", "(punto)", ".", " punto ", ".", "[point]", ".", "(point)", ".",
 )

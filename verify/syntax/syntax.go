@@ -1,4 +1,4 @@
-// Package syntax reads addresses as lists really hold them, and says whether SMTP can carry them.
+// Package syntax reads addresses as lists really hold them, and reports whether SMTP can carry them.
 //
 //	a, err := syntax.Parse(" mailto:Alice@Example.COM ")
 //	a.String() // Alice@example.com

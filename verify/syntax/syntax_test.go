@@ -91,7 +91,8 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// asParsed reports an error unless Stored returns from the parts of an address what Parse returned, but for the repairs.
+// asParsed reports an error unless Stored returns from the parts of an address what Parse returned, but for the
+// repairs.
 func asParsed(t *testing.T, a syntax.Address) {
 	t.Helper()
 	got := syntax.Stored(a.Local, a.Domain)
@@ -130,9 +131,12 @@ func TestSeveralAddressesInOneFieldAreCounted(t *testing.T) {
 
 func TestSuggestMendsSlipsAndLeavesWellKnownDomainsAlone(t *testing.T) {
 	for in, want := range map[string]string{
-		"gmial.com": "gmail.com", "gmai.com": "gmail.com", "gmaill.com": "gmail.com", "gmail.con": "gmail.com", "gmail.co": "gmail.com", "gmsil.com": "gmail.com",
-		"hotmial.com": "hotmail.com", "yaho.com": "yahoo.com", "yahooo.com": "yahoo.com", "outlok.com": "outlook.com", "iclould.com": "icloud.com",
-		"ymail.com": "", "gmx.de": "", "gmx.net": "", "mail.com": "", "hey.com": "", "gmail.com": "", "corp.lab": "", "email.com": "", "outlook.co": "",
+		"gmial.com": "gmail.com", "gmai.com": "gmail.com", "gmaill.com": "gmail.com", "gmail.con": "gmail.com",
+		"gmail.co": "gmail.com", "gmsil.com": "gmail.com",
+		"hotmial.com": "hotmail.com", "yaho.com": "yahoo.com", "yahooo.com": "yahoo.com", "outlok.com": "outlook.com",
+		"iclould.com": "icloud.com",
+		"ymail.com":   "", "gmx.de": "", "gmx.net": "", "mail.com": "", "hey.com": "", "gmail.com": "", "corp.lab": "",
+		"email.com": "", "outlook.co": "",
 	} {
 		if got := syntax.Suggest(in); got != want {
 			t.Errorf("Suggest(%q) = %q, want %q", in, got, want)
@@ -181,7 +185,10 @@ func Example() {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"a@b.cc", `"a b"@b.cc`, "Name <a@b.cc>", "mailto:a@b.cc.", "jürgen@bücher.de", "a@b.cc,c@d.ee"} {
+	for _, seed := range []string{
+		"a@b.cc", `"a b"@b.cc`, "Name <a@b.cc>", "mailto:a@b.cc.", "jürgen@bücher.de",
+		"a@b.cc,c@d.ee",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {

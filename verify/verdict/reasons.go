@@ -15,7 +15,7 @@ import (
 //go:embed reasons.toml
 var embedded string
 
-// Suppression says whether an address belongs on a suppression list for a reason.
+// Suppression tells whether an address belongs on a suppression list for a reason.
 type Suppression string
 
 // When a reason puts an address on a suppression list.

@@ -151,8 +151,8 @@ func (m Memory) After(reason Reason, at, retryAt time.Time) Memory {
 	return next
 }
 
-// Suppresses reports whether an address belongs on a suppression list because a reason was found: first since some time,
-// in a row, and last at another. A zero since is not known.
+// Suppresses reports whether an address belongs on a suppression list because a reason was found: first since some
+// time, in a row, and last at another. A zero since is not known.
 func (r Reason) Suppresses(since, at time.Time) bool {
 	switch r.Facts().Suppress {
 	case Always:
@@ -191,9 +191,9 @@ func (m Memory) Outlasts(a Answer, address string) bool {
 
 // DueAt returns when what is remembered of an address counts as older than its shelf life: four hours before that
 // ends, since a nightly run may start earlier than the night before. Lives of a week or more are spread over 75 to 125
-// % of their length, by the address and by when it was asked, so that those that fall due together do not always. A life
-// of a month is spread over 25 to 125 % where its reason was found for the first time: a list's first import comes in
-// one night, and would be asked again within two weeks, with none asked before.
+// % of their length, by the address and by when it was asked, so that those that fall due together do not always. A
+// life of a month is spread over 25 to 125 % where its reason was found for the first time: a list's first import comes
+// in one night, and would be asked again within two weeks, with none asked before.
 func (m Memory) DueAt(address string) time.Time {
 	least := 3
 	if m.Times <= 1 && m.life() >= firstSpread {

@@ -118,11 +118,11 @@ const (
 	FlagTypo        Flag = "typo"        // the domain looks like a slip of a well-known one, or its ending like a slip
 	FlagDuplicate   Flag = "duplicate"   // an earlier address of the list is the same, but perhaps for the case of letters
 	FlagUnconfirmed Flag = "unconfirmed" // the newest try gave no answer; the verdict is the one before
-	FlagUnengaged   Flag = "unengaged"   // the contact has shown no sign of life for a long time
+	FlagUnengaged   Flag = "unengaged"   // the contact has shown no activity for a long time
 	FlagParked      Flag = "parked"      // the mail hosts are those of names for sale, or that wait for typos
 
-	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count them:
-	// they differ in +detail, or at Gmail in dots.
+	// FlagDuplicateMailbox: an earlier row of the list has another address of the same mailbox, as mail services count
+	// them: they differ in +detail, or at Gmail in dots.
 	FlagDuplicateMailbox Flag = "duplicate_mailbox"
 
 	// FlagDomainRefusesAll: three or more real addresses of the domain are said not to exist, and none is known to exist.

@@ -16,7 +16,8 @@ func TestEveryReasonHasAWholeRow(t *testing.T) {
 			t.Errorf("%s: action %q, advice %q; want both, the advice a sentence", reason, f.Action, f.Advice)
 		}
 		if (f.Retry != "") != (f.Action == RetryLater || reason == CatchAllUnknown) {
-			t.Errorf("%s: action %s, retry %q; what is retried later has a timetable and nothing else has", reason, f.Action, f.Retry)
+			t.Errorf("%s: action %s, retry %q; what is retried later has a timetable and nothing else has", reason, f.Action,
+				f.Retry)
 		}
 		if f.Suppress != Never && f.Verdict != Invalid {
 			t.Errorf("%s is %s and would be suppressed", reason, f.Verdict)
@@ -51,13 +52,15 @@ func TestAReasonThatTheTableLacksIsAnUnknownResult(t *testing.T) {
 
 func TestAMistakeInTheFileIsNamed(t *testing.T) {
 	for name, text := range map[string]string{
-		"two rows":        "[[reason]]\nname = \"a\"\nbounces = true\n[[reason]]\nname = \"a\"\nbounces = true\n",
-		"unknown key":     "[[reason]]\nname = \"a\"\nbounces = true\ncolour = \"red\"\n",
-		"no verdict":      "[[reason]]\nname = \"a\"\nverdict = \"good\"\nshelf = [\"1d\"]\n",
-		"outside":         "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\nscore = 50\nshelf = [\"1d\"]\n",
-		"shelf":           "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\n",
-		"no timetable":    "[[reason]]\nname = \"a\"\nverdict = \"unknown\"\nscore = 9\nshelf = [\"1d\"]\nretry = \"often\"\n",
-		"no action":       "[[reason]]\nname = \"a\"\nverdict = \"unknown\"\nscore = 9\nshelf = [\"1d\"]\naction = \"dance\"\n",
+		"two rows":    "[[reason]]\nname = \"a\"\nbounces = true\n[[reason]]\nname = \"a\"\nbounces = true\n",
+		"unknown key": "[[reason]]\nname = \"a\"\nbounces = true\ncolour = \"red\"\n",
+		"no verdict":  "[[reason]]\nname = \"a\"\nverdict = \"good\"\nshelf = [\"1d\"]\n",
+		"outside":     "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\nscore = 50\nshelf = [\"1d\"]\n",
+		"shelf":       "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\n",
+		"no timetable": "[[reason]]\nname = \"a\"\nverdict = \"unknown\"\nscore = 9\nshelf = [\"1d\"]\n" +
+			"retry = \"often\"\n",
+		"no action": "[[reason]]\nname = \"a\"\nverdict = \"unknown\"\nscore = 9\nshelf = [\"1d\"]\n" +
+			"action = \"dance\"\n",
 		"invalid syntax":  "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\nshelf = [\"xd\"]\n",
 		"time: unknown u": "[[reason]]\nname = \"a\"\nverdict = \"invalid\"\nshelf = [\"1w\"]\n",
 	} {
