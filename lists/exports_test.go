@@ -28,6 +28,7 @@ type export struct {
 	Addresses             []string
 	Rows                  int    // in place of Addresses: how many there are
 	Last                  string // and the last of them
+	NoAddress             int    `toml:"no_address"` // how many of Addresses hold none on purpose; 0: not looked at
 	Refused               string
 }
 
@@ -83,7 +84,19 @@ func (e export) difference(t testing.TB) string {
 		}
 		return ""
 	}
-	return cmp.Diff(e.Addresses, got)
+	if diff := cmp.Diff(e.Addresses, got); diff != "" {
+		return diff
+	}
+	blank := 0
+	for _, cell := range got {
+		if lists.NoAddress(cell) {
+			blank++
+		}
+	}
+	if e.NoAddress > 0 && blank != e.NoAddress {
+		return fmt.Sprintf("%d rows without an address, want %d", blank, e.NoAddress)
+	}
+	return ""
 }
 
 func TestExportsOfWellKnownProductsAreUnderstood(t *testing.T) {

@@ -26,7 +26,7 @@ func withoutDelimiters(text, delimiter string) string { return strings.ReplaceAl
 
 func TestEveryExportComesOutByteForByte(t *testing.T) {
 	for _, e := range exports(t) {
-		if e.Refused != "" || e.Format != "CSV" && e.Format != "text" || e.Product == "verify" {
+		if e.Refused != "" || strings.HasSuffix(e.Name, ".gz") || e.Format != "CSV" && e.Format != "text" || e.Product == "verify" {
 			continue
 		}
 		t.Run(e.Name, func(t *testing.T) {

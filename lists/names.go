@@ -17,6 +17,7 @@ var columnsText string
 var nameWords = sync.OnceValue(func() (w struct {
 	kinds         map[string]map[string]bool
 	parts, logins []string
+	otherParts    []string
 },
 ) {
 	w.kinds = map[string]map[string]bool{}
@@ -28,6 +29,8 @@ var nameWords = sync.OnceValue(func() (w struct {
 			switch fields[0] {
 			case "part":
 				w.parts = append(w.parts, fold(word))
+			case "otherpart":
+				w.otherParts = append(w.otherParts, fold(word))
 			case "login":
 				w.logins = append(w.logins, word)
 			}
@@ -80,6 +83,9 @@ func rankOf(name string) rank {
 			return weak
 		}
 		return nameless
+	}
+	if slices.ContainsFunc(known.otherParts, holds) {
+		return others
 	}
 	if kind("mail", folded) && !kind("plural", folded) {
 		return exact

@@ -61,6 +61,10 @@ func TestEveryWordOfTheDataNamesWhatItSays(t *testing.T) {
 				if got != secret {
 					t.Errorf("%q has rank %d", word, got)
 				}
+			case "otherpart":
+				if got = rankOf(word + "メール"); got != others {
+					t.Errorf("%q before メール has rank %d", word, got)
+				}
 			case "other":
 				if got = rankOf(word + " email"); got != others {
 					t.Errorf("%q before email has rank %d", word, got)

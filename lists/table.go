@@ -186,7 +186,8 @@ func headersIn(records []sampled) (headers []int) {
 				headers = append(headers, i)
 			}
 		}
-		if record.hasAddress() {
+		// A row of the full width that mentions an address in its notes is a row of the table too.
+		if record.hasAddress() || width > 1 && len(record.cells) == width && slices.ContainsFunc(record.cells, hasAt) {
 			fresh = false
 		}
 	}
@@ -252,7 +253,8 @@ func headlessTable(records []sampled, d Dialect) table {
 			t.first = 0
 			break
 		}
-		if t.first = i; len(record.cells) >= width || record.hasAddress() {
+		isTitle := width == 1 && !slices.ContainsFunc(record.cells, hasAt) && i+1 < len(records) && records[i+1].blank()
+		if t.first = i; !isTitle && (len(record.cells) >= width || record.hasAddress()) {
 			break
 		}
 	}
