@@ -256,7 +256,7 @@ func identify(text []byte) error {
 	switch {
 	case most(isPair):
 		return &NotAListError{Seems: "text of keys and values such as mail=someone@example.com", Do: asAList}
-	case most(isSpaced):
+	case most(isSpaced) && !most(func(line string) bool { return strings.ContainsAny(line, delimiters) }):
 		return &NotAListError{Seems: "text whose columns are separated by spaces", Do: asAList}
 	case most(func(line string) bool { return !holdsAddresses(line) && strings.Count(line, " ") > 3 }):
 		return &NotAListError{Seems: "text that mentions addresses", Do: asAList}

@@ -26,7 +26,8 @@ func withoutDelimiters(text, delimiter string) string { return strings.ReplaceAl
 
 func TestEveryExportComesOutByteForByte(t *testing.T) {
 	for _, e := range exports(t) {
-		if e.Refused != "" || strings.HasSuffix(e.Name, ".gz") || e.Format != "CSV" && e.Format != "text" || e.Product == "verify" {
+		isText := (e.Format == "CSV" || e.Format == "text") && !strings.HasSuffix(e.Name, ".gz")
+		if e.Refused != "" || !isText || e.Product == "verify" {
 			continue
 		}
 		t.Run(e.Name, func(t *testing.T) {
