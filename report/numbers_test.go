@@ -42,14 +42,14 @@ func TestSingularAndPluralAreRightForZeroOneAndTwo(t *testing.T) {
 			"1 row: the receiving server refuses this machine, not the address.", "1 row: this machine could not ask.",
 			"1 row without an address: written unchanged", "1 row left out by --quick, since its provider accepts any address.",
 			"1 contact without any activity for 1 day or more. Sending to it does more harm than good.",
-			"1 row with the address of an earlier row.", "1 not known yet",
+			"1 row with the address of an earlier row.", "1 cannot be told yet",
 		},
 		2: {
 			"2 rows: the receiving servers refuse this machine, not the address.", "2 rows: this machine could not ask.",
 			"2 rows without an address: written unchanged",
 			"2 rows left out by --quick, since their providers accept any address.",
 			"2 contacts without any activity for 2 days or more. Sending to them does more harm than good.",
-			"2 rows with the address of an earlier row.", "2 not known yet",
+			"2 rows with the address of an earlier row.", "2 cannot be told yet",
 		},
 	}
 	for n := range 3 {

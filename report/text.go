@@ -66,7 +66,7 @@ func (f Figures) Answer(now time.Time) string {
 	add(f.Actions[verdict.SendWithCare], "send with care to %d")
 	add(f.Actions[verdict.DoNotSend], "leave out %d")
 	if n := f.Actions[verdict.RetryLater]; n > 0 {
-		words := number.Sprintf("%d not known yet", n)
+		words := number.Sprintf("%d cannot be told yet", n)
 		if !f.NextRetry.IsZero() {
 			words += ", next try " + moment(f.NextRetry, now)
 		}
