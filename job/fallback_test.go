@@ -1,8 +1,6 @@
 package job_test
 
 import (
-	"encoding/csv"
-	"os"
 	"strings"
 	"testing"
 
@@ -15,15 +13,7 @@ import (
 // column returns a column of the output, by row.
 func (o *office) column(name string) (cells []string) {
 	o.Helper()
-	f, err := os.Open(o.path("out.csv"))
-	if err != nil {
-		o.Fatal(err)
-	}
-	defer f.Close()
-	all, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		o.Fatal(err)
-	}
+	all := o.table()
 	for i, column := range all[0] {
 		for _, row := range all[1:] {
 			if column == name {

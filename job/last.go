@@ -44,9 +44,8 @@ func (l last) column(ctx context.Context, o Options, reader *lists.Reader) (note
 	if slices.ContainsFunc(reader.Columns(), named) {
 		return "", reader.Choose(before)
 	}
-	number, err := strconv.Atoi(before)
-	if err == nil && len(reader.Columns()) == 0 {
-		return "", reader.Choose(strconv.Itoa(number))
+	if _, err := strconv.Atoi(before); err == nil && len(reader.Columns()) == 0 {
+		return "", reader.Choose(before)
 	}
 	best, in, all, err := l.mostKnown(ctx, reader)
 	if err != nil {
@@ -55,8 +54,7 @@ func (l last) column(ctx context.Context, o Options, reader *lists.Reader) (note
 	if in*2 <= all || all == 0 {
 		return "", &RefusedError{fmt.Sprintf(
 			"the last run of the list %q read the column %q, which this file does not have, and the addresses in %q are "+
-				"different; "+
-				"name the column with --column, or the list with --list if it is another one",
+				"different; name the column with --column, or the list with --list if it is another one",
 			l.name, before, reader.Understood().Columns[0])}
 	}
 	name := strconv.Itoa(best + 1)

@@ -28,7 +28,7 @@ func (o Options) openSpine(ctx context.Context, reader *lists.Reader) (s *spine,
 	}
 	s.last = last{file: s.file, name: o.listName()}
 	if o.Suppress != "" {
-		s.suppress, err = state.OpenBeside(ctx, o.Suppress)
+		s.suppress, err = state.OpenShared(ctx, o.Suppress)
 	}
 	if err == nil {
 		s.last.run, err = s.file.LastRun(ctx, s.last.name)

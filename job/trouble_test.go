@@ -123,8 +123,8 @@ func (o *office) run(change func(*job.Options), addresses ...string) (job.Summar
 	return s, err
 }
 
-// rows returns the reason, the action and the detail of each address in the output.
-func (o *office) rows() map[string][3]string {
+// table returns the rows of the output, the first of which is the header.
+func (o *office) table() [][]string {
 	o.Helper()
 	f, err := os.Open(o.path("out.csv"))
 	if err != nil {
@@ -135,6 +135,13 @@ func (o *office) rows() map[string][3]string {
 	if err != nil {
 		o.Fatal(err)
 	}
+	return all
+}
+
+// rows returns the reason, the action and the detail of each address in the output.
+func (o *office) rows() map[string][3]string {
+	o.Helper()
+	all := o.table()
 	at := map[string]int{}
 	for i, name := range all[0] {
 		at[name] = i

@@ -88,14 +88,7 @@ func (w *JSONWriter) WriteAll(row Row, records []Record) error {
 		}
 		i++
 	}
-	w.cells = w.cells[:0]
-	for i := range w.sets {
-		record := Record{}
-		if i < len(records) {
-			record = records[i]
-		}
-		w.cells = record.appendValues(w.cells)
-	}
+	w.cells = appendRecords(w.cells[:0], records, w.sets, (*Record).appendValues)
 	for i, value := range w.cells {
 		if err := pair(w.keys[w.columns+i], harmless(value)); err != nil {
 			return err

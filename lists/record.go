@@ -63,6 +63,18 @@ func (r *Record) appendValues(cells []string) []string {
 		r.RetryAt, r.Action, r.Advice)
 }
 
+// appendRecords appends the cells of as many records as a list has address columns. Those that are missing are empty.
+func appendRecords(cells []string, records []Record, sets int, one func(*Record, []string) []string) []string {
+	for set := range sets {
+		record := Record{}
+		if set < len(records) {
+			record = records[set]
+		}
+		cells = one(&record, cells)
+	}
+	return cells
+}
+
 // appendCells appends the cells as they may be written into a table: without what steers a terminal, and free text
 // without what a spreadsheet takes for a formula. An address is never changed, since a mailer uses it as it is.
 func (r *Record) appendCells(cells []string) []string {

@@ -123,14 +123,7 @@ func (w *SheetWriter) Write(row Row, record Record) error { return w.WriteAll(ro
 // WriteAll writes a row of a list with several address columns, with a Record for each of them in the order of
 // Reader.AddressColumns.
 func (w *SheetWriter) WriteAll(row Row, records []Record) error {
-	w.cells = w.cells[:0]
-	for set := range w.sets {
-		record := Record{}
-		if set < len(records) {
-			record = records[set]
-		}
-		w.cells = record.appendCells(w.cells)
-	}
+	w.cells = appendRecords(w.cells[:0], records, w.sets, (*Record).appendCells)
 	return w.write(row.Raw, w.cells, false)
 }
 

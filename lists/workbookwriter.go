@@ -100,14 +100,7 @@ func (w *WorkbookWriter) Write(row Row, record Record) error {
 // WriteAll writes a row of a list with several address columns, with a Record for each of them in the order of
 // Reader.AddressColumns.
 func (w *WorkbookWriter) WriteAll(row Row, records []Record) error {
-	w.cells = w.cells[:0]
-	for set := range w.sets {
-		record := Record{}
-		if set < len(records) {
-			record = records[set]
-		}
-		w.cells = record.appendCells(w.cells)
-	}
+	w.cells = appendRecords(w.cells[:0], records, w.sets, (*Record).appendCells)
 	return w.upTo(row.record+1, w.cells)
 }
 

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"presend/verify"
@@ -10,19 +11,17 @@ import (
 // Ahead yields the domains that are left to ask about, with the provider that is remembered of each; empty: none is.
 // It takes nothing from the run.
 func (r *Run) Ahead(ctx context.Context, each func(d verify.Domain, provider string)) error {
-	rows, err := r.file.db.QueryContext(ctx, `SELECT d.name, d.provider, -b.pending
-		FROM batches b JOIN domains d ON d.id = b.domain WHERE b.run = $1`, r.id)
+	err := eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
+		var d verify.Domain
+		var provider string
+		err := rows.Scan(&d.Name, &provider, &d.Pending)
+		if err == nil {
+			each(d, provider)
+		}
+		return err
+	}, `SELECT d.name, d.provider, -b.pending FROM batches b JOIN domains d ON d.id = b.domain WHERE b.run = $1`, r.id)
 	if err != nil {
 		return fmt.Errorf("state: counting the work by domain: %w", err)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var d verify.Domain
-		var provider string
-		if err := rows.Scan(&d.Name, &provider, &d.Pending); err != nil {
-			return fmt.Errorf("state: counting the work by domain: %w", err)
-		}
-		each(d, provider)
-	}
-	return rows.Err()
+	return nil
 }

@@ -42,28 +42,11 @@ func (r *Run) noteLeaving(ctx context.Context, tx *sql.Tx, now int64) error {
 
 // noteReturning notes that addresses are in a list again.
 func (r *Run) noteReturning(ctx context.Context, tx *sql.Tx, in set) error {
-	ids, err := queryIDs(ctx, tx, "SELECT id FROM addresses WHERE left_at > 0")
+	ids, err := column[int64](ctx, tx, "SELECT id FROM addresses WHERE left_at > 0")
 	if err != nil {
 		return err
 	}
 	return setLeaving(ctx, tx, slices.DeleteFunc(ids, func(id int64) bool { return !in.has(id) }), 0)
-}
-
-// listedIn returns the addresses of rows that meet a condition.
-func listedIn(ctx context.Context, tx *sql.Tx, condition string, args ...any) (s set, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT address FROM rows WHERE address > 0 AND "+condition, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var address int64
-		if err := rows.Scan(&address); err != nil {
-			return nil, err
-		}
-		s.add(address)
-	}
-	return s, rows.Err()
 }
 
 func setLeaving(ctx context.Context, tx *sql.Tx, ids []int64, at int64) error {
@@ -139,7 +122,7 @@ func (f *File) Prune(ctx context.Context, keep Retention) error {
 
 // forgetLeft removes addresses that left their last list before a time. A list that was not run since is no list.
 func (f *File) forgetLeft(ctx context.Context, tx *sql.Tx, limit int64) error {
-	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list <> ''
+	ids, err := column[int64](ctx, tx, `SELECT id FROM runs WHERE list <> ''
 		AND EXISTS (SELECT 1 FROM rows WHERE run = runs.id)
 		AND (SELECT max(started) FROM runs n WHERE n.list = runs.list) < $1`, limit)
 	if err != nil {
@@ -164,7 +147,7 @@ func (f *File) forgetLeft(ctx context.Context, tx *sql.Tx, limit int64) error {
 			return err
 		}
 	}
-	gone, err := queryIDs(ctx, tx, "SELECT id FROM addresses WHERE left_at > 0 AND left_at < $1", limit)
+	gone, err := column[int64](ctx, tx, "SELECT id FROM addresses WHERE left_at > 0 AND left_at < $1", limit)
 	if err != nil {
 		return err
 	}
@@ -228,20 +211,13 @@ func (c *Changes) plus(earlier *Changes) *Changes {
 
 // oldRuns returns the runs that began before a time, but for the newest of all, the oldest first.
 func oldRuns(ctx context.Context, tx *sql.Tx, limit time.Time) (old []PastRun, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT "+runColumns+
-		" FROM runs WHERE started < $1 AND id < (SELECT max(id) FROM runs) ORDER BY id", limit.Unix())
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
 		run, err := scanRun(rows)
-		if err != nil {
-			return nil, err
-		}
 		old = append(old, run)
-	}
-	return old, rows.Err()
+		return err
+	}, "SELECT "+runColumns+
+		" FROM runs WHERE started < $1 AND id < (SELECT max(id) FROM runs) ORDER BY id", limit.Unix())
+	return old, err
 }
 
 // Forgotten counts what Forget erased.
@@ -285,7 +261,7 @@ func (f *File) forget(ctx context.Context, tx *sql.Tx, plain string, salts salts
 	if local != "" {
 		query, args = query+" AND lower(a.local) = $2", append(args, local)
 	}
-	ids, err := queryIDs(ctx, tx, query, args...)
+	ids, err := column[int64](ctx, tx, query, args...)
 	if err != nil {
 		return done, err
 	}

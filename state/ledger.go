@@ -12,26 +12,20 @@ import (
 
 // Spent implements verify.Ledger.
 func (r *Run) Spent(ctx context.Context, day time.Time) (list []verify.Spent, err error) {
-	rows, err := r.file.db.QueryContext(ctx, "SELECT destination, source, recipients FROM spent WHERE day = $1",
-		day.Unix())
-	if err != nil {
-		return nil, fmt.Errorf("state: reading what was asked: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
 		x := verify.Spent{Day: day}
 		var source string
-		if err := rows.Scan(&x.Destination, &source, &x.Recipients); err != nil {
-			return nil, fmt.Errorf("state: reading what was asked: %w", err)
-		}
-		if source != "" {
-			if x.Source, err = netip.ParseAddr(source); err != nil {
-				return nil, fmt.Errorf("state: what was asked at %s: %w", x.Destination, err)
-			}
+		err := rows.Scan(&x.Destination, &source, &x.Recipients)
+		if err == nil && source != "" {
+			x.Source, err = netip.ParseAddr(source)
 		}
 		list = append(list, x)
+		return err
+	}, "SELECT destination, source, recipients FROM spent WHERE day = $1", day.Unix())
+	if err != nil {
+		return nil, fmt.Errorf("state: reading what was asked today: %w", err)
 	}
-	return list, rows.Err()
+	return list, nil
 }
 
 // Spend implements verify.Ledger. Days that are over are forgotten.

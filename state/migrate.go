@@ -94,26 +94,20 @@ func findOrigins(ctx context.Context, tx *sql.Tx) error {
 
 // allSuppressed returns the entries as version 4 has them.
 func allSuppressed(ctx context.Context, tx *sql.Tx) (entries []Suppressed, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT name, reason, source, at FROM suppression")
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
 		var s Suppressed
 		var at int64
-		if err := rows.Scan(&s.Name, &s.Reason, &s.Source, &at); err != nil {
-			return nil, err
-		}
+		err := rows.Scan(&s.Name, &s.Reason, &s.Source, &at)
 		s.At = fromUnix(at)
 		entries = append(entries, s)
-	}
-	return entries, rows.Err()
+		return err
+	}, "SELECT name, reason, source, at FROM suppression")
+	return entries, err
 }
 
 // nameLists gives runs over a list the list's name.
 func nameLists(ctx context.Context, tx *sql.Tx) error {
-	inputs, err := queryTexts(ctx, tx, "SELECT DISTINCT input FROM runs WHERE input <> ''")
+	inputs, err := column[string](ctx, tx, "SELECT DISTINCT input FROM runs WHERE input <> ''")
 	if err != nil {
 		return err
 	}
@@ -123,21 +117,4 @@ func nameLists(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	return nil
-}
-
-// queryTexts returns the texts that a query finds.
-func queryTexts(ctx context.Context, tx *sql.Tx, query string) (texts []string, err error) {
-	rows, err := tx.QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		texts = append(texts, text)
-	}
-	return texts, rows.Err()
 }

@@ -75,7 +75,7 @@ func (r *Run) Previous(ctx context.Context) (*Previous, error) {
 		return nil, nil
 	}
 	p := &Previous{changed: map[int64]Before{}}
-	err := r.file.each(ctx, func(rows *sql.Rows) error {
+	err := eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
 		var address, suppressed int64
 		if err := rows.Scan(&address, &suppressed); err != nil {
 			return err
@@ -87,7 +87,7 @@ func (r *Run) Previous(ctx context.Context) (*Previous, error) {
 		return nil
 	}, "SELECT address, suppressed FROM rows WHERE run = $1 AND address > 0", r.last.ID)
 	if err == nil {
-		err = r.file.each(ctx, func(rows *sql.Rows) error {
+		err = eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
 			var address int64
 			var verdict, reason sql.NullString
 			if err := rows.Scan(&address, &verdict, &reason); err != nil {
@@ -146,13 +146,7 @@ func (r *Run) Addresses(ctx context.Context) (int, error) {
 
 // listed returns the addresses in the rows of a run.
 func (f *File) listed(ctx context.Context, run int64) (s set, err error) {
-	err = f.each(ctx, func(rows *sql.Rows) error {
-		var address int64
-		err := rows.Scan(&address)
-		s.add(address)
-		return err
-	}, "SELECT address FROM rows WHERE run = $1 AND address > 0", run)
-	if err != nil {
+	if s, err = listedIn(ctx, f.db, "run = $1", run); err != nil {
 		err = fmt.Errorf("state: reading the addresses of a run: %w", err)
 	}
 	return s, err
@@ -181,19 +175,4 @@ func (f *File) Share(ctx context.Context, past *PastRun, addresses []syntax.Addr
 		}
 	}
 	return in, len(seen), nil
-}
-
-// each calls a function with every row that a query finds.
-func (f *File) each(ctx context.Context, do func(*sql.Rows) error, query string, args ...any) error {
-	rows, err := f.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := do(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }

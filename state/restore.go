@@ -37,7 +37,7 @@ func Restore(ctx context.Context, from, path string) (r Restored, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, lock.release()) }()
-	backup, err := OpenExistingBeside(ctx, from)
+	backup, err := OpenExistingShared(ctx, from)
 	if err != nil {
 		return r, err
 	}

@@ -116,7 +116,7 @@ func (f *File) Begin(ctx context.Context, name string, policy Policy) (*Run, err
 // until the run over the same list that is open is closed.
 func (f *File) BeginList(ctx context.Context, list List, policy Policy) (*Run, error) {
 	if f.lock == nil {
-		return nil, fmt.Errorf("state: %s: %w", f.path, ErrBeside)
+		return nil, fmt.Errorf("state: %s: %w", f.path, ErrShared)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -180,7 +180,7 @@ func (r *Run) identify(ctx context.Context, tx *sql.Tx) (err error) {
 // makeRoom removes the rows and the work of all runs over a list that are not open, but for the rows of the last one
 // that finished, if there is one.
 func (f *File) makeRoom(ctx context.Context, tx *sql.Tx, list string, last *PastRun) error {
-	ids, err := queryIDs(ctx, tx, `SELECT id FROM runs WHERE list = $1 AND (
+	ids, err := column[int64](ctx, tx, `SELECT id FROM runs WHERE list = $1 AND (
 		EXISTS (SELECT 1 FROM rows WHERE rows.run = runs.id) OR
 		EXISTS (SELECT 1 FROM work WHERE work.run = runs.id) OR
 		EXISTS (SELECT 1 FROM batches WHERE batches.run = runs.id))`, list)
@@ -219,23 +219,6 @@ func removeWork(ctx context.Context, tx *sql.Tx, run int64) error {
 		}
 	}
 	return nil
-}
-
-// queryIDs returns the ids that a query finds.
-func queryIDs(ctx context.Context, tx *sql.Tx, query string, args ...any) (ids []int64, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		ids = append(ids, id)
-	}
-	return ids, rows.Err()
 }
 
 // Close ends the use of a run. If it did not finish, the next run over the same list goes on with it. Closing a run

@@ -31,9 +31,9 @@ func Open(ctx context.Context, path string) (*File, error) {
 	return open(ctx, path, lock)
 }
 
-// OpenBeside opens a state file next to runs that may be under way in another process, and creates it if need be. No
+// OpenShared opens a state file next to runs that may be under way in another process, and creates it if need be. No
 // run can begin in it. What it writes waits for up to ten seconds for the process that writes at the moment.
-func OpenBeside(ctx context.Context, path string) (*File, error) {
+func OpenShared(ctx context.Context, path string) (*File, error) {
 	f, err := connect(path)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func OpenBeside(ctx context.Context, path string) (*File, error) {
 		if err := f.db.Close(); err != nil {
 			return nil, fmt.Errorf("state file %s: %w", path, err)
 		}
-		return openAlone(ctx, path)
+		return openSharedAlone(ctx, path)
 	}
 	if err == nil {
 		err = f.prepared.prepare(ctx, f.db)
@@ -54,8 +54,8 @@ func OpenBeside(ctx context.Context, path string) (*File, error) {
 	return f, nil
 }
 
-// openAlone is OpenBeside for a file that nobody else may use meanwhile, since its schema changes.
-func openAlone(ctx context.Context, path string) (*File, error) {
+// openSharedAlone is OpenShared for a file that nobody else may use meanwhile, since its schema changes.
+func openSharedAlone(ctx context.Context, path string) (*File, error) {
 	lock, err := acquireWithin(ctx, path, shortWait)
 	if err != nil {
 		return nil, err
@@ -119,13 +119,13 @@ func connect(path string) (*File, error) {
 	return &File{path: path, db: db, writing: make(chan struct{}, 1), open: map[int64]string{}}, nil
 }
 
-// OpenExistingBeside is OpenBeside for a state file that must be there already. The error is an os.ErrNotExist where it
+// OpenExistingShared is OpenShared for a state file that must be there already. The error is an os.ErrNotExist where it
 // is not.
-func OpenExistingBeside(ctx context.Context, path string) (*File, error) {
+func OpenExistingShared(ctx context.Context, path string) (*File, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("state file: %w", err)
 	}
-	return OpenBeside(ctx, path)
+	return OpenShared(ctx, path)
 }
 
 // OpenExisting opens a state file that must be there already. The error is an os.ErrNotExist where it is not.

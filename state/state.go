@@ -15,7 +15,7 @@
 // nothing. When a result is to be asked again is decided by package verdict; the file only stores the times.
 //
 // One process at a time holds a file for runs; a second one gets a [*LockedError] that names the first. What is short
-// works next to it: see [OpenBeside]. The schema has a
+// works next to it: see [OpenShared]. The schema has a
 // version and is brought up to date when the file is opened. Nothing outside this package knows that it is SQLite, and
 // what only SQLite knows is in sqlite.go; the rest is plain SQL.
 package state
@@ -35,8 +35,8 @@ var (
 	ErrNewer = errors.New("written by a newer version of this program")
 	// ErrNotState: the file is no database, or is damaged.
 	ErrNotState = errors.New("not a state file, or a damaged one")
-	// ErrBeside: the file was opened with OpenBeside, and no run can begin in it.
-	ErrBeside = errors.New("the state file was opened for use next to a run, not for a run")
+	// ErrShared: the file was opened with OpenShared, and no run can begin in it.
+	ErrShared = errors.New("the state file was opened for use next to a run, not for a run")
 	// ErrUnderWay: a run over the same list is open.
 	ErrUnderWay = errors.New("a run over this list is under way")
 )

@@ -129,34 +129,26 @@ func (l suppressionList) strike(ctx context.Context, tx *sql.Tx, s statements, r
 
 // struck returns the addresses in the work of a run that are suppressed.
 func (l suppressionList) struck(ctx context.Context, tx *sql.Tx, s statements, run int64) (ids []int64, err error) {
-	rows, err := tx.QueryContext(ctx, `SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address
-		JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, tx, func(rows *sql.Rows) error {
 		var id int64
 		var a syntax.Address
 		if err := rows.Scan(&id, &a.Local, &a.Domain); err != nil {
-			return nil, err
+			return err
 		}
 		entry, err := l.forbids(ctx, s, a)
-		if err != nil {
-			return nil, err
-		}
 		if entry.id != 0 {
 			ids = append(ids, id)
 		}
-	}
-	return ids, rows.Err()
+		return err
+	}, `SELECT w.address, a.local, d.name FROM work w JOIN addresses a ON a.id = w.address
+		JOIN domains d ON d.id = w.domain WHERE w.run = $1`, run)
+	return ids, err
 }
 
 // rowPlace is one address of a row.
 type rowPlace struct {
-	row     int64
-	column  int
-	address int64
+	row    int64
+	column int
 }
 
 // Resuppress brings the run's rows up to date with the suppression list: what was put on it since the rows were added
@@ -180,28 +172,21 @@ func (r *Run) Resuppress(ctx context.Context) (off []Suppressed, err error) {
 
 // suppressAdded marks the rows that a list forbids now.
 func (r *Run) suppressAdded(ctx context.Context, list suppressionList) error {
-	rows, err := r.file.db.QueryContext(ctx, `SELECT r.n, r.col, r.address, a.local, d.name FROM rows r
-		JOIN addresses a ON a.id = r.address JOIN domains d ON d.id = a.domain WHERE r.run = $1 AND r.suppressed = 0`, r.id)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	found := map[rowPlace]forbidden{}
-	for rows.Next() {
+	err := eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
 		var at rowPlace
 		var a syntax.Address
-		if err := rows.Scan(&at.row, &at.column, &at.address, &a.Local, &a.Domain); err != nil {
+		if err := rows.Scan(&at.row, &at.column, &a.Local, &a.Domain); err != nil {
 			return err
 		}
 		entry, err := list.forbids(ctx, r.file.prepared, a)
-		if err != nil {
-			return err
-		}
 		if entry.id != 0 {
 			found[at] = entry
 		}
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(found) == 0 {
+		return err
+	}, `SELECT r.n, r.col, a.local, d.name FROM rows r
+		JOIN addresses a ON a.id = r.address JOIN domains d ON d.id = a.domain WHERE r.run = $1 AND r.suppressed = 0`, r.id)
+	if err != nil || len(found) == 0 {
 		return err
 	}
 	return r.file.write(ctx, "suppressing rows", func(tx *sql.Tx) error {
@@ -241,34 +226,27 @@ func (r *Run) unsuppressRefuted(ctx context.Context) (off []Suppressed, err erro
 
 // refuted returns the entries that answers say hold no more, and the same with their names readable.
 func (r *Run) refuted(ctx context.Context) (ids []int64, entries []Suppressed, err error) {
-	rows, err := r.file.db.QueryContext(ctx, `SELECT DISTINCT r.suppressed, a.local, d.name, s.reason, s.code, s.mx
-		FROM rows r JOIN results s ON s.address = r.address JOIN addresses a ON a.id = r.address
-		JOIN domains d ON d.id = a.domain
-		WHERE r.run = $1 AND r.suppressed <> 0 AND r.ask > 0 AND s.checked_at >= r.ask AND s.tried_at = 0`, r.id)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
+	err = eachRow(ctx, r.file.db, func(rows *sql.Rows) error {
 		var id int64
 		var a syntax.Address
 		var reason verdict.Reason
 		var code int
 		var mx string
 		if err := rows.Scan(&id, &a.Local, &a.Domain, &reason, &code, &mx); err != nil {
-			return nil, nil, err
+			return err
 		}
 		entry, err := r.list.entry(ctx, id)
-		if err != nil {
-			return nil, nil, err
-		}
-		if entry == nil || !entry.refuted(reason, code, mx) {
-			continue
+		if err != nil || entry == nil || !entry.refuted(reason, code, mx) {
+			return err
 		}
 		if entry.Hashed() {
 			entry.Name = addressName(a)
 		}
 		ids, entries = append(ids, id), append(entries, *entry)
-	}
-	return ids, entries, rows.Err()
+		return nil
+	}, `SELECT DISTINCT r.suppressed, a.local, d.name, s.reason, s.code, s.mx
+		FROM rows r JOIN results s ON s.address = r.address JOIN addresses a ON a.id = r.address
+		JOIN domains d ON d.id = a.domain
+		WHERE r.run = $1 AND r.suppressed <> 0 AND r.ask > 0 AND s.checked_at >= r.ask AND s.tried_at = 0`, r.id)
+	return ids, entries, err
 }

@@ -71,7 +71,7 @@ func (f *File) DueDays(ctx context.Context, days int) ([]Due, error) {
 	for i := range due {
 		due[i].Day = today.AddDate(0, 0, i).Format(time.DateOnly)
 	}
-	err := f.each(ctx, func(rows *sql.Rows) error {
+	err := eachRow(ctx, f.db, func(rows *sql.Rows) error {
 		var d, n int
 		err := rows.Scan(&d, &n)
 		due[max(0, d)].Addresses += n

@@ -3,6 +3,7 @@ package state
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"presend/verify/verdict"
@@ -16,24 +17,9 @@ const withdrawnFor = 15 * time.Minute
 // become dns_failure with this detail, are no try, and are asked again; their changes in the history say the same. It
 // returns how many there were.
 func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail string) (n int, err error) {
-	facts := verdict.DNSFailure.Facts()
+	fromDNS := func(r verdict.Reason) bool { return r == verdict.NoSuchDomain || r == verdict.NoMailHost }
 	err = f.write(ctx, "withdrawing results", func(tx *sql.Tx) error {
-		changed, err := tx.ExecContext(ctx,
-			`UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
-			times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = '',
-			retry_at = $5 WHERE reason IN ($6, $7) AND checked_at >= $8 AND tried_at = 0`,
-			string(facts.Verdict), string(facts.Name), facts.Score, detail, since.Add(withdrawnFor).Unix(),
-			string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix())
-		if err != nil {
-			return err
-		}
-		withdrawn, err := changed.RowsAffected()
-		if err != nil {
-			return err
-		}
-		n = int(withdrawn)
-		_, err = tx.ExecContext(ctx, "UPDATE history SET verdict = $1, reason = $2 WHERE reason IN ($3, $4) AND at >= $5",
-			string(facts.Verdict), string(facts.Name), string(verdict.NoSuchDomain), string(verdict.NoMailHost), since.Unix())
+		n, err = withdraw(ctx, tx, fromDNS, since, verdict.DNSFailure, detail)
 		return err
 	})
 	if err != nil {
@@ -42,41 +28,52 @@ func (f *File) WithdrawDomains(ctx context.Context, since time.Time, detail stri
 	return n, nil
 }
 
-// fromElsewhere are the reasons that no mail host was asked about.
-const fromElsewhere = `('syntax', 'special_use_domain', 'no_such_domain', 'null_mx', 'no_mail_host', 'suppressed',
-	'spam_trap_suspect', 'dns_failure', 'not_probed', 'no_address')`
-
 // WithdrawAnswers takes back what every run of the file heard from mail hosts since a time, and what it learned of
 // their domains. It is for a run to which another server answered in place of the mail hosts. Such results become
 // not_probed with this detail, are no try, and are asked again; their changes in the history say the same. It returns
 // how many there were.
 func (f *File) WithdrawAnswers(ctx context.Context, since time.Time, detail string) (n int, err error) {
-	facts := verdict.NotProbed.Facts()
+	heard := func(r verdict.Reason) bool { return r.Facts().Heard }
 	err = f.write(ctx, "withdrawing results", func(tx *sql.Tx) error {
-		changed, err := tx.ExecContext(ctx,
-			`UPDATE results SET verdict = $1, reason = $2, score = $3, detail = $4, action = '',
-			times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = '',
-			heard = 0,
-			retry_at = $5 WHERE reason NOT IN `+fromElsewhere+` AND checked_at >= $6 AND tried_at = 0`,
-			string(facts.Verdict), string(facts.Name), facts.Score, detail, since.Add(withdrawnFor).Unix(), since.Unix())
-		if err != nil {
+		if n, err = withdraw(ctx, tx, heard, since, verdict.NotProbed, detail); err != nil {
 			return err
 		}
-		withdrawn, err := changed.RowsAffected()
-		if err != nil {
-			return err
-		}
-		n = int(withdrawn)
-		_, err = tx.ExecContext(ctx, `UPDATE history SET verdict = $1, reason = $2 WHERE at >= $3
-			AND reason NOT IN `+fromElsewhere, string(facts.Verdict), string(facts.Name), since.Unix())
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE domains SET catch_all = '', checked_at = 0 WHERE checked_at >= $1", since.Unix())
+		_, err := tx.ExecContext(ctx, "UPDATE domains SET catch_all = '', checked_at = 0 WHERE checked_at >= $1",
+			since.Unix())
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
 	return n, nil
+}
+
+// withdraw replaces results since a time that have one of some reasons, and returns how many there were.
+func withdraw(
+	ctx context.Context, tx *sql.Tx, which func(verdict.Reason) bool, since time.Time, now verdict.Reason, detail string,
+) (int, error) {
+	reasons := slices.DeleteFunc(slices.Clone(verdict.All()), func(r verdict.Reason) bool { return !which(r) })
+	in := " reason IN (SELECT column1 FROM (" + values(len(reasons), 1) + "))"
+	arguments := func(args ...any) []any {
+		for _, r := range reasons {
+			args = append(args, string(r))
+		}
+		return args
+	}
+	facts := now.Facts()
+	changed, err := tx.ExecContext(ctx,
+		`UPDATE results SET verdict = ?, reason = ?, score = ?, detail = ?, retry_at = ?, action = '', heard = 0,
+		times = 1, since = 0, tries = 0, counted = 0, last_try = 0, code = 0, enhanced = '', text = '', command = ''
+		WHERE checked_at >= ? AND tried_at = 0 AND`+in,
+		arguments(string(facts.Verdict), string(now), facts.Score, detail, since.Add(withdrawnFor).Unix(), since.Unix())...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := changed.RowsAffected()
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE history SET verdict = ?, reason = ? WHERE at >= ? AND"+in,
+		arguments(string(facts.Verdict), string(now), since.Unix())...)
+	return int(n), err
 }

@@ -70,16 +70,7 @@ func TestTheControlExperimentKeepsToTheRate(t *testing.T) {
 		}
 		w.feed(fed{1})
 		w.run()
-		for i := range w.flights {
-			n := 0
-			for _, f := range w.flights[i:] {
-				n += len(f.recipients)
-				took := f.at.Sub(w.flights[i].at)
-				if most := 5 + rate*took.Seconds(); float64(n) > most+0.01 {
-					t.Fatalf("%v a second: %d recipients within %v, want %.2f at most", rate, n, took, most)
-				}
-			}
-		}
+		w.wantRate(5+0.01, rate)
 		if got := r.reasons(); got[MailboxUnknown] != 12 || got[Accepted] != 18 {
 			t.Errorf("%v a second: %v", rate, got)
 		}

@@ -26,16 +26,7 @@ func TestRecipientsNeverExceedTheRateOfTheTable(t *testing.T) {
 		}
 		w.feed(fed{1})
 		w.run()
-		for i := range w.flights {
-			n := 0
-			for _, f := range w.flights[i:] {
-				n += len(f.recipients)
-				took := f.at.Sub(w.flights[i].at)
-				if most := 20 + 5*took.Seconds(); float64(n) > most+1 {
-					t.Fatalf("stepwise %v: %d recipients within %v, want %.0f at most", stepwise, n, took, most)
-				}
-			}
-		}
+		w.wantRate(20+1, 5)
 		if took := w.now.Sub(w.start).Seconds(); took > 1.5*440/5 {
 			t.Errorf("stepwise %v: 440 recipients took %.0f s at 5 a second", stepwise, took)
 		}

@@ -812,3 +812,18 @@ func simRand(t testing.TB, seed uint64) *rand.Rand {
 	t.Helper()
 	return rand.New(rand.NewPCG(seed, 7))
 }
+
+// wantRate checks that from any flight on no more recipients are asked than a burst and what a rate a second allows.
+func (w *sim) wantRate(burst, rate float64) {
+	w.t.Helper()
+	for i := range w.flights {
+		n := 0
+		for _, f := range w.flights[i:] {
+			n += len(f.recipients)
+			took := f.at.Sub(w.flights[i].at)
+			if most := burst + rate*took.Seconds(); float64(n) > most {
+				w.t.Fatalf("%v a second: %d recipients within %v, want %.2f at most", rate, n, took, most)
+			}
+		}
+	}
+}

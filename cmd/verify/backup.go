@@ -27,13 +27,10 @@ With --restore, the copy replaces the state file, which is kept under its name w
 were put on the suppression list after the copy was made are added to the restored file. No run may be under way.`,
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if path == "" {
-				return usagef("--state is missing; see %s --help", c.CommandPath())
-			}
 			if restore {
 				return a.restore(c, args[0], path)
 			}
-			file, err := openBeside(c, path)
+			file, err := openState(c, path, state.OpenExistingShared)
 			if err != nil {
 				return err
 			}
@@ -51,6 +48,9 @@ were put on the suppression list after the copy was made are added to the restor
 }
 
 func (a *app) restore(c *cobra.Command, from, path string) error {
+	if path == "" {
+		return usagef("--state is missing: the file that the copy replaces; see %s --help", c.CommandPath())
+	}
 	r, err := state.Restore(c.Context(), from, path)
 	if err != nil {
 		return err

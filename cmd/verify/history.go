@@ -87,7 +87,7 @@ func pastCommand(a *app, c *cobra.Command,
 ) *cobra.Command {
 	var path, format string
 	c.RunE = func(c *cobra.Command, args []string) (err error) {
-		file, err := openBeside(c, path)
+		file, err := openState(c, path, state.OpenExistingShared)
 		if err != nil {
 			return err
 		}

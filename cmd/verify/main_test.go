@@ -184,3 +184,23 @@ func TestAnInterruptKeepsWhatIsInFlightAndSaysHowToGoOn(t *testing.T) {
 		t.Errorf("%d rows, %v; want 101", len(rows), err)
 	}
 }
+
+// contents returns what the files hold that patterns match, of each at least one.
+func contents(t *testing.T, patterns ...string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("no file is like %s: %v", pattern, err)
+		}
+		for _, file := range files {
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[file] = string(content)
+		}
+	}
+	return all
+}

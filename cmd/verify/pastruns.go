@@ -142,10 +142,7 @@ Outputs, backups and logs that were written before are not changed. With --suppr
 put on the suppression list, so that the address is not asked about again when it returns with a list.`,
 		Args: arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			if path == "" {
-				return usagef("--state is missing; see %s --help", c.CommandPath())
-			}
-			file, err := state.OpenExistingWithin(c.Context(), path)
+			file, err := openState(c, path, state.OpenExistingWithin)
 			if err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ func retryCommand(a *app) *cobra.Command {
 			"the state file. The next verify list on the same state file writes the new results.",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			file, err := openState(c, path)
+			file, err := openState(c, path, state.OpenExisting)
 			if err != nil {
 				return err
 			}
@@ -78,20 +78,15 @@ func stateFlag(c *cobra.Command, path *string) {
 	c.Flags().StringVar(path, "state", "", "state `FILE`")
 }
 
-// openState opens the file of --state, which must be there, for a command that nothing else may use meanwhile.
-func openState(c *cobra.Command, path string) (*state.File, error) {
+// openState opens the file of --state, which must be there: with state.OpenExisting for a command next to which nothing
+// else may use it, with OpenExistingWithin for one that may wait for that, with OpenExistingShared next to a run.
+func openState(
+	c *cobra.Command, path string, open func(context.Context, string) (*state.File, error),
+) (*state.File, error) {
 	if path == "" {
 		return nil, usagef("--state is missing: the file that verify list --state wrote; see %s --help", c.CommandPath())
 	}
-	return state.OpenExisting(c.Context(), path)
-}
-
-// openBeside opens the file of --state, which must be there, next to a run that may be under way.
-func openBeside(c *cobra.Command, path string) (*state.File, error) {
-	if path == "" {
-		return nil, usagef("--state is missing: the file that verify list --state wrote; see %s --help", c.CommandPath())
-	}
-	return state.OpenExistingBeside(c.Context(), path)
+	return open(c.Context(), path)
 }
 
 // openSuppression opens the file of --suppress; nil where there is none.
@@ -99,5 +94,5 @@ func openSuppression(ctx context.Context, path string) (*state.File, error) {
 	if path == "" {
 		return nil, nil
 	}
-	return state.OpenBeside(ctx, path)
+	return state.OpenShared(ctx, path)
 }

@@ -132,9 +132,10 @@ func (s *simulation) night(n int, list string, args ...string) map[string]row {
 // row is what a run wrote about an address, by column.
 type row map[string]string
 
-func (s *simulation) rows() map[string]row {
+// table returns the lines of a CSV file, the first of which is the header.
+func (s *simulation) table(path string) [][]string {
 	s.Helper()
-	content, err := os.ReadFile(s.path("out.csv"))
+	content, err := os.ReadFile(path)
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -142,6 +143,12 @@ func (s *simulation) rows() map[string]row {
 	if err != nil {
 		s.Fatal(err)
 	}
+	return lines
+}
+
+func (s *simulation) rows() map[string]row {
+	s.Helper()
+	lines := s.table(s.path("out.csv"))
 	rows := map[string]row{}
 	for _, line := range lines[1:] {
 		r := row{}

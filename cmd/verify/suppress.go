@@ -86,7 +86,7 @@ func (a *app) suppress(c *cobra.Command, path string, hashed bool,
 	if path == "" {
 		return usagef("--state or --suppress is required; see %s --help", c.CommandPath())
 	}
-	file, err := state.OpenBeside(c.Context(), path)
+	file, err := state.OpenShared(c.Context(), path)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func suppressRemove(a *app) *cobra.Command {
 		Short: "Take addresses or domains off the list",
 		Args:  arguments(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) (err error) {
-			file, err := openState(c, path)
+			file, err := openState(c, path, state.OpenExisting)
 			if err != nil {
 				return err
 			}
@@ -233,7 +233,7 @@ func suppressExport(a *app) *cobra.Command {
 			if output != "" && job.SameFile(output, path) {
 				return usagef("the output %s would replace the state; give it another name", output)
 			}
-			file, err := openBeside(c, path)
+			file, err := openState(c, path, state.OpenExistingShared)
 			if err != nil {
 				return err
 			}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/csv"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -139,17 +137,8 @@ func TestWhatChangedSinceTheLastRun(t *testing.T) {
 			"suppressed\n"; !strings.Contains(stderr, want) {
 			t.Errorf("want %q in\n%s", want, stderr)
 		}
-		file, err := os.Open(changes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer file.Close()
-		lines, err := csv.NewReader(file).ReadAll()
-		if err != nil {
-			t.Fatal(err)
-		}
 		var got []string
-		for _, line := range lines {
+		for _, line := range s.table(changes) {
 			got = append(got, strings.Join(line[:3], " "))
 		}
 		want := []string{
@@ -203,17 +192,9 @@ func TestForgottenIsForgotten(t *testing.T) {
 		s.run("suppress", "add", "bob@corp.lab", "--state", s.path("crm.db"))
 		s.run("forget", "ann@corp.lab", "--suppress-hash", "--state", s.path("crm.db"))
 		s.run("forget", "bob@corp.lab", "--state", s.path("crm.db"))
-		files, err := filepath.Glob(s.path("crm.db*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+		for file, content := range contents(t, s.path("crm.db*")) {
 			for _, word := range []string{"ann", "Ann", "bob"} {
-				if strings.Contains(string(content), word) {
+				if strings.Contains(content, word) {
 					t.Errorf("%s still holds %q", file, word)
 				}
 			}

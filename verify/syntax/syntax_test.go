@@ -144,7 +144,7 @@ func TestSuggestMendsSlipsAndLeavesWellKnownDomainsAlone(t *testing.T) {
 	}
 }
 
-// The corpus lies beside the checkout, where it is present.
+// The corpus is stored next to the checkout, if it is there.
 func TestParseAgreesWithTheAddressCorpus(t *testing.T) {
 	file, err := os.Open("../../../shared/corpus/addresses.jsonl")
 	if err != nil {

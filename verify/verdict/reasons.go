@@ -36,6 +36,7 @@ type Facts struct {
 	Retry    string       // the timetable of its retries; empty: it is not asked again on a clock
 	Suppress Suppression  // whether the address belongs on a suppression list
 	Action   Action       // what to do with the row
+	Heard    bool         // it comes from what mail hosts answered, or from their silence
 	Label    string       // the reason in a few words
 	Evidence string       // what has to be known for the reason
 	Advice   string       // one sentence that says what to do

@@ -17,7 +17,7 @@ func TestADatabaseOfAnotherProgramIsRefused(t *testing.T) {
 	withSQL(t, path, "CREATE TABLE contacts (name TEXT); INSERT INTO contacts VALUES ('ann')")
 	for name, opened := range map[string]func() (*state.File, error){
 		"for runs":      func() (*state.File, error) { return state.Open(t.Context(), path) },
-		"next to a run": func() (*state.File, error) { return state.OpenBeside(t.Context(), path) },
+		"next to a run": func() (*state.File, error) { return state.OpenShared(t.Context(), path) },
 	} {
 		if _, err := opened(); !errors.Is(err, state.ErrNotState) {
 			t.Errorf("%s: error %v, want ErrNotState", name, err)
@@ -79,13 +79,13 @@ func TestShortCommandsWorkNextToARun(t *testing.T) {
 	f := open(t, path)
 	defer f.Close()
 	run := begin(t, f, state.Policy{}, "ann@one.lab", "bob@one.lab")
-	other, err := state.OpenBeside(t.Context(), path)
+	other, err := state.OpenShared(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if _, err := other.Begin(t.Context(), "list", state.Policy{}); !errors.Is(err, state.ErrBeside) {
-		t.Errorf("a run next to a run: %v, want ErrBeside", err)
+	if _, err := other.Begin(t.Context(), "list", state.Policy{}); !errors.Is(err, state.ErrShared) {
+		t.Errorf("a run next to a run: %v, want ErrShared", err)
 	}
 	if n, err := other.Suppress(t.Context(),
 		entries(state.Suppressed{Name: "bob@one.lab", Reason: "unsubscribe"})); n != 1 || err != nil {
@@ -110,7 +110,7 @@ func TestShortCommandsWorkNextToARun(t *testing.T) {
 
 func TestAFileOfAnOlderVersionIsBroughtUpToDateNextToNobody(t *testing.T) {
 	path := restored(t, "version3.sql")
-	f, err := state.OpenBeside(t.Context(), path)
+	f, err := state.OpenShared(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,11 +253,11 @@ func TestWhatIsForgottenIsNotInTheLogOfTheDatabase(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
 	f := open(t, path)
 	defer f.Close()
-	beside, err := state.OpenBeside(t.Context(), path) // so that the log stays
+	other, err := state.OpenShared(t.Context(), path) // so that the log stays
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer beside.Close()
+	defer other.Close()
 	run := begin(t, f, state.Policy{}, "annabella@one.lab", "bob@one.lab")
 	work(t, run, accepted)
 	if err := run.Finish(t.Context(), state.Summary{}); err != nil {
